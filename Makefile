@@ -1,0 +1,40 @@
+# The study's commands; `make help` lists them.
+
+PYTHON ?= python3
+CORPUS ?=
+PROFILE ?= quick
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help report test lab clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH] [PROFILE=quick|full]
+	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
+
+test: $(INSTALLED)  ## lint, unit tests with doctests, notebooks against their stored outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval notebooks/
+
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+clean:  ## remove all that can be rebuilt: the environment and the cache
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make environments: install its venv module (on Debian and Ubuntu, 'apt install python3-venv')." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $(INSTALLED)

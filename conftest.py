@@ -1,0 +1,20 @@
+"""For unit tests and notebooks alike: leave the committed results alone, and print no progress."""
+
+import os
+import tempfile
+
+import pytest
+
+# Set before anything is collected, so that doctests and the notebooks' kernels inherit them.
+_OUTPUT = tempfile.TemporaryDirectory(prefix="valence-tests-")
+os.environ["VALENCE_OUTPUT"] = _OUTPUT.name
+os.environ["TQDM_DISABLE"] = "1"
+for _choice in ("VALENCE_CORPUS", "VALENCE_PROFILE"):
+    os.environ.pop(_choice, None)
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    """An empty output folder for one test, with a cache of its own."""
+    monkeypatch.setenv("VALENCE_OUTPUT", str(tmp_path / "output"))
+    return tmp_path / "output"

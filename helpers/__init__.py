@@ -1,0 +1,17 @@
+"""Valence prediction from speech: the code behind the notebooks.
+
+Flat, one module a concern, each importing only those above it in this list:
+
+- `settings`: where things are, quick or full, what made a result
+- `corpora`: any rated speech as one table
+- `features`: audio as mel spectrograms, cached
+- `splits`: who is trained on, who is tested on
+- `backend`: Keras, imported quietly and seeded
+- `models`: the networks
+- `training`: one reproducible training run
+- `evaluation`: metrics with intervals
+- `plots`: every figure
+
+Importing the package imports none of them, so that a script which only reads a corpus never waits
+for TensorFlow.
+"""

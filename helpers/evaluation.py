@@ -1,0 +1,110 @@
+"""How good predictions are, and how sure one can be of it.
+
+Metrics come from audmetric, the field's package; the intervals are bootstrap percentiles over
+clips (Efron & Tibshirani 1993, chapter 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import audmetric
+import numpy as np
+import pandas as pd
+
+RESAMPLES = 1000
+
+
+def _rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
+    return float(np.sqrt(audmetric.mean_squared_error(truth, prediction)))
+
+
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "mae": audmetric.mean_absolute_error,
+    "rmse": _rmse,
+    "ccc": audmetric.concordance_cc,
+    "pearson": audmetric.pearson_cc,
+}
+
+
+def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+    """Mean absolute error, root mean squared error, concordance and Pearson correlation.
+
+    With errors :math:`e = p - t`, means :math:`m` and standard deviations :math:`s`: MAE is the
+    mean of :math:`|e|`; RMSE the root of the mean of :math:`e^2`; the concordance correlation
+    coefficient :math:`2 r s_p s_t / (s_p^2 + s_t^2 + (m_p - m_t)^2)` (Lin 1989) is 1 only if every
+    prediction is right, and 0 for a constant; Pearson's :math:`r` forgives a wrong mean and spread.
+
+    Args:
+        truth: ratings [clips]
+        prediction: predicted valence [clips]
+        seed: of the bootstrap
+
+    Returns:
+        a row a metric (``mae``, ``rmse``, ``ccc``, ``pearson``) with its ``value`` and the ``low``
+        and ``high`` end of its 95 % interval. Pearson's is missing for constant predictions, whose
+        correlation is not defined
+
+    Raises:
+        ValueError: if the lengths differ, there are no clips, or a value is not a number
+
+    Examples:
+        >>> scores([1, 2, 3, 4], [1, 2, 3, 3])["value"].round(3).to_dict()
+        {'mae': 0.25, 'rmse': 0.5, 'ccc': 0.88, 'pearson': 0.944}
+
+    See: notebooks/03_model.ipynb
+    """
+    truth = np.asarray(truth, dtype=np.float64)
+    prediction = np.asarray(prediction, dtype=np.float64)
+    if truth.shape != prediction.shape or truth.ndim != 1 or len(truth) == 0:
+        raise ValueError(
+            f"Ratings {truth.shape} and predictions {prediction.shape} are not two lists of the "
+            "same length."
+        )
+    if not (np.isfinite(truth).all() and np.isfinite(prediction).all()):
+        raise ValueError("A rating or a prediction is not a number.")
+    rows = np.random.default_rng(seed).integers(len(truth), size=(RESAMPLES, len(truth)))
+    table = pd.DataFrame(index=pd.Index(METRICS, name="metric"), columns=["value", "low", "high"])
+    for name, metric in METRICS.items():
+        resampled = [metric(truth[row], prediction[row]) for row in rows]
+        known = [value for value in resampled if not np.isnan(value)]
+        interval = np.percentile(known, [2.5, 97.5]) if known else [np.nan, np.nan]
+        table.loc[name] = [metric(truth, prediction), *interval]
+    return table.astype(float)
+
+
+def compare(
+    truth: np.ndarray, predictions: Mapping[str, np.ndarray], *, seed: int = 0
+) -> pd.DataFrame:
+    """Scores of several models on the same clips, side by side.
+
+    Args:
+        truth: ratings [clips]
+        predictions: name of each model, and what it predicts [clips]
+        seed: of the bootstrap; every model is resampled with the same clips
+
+    Returns:
+        a row a model; columns are pairs of metric and ``value``, ``low`` or ``high``
+
+    See: notebooks/03_model.ipynb
+    """
+    tables = {name: scores(truth, each, seed=seed).stack() for name, each in predictions.items()}
+    return pd.DataFrame(tables).T.rename_axis(index="model", columns=["metric", None])
+
+
+def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+    """A table of `compare` for a results file: model, then metric, then value, low and high.
+
+    Args:
+        table: see `compare`
+
+    Returns:
+        numbers, with None where a score is not defined
+    """
+    return {
+        model: {
+            metric: {key: None if pd.isna(v) else float(v) for key, v in row[metric].items()}
+            for metric in METRICS
+        }
+        for model, row in table.iterrows()
+    }

@@ -1,0 +1,318 @@
+"""Audio as mel spectrograms of one size, kept in one memory-mapped file.
+
+The order is the report's: mono, resample, mean 0 and standard deviation 1, cut or zero-pad, mel
+spectrogram, decibels. Standardising over the corpus is not done here: its statistics may only come
+from the training set, which `training` knows.
+
+From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import math
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import filelock
+import joblib
+import librosa
+import numpy as np
+import pandas as pd
+import scipy.fft
+import soundfile
+import threadpoolctl
+from tqdm import tqdm
+
+from helpers import corpora
+from helpers.corpora import Corpus
+from helpers.settings import cache_folder
+
+#: Clips that one task reads before it writes them, which bounds the memory of a worker.
+CLIPS_PER_TASK = 16
+
+#: Changes whenever the same clip would give other features, so that no old cache is read.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class MelSettings:
+    """How a waveform becomes a mel spectrogram; the defaults are those of Tripathi et al. (2019).
+
+    Attributes:
+        sample_rate: of the waveform, in Hz; it bounds the spectrogram at half of it
+        n_fft: samples in a window of the Fourier transform
+        hop_length: samples from one frame to the next
+        n_mels: mel bands
+    """
+
+    sample_rate: int = 8000
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_mels: int = 128
+
+    def frames(self, duration: float) -> int:
+        """Frames of a clip of this many seconds.
+
+        Examples:
+            >>> MelSettings().frames(6)
+            94
+        """
+        return 1 + int(duration * self.sample_rate) // self.hop_length
+
+
+def target_duration(seconds: np.ndarray | pd.Series, *, percentile: float = 75) -> int:
+    """Duration that all clips are cut or padded to.
+
+    Args:
+        seconds: durations of the clips
+        percentile: share of clips, in percent, that are not cut
+
+    Returns:
+        the percentile of the durations, rounded up to whole seconds
+
+    Raises:
+        ValueError: if there are no durations
+
+    Examples:
+        >>> target_duration([2.0, 4.0, 5.74, 9.0], percentile=50)
+        5
+
+    See: notebooks/01_exploration.ipynb
+    """
+    if len(seconds) == 0:
+        raise ValueError("There are no durations to take a percentile of.")
+    return math.ceil(np.percentile(seconds, percentile))
+
+
+def read_clip(path: str | Path, sample_rate: int) -> np.ndarray:
+    """Waveform of a clip, mixed to mono and resampled (soxr, high quality).
+
+    Args:
+        path: audio file
+        sample_rate: wanted sampling rate in Hz
+
+    Returns:
+        float32 [samples]
+    """
+    y, native_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return librosa.resample(
+        y.mean(axis=1), orig_sr=native_rate, target_sr=sample_rate, res_type="soxr_hq"
+    )
+
+
+def normalise(y: np.ndarray) -> np.ndarray:
+    """Shift and scale a waveform to mean 0 and standard deviation 1.
+
+    Args:
+        y: waveform [samples]
+
+    Returns:
+        float32 [samples]
+
+    Raises:
+        ValueError: if the waveform is constant
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    deviation = y.std(dtype=np.float64)
+    if not deviation > 0:
+        raise ValueError("The waveform is constant, so it has no standard deviation to divide by.")
+    return ((y - y.mean(dtype=np.float64)) / deviation).astype(np.float32)
+
+
+def fit_duration(y: np.ndarray, samples: int) -> np.ndarray:
+    """Cut a waveform, or pad it with zeros at its end.
+
+    Args:
+        y: waveform [any number of samples]
+        samples: wanted length
+
+    Returns:
+        waveform [samples]
+
+    Examples:
+        >>> fit_duration(np.array([1.0, 2.0]), 3)
+        array([1., 2., 0.])
+    """
+    return librosa.util.fix_length(y, size=samples)
+
+
+@functools.cache
+def _mel_basis(settings: MelSettings) -> np.ndarray:
+    return librosa.filters.mel(
+        sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels
+    )
+
+
+@functools.cache
+def _window(n_fft: int) -> np.ndarray:
+    return librosa.filters.get_window("hann", n_fft)
+
+
+def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Mel power spectrogram, as `librosa.feature.melspectrogram` defines it.
+
+    Hann window, frames centred on multiples of the hop (the ends padded with zeros), triangular
+    filters of equal area on Slaney's mel scale. One real Fourier transform over all frames and one
+    matrix product, which is what makes it faster than librosa's blocks.
+
+    Args:
+        y: waveform at ``settings.sample_rate`` [samples]
+        settings: see `MelSettings`
+
+    Returns:
+        power, not decibels: float32 [n_mels, 1 + samples // hop_length]
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    padded = np.pad(y.astype(np.float32, copy=False), settings.n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)
+    frames = frames[:: settings.hop_length]
+    # In double precision, as in librosa: in single, quiet bands beside loud ones lose five digits.
+    spectrum = scipy.fft.rfft(frames * _window(settings.n_fft))
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    return _mel_basis(settings) @ power.T
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """Power as decibels, floored 80 dB below the loudest point of the clip.
+
+    Args:
+        power: any shape
+
+    Returns:
+        10 log10(power), float32, same shape
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    return librosa.power_to_db(power, ref=1.0, top_db=80.0).astype(np.float32, copy=False)
+
+
+def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -> np.ndarray:
+    """The whole way from an audio file to what a network is given, before standardising.
+
+    Args:
+        path: audio file
+        settings: see `MelSettings`
+        duration: seconds that the clip is cut or padded to
+
+    Returns:
+        decibels, float32 [n_mels, frames]
+
+    Raises:
+        ValueError: if the clip is constant at this sampling rate
+    """
+    y = normalise(read_clip(path, settings.sample_rate))
+    y = fit_duration(y, int(duration * settings.sample_rate))
+    return decibels(mel_spectrogram(y, settings))
+
+
+def extract(
+    corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int = -1
+) -> np.ndarray:
+    """Features of every clip of a corpus, from the cache where they are there.
+
+    The cache file is keyed by the content of the clips and the settings. Work that was killed goes
+    on where it was; two runs at once wait for each other.
+
+    Args:
+        corpus: see `corpora.load`
+        settings: see `MelSettings`
+        duration: seconds that every clip is cut or padded to
+        jobs: parallel workers; -1 is one for each core
+
+    Returns:
+        read-only memory map of decibels, float32 [clips, n_mels, frames]
+
+    Raises:
+        corpora.CorpusError: if a clip can no longer be read
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    path = cache_folder("features") / f"{corpus.name}-{_key(corpus, settings, duration)}.npy"
+    with filelock.FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
+    return np.load(path, mmap_mode="r")
+
+
+def _key(corpus: Corpus, settings: MelSettings, duration: float) -> str:
+    content = [VERSION, asdict(settings), duration, corpus.clips["sha256"].tolist()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _extract_to(
+    path: Path, clips: list[str], settings: MelSettings, duration: float, jobs: int
+) -> None:
+    """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it."""
+    partial, done = path.with_suffix(".partial"), path.with_suffix(".done")
+    shape = (len(clips), settings.n_mels, settings.frames(duration))
+    if not (partial.exists() and done.exists()):
+        done.unlink(missing_ok=True)
+        np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape).flush()
+        done.touch()
+    finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
+    tasks = [start for start in range(0, len(clips), CLIPS_PER_TASK) if str(start) not in finished]
+
+    def run(start: int) -> int:
+        rows = clips[start : start + CLIPS_PER_TASK]
+        block = np.stack([_features_or_error(clip, settings, duration) for clip in rows])
+        # Written, not mapped: pages of a map that were touched count as this process's memory.
+        with open(partial, "r+b") as file:
+            file.seek(partial.stat().st_size - (len(clips) - start) * block[0].nbytes)
+            file.write(block.tobytes())
+        return start
+
+    _mel_basis(settings), _window(settings.n_fft)  # made once, before the workers need them
+    with (
+        threadpoolctl.threadpool_limits(1),
+        open(done, "a") as log,
+        tqdm(total=len(clips), desc="extracting", unit="clip", delay=2, leave=False) as progress,
+    ):
+        progress.update(len(clips) - len(tasks) * CLIPS_PER_TASK if finished else 0)
+        parallel = joblib.Parallel(
+            n_jobs=jobs, prefer="threads", return_as="generator_unordered", pre_dispatch="2*n_jobs"
+        )
+        for start in parallel(joblib.delayed(run)(start) for start in tasks):
+            log.write(f"{start}\n")
+            log.flush()
+            progress.update(min(CLIPS_PER_TASK, len(clips) - start))
+    os.replace(partial, path)
+    done.unlink()
+
+
+def _features_or_error(path: str, settings: MelSettings, duration: float) -> np.ndarray:
+    try:
+        return clip_features(path, settings, duration=duration)
+    except (soundfile.LibsndfileError, OSError, ValueError) as error:
+        raise corpora.CorpusError(
+            f"{path} can no longer be used ({error}): mend it or take it out of the labels table."
+        ) from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Extract the features of a corpus into the cache; 0, or 2 with one sentence if it cannot."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
+    parser.add_argument("path", nargs="?", help="folder or zip file; left out, the demo corpus")
+    parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")
+    options = parser.parse_args(arguments)
+    try:
+        corpus = corpora.load(options.path)
+        duration = target_duration(corpus.clips["duration"])
+        features = extract(corpus, MelSettings(), duration=duration, jobs=options.jobs)
+    except corpora.CorpusError as error:
+        print(error, file=sys.stderr)
+        return 2
+    clips, n_mels, frames = features.shape
+    print(f"{corpus.name}: {clips} clips of {duration} s, {n_mels} mel bands x {frames} frames")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

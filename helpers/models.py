@@ -1,0 +1,146 @@
+"""The networks, as Keras functional models that end in one linear unit: the valence.
+
+Each takes the shape of one clip's features, ``(n_mels, frames)`` or ``(n_mels, frames, 1)``, and
+returns a model that is not compiled; `training.train` does that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from helpers.backend import keras
+
+layers = keras.layers
+
+#: Kernels of the four branches, frequency x time (Tripathi et al. 2019).
+KERNELS = ((12, 16), (18, 24), (24, 32), (30, 40))
+
+#: Momentum of the moving averages of batch normalisation. Keras's 0.99 remembers hundreds of steps,
+#: which is more than a short training on a small corpus has.
+MOMENTUM = 0.9
+
+
+def parallel_cnn(
+    input_shape: tuple[int, ...],
+    *,
+    filters: int = 200,
+    kernels: Sequence[tuple[int, int]] = KERNELS,
+    units: Sequence[int] = (400, 200),
+    dropout: float = 0.5,
+    pool: Literal["grid", "window"] = "grid",
+) -> keras.Model:
+    """Four convolutions side by side, each with a kernel of another size (Tripathi et al. 2019).
+
+    Each branch: convolution, ReLU, max pooling, flattening. Their outputs are concatenated and pass
+    through dense layers, each followed by batch normalisation and ReLU, with dropout between.
+
+    Args:
+        input_shape: (n_mels, frames), or with a channel axis of 1
+        filters: of each branch
+        kernels: of each branch, frequency x time
+        units: of each dense layer
+        dropout: share of units that are dropped while training
+        pool: how "2 x 2 max pooling" is read. ``"grid"`` pools to 2 x 2 values a filter, halving
+            the map along each axis, as the paper does; ``"window"`` pools windows of 2 x 2, which
+            leaves hundreds of times more values
+
+    Raises:
+        ValueError: if `pool` is neither, or a kernel is larger than the input
+
+    See: notebooks/03_model.ipynb
+    """
+    if pool not in ("grid", "window"):
+        raise ValueError(f"pool is {pool!r}: it is 'grid' or 'window'.")
+    n_mels, frames = input_shape[:2]
+    for height, width in kernels:
+        if height > n_mels or width > frames:
+            raise ValueError(
+                f"The kernel {height} x {width} is larger than the input {n_mels} x {frames}: "
+                "use longer clips, more mel bands or smaller kernels."
+            )
+    inputs = keras.Input(input_shape, name="mel_spectrogram")
+    image = _image(inputs)
+    branches = []
+    for height, width in kernels:
+        name = f"{height}x{width}"
+        x = layers.Conv2D(filters, (height, width), activation="relu", name=f"conv_{name}")(image)
+        if pool == "grid":
+            x = _halve(x, name=f"pool_{name}")
+        else:
+            x = layers.MaxPooling2D((2, 2), name=f"pool_{name}")(x)
+        branches.append(layers.Flatten(name=f"flatten_{name}")(x))
+    x = layers.Concatenate(name="concatenate")(branches) if len(branches) > 1 else branches[0]
+    for i, width in enumerate(units, start=1):
+        x = layers.Dense(width, name=f"dense_{i}")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
+        x = layers.ReLU(name=f"relu_{i}")(x)
+        if i < len(units):
+            x = layers.Dropout(dropout, name=f"dropout_{i}")(x)
+    return keras.Model(inputs, layers.Dense(1, name="valence")(x), name="parallel_cnn")
+
+
+def _halve(x, *, name: str):
+    """Max pooling to a 2 x 2 grid: every position is in one cell, the first the larger if odd."""
+    cell = tuple(math.ceil(size / 2) for size in x.shape[1:3])
+    return layers.MaxPooling2D(cell, padding="same", name=name)(x)
+
+
+def cnn_blstm(
+    input_shape: tuple[int, ...],
+    *,
+    filters: Sequence[int] = (32, 64),
+    lstm_units: int = 64,
+    dropout: float = 0.5,
+) -> keras.Model:
+    """Two convolutions, then two bidirectional LSTMs over time (after Yang & Hirschberg 2018).
+
+    The convolutions (5 x 5, batch normalisation, ReLU) pool over frequency by 4 and over time by 2;
+    the LSTMs read what is left as a sequence of frames, and the last state gives the valence.
+
+    Args:
+        input_shape: (n_mels, frames), or with a channel axis of 1
+        filters: of each convolution
+        lstm_units: of each direction of each LSTM
+        dropout: share of units that are dropped before the last layer while training
+
+    See: notebooks/03_model.ipynb
+    """
+    inputs = keras.Input(input_shape, name="mel_spectrogram")
+    x = _image(inputs)
+    for i, count in enumerate(filters, start=1):
+        x = layers.Conv2D(count, (5, 5), padding="same", use_bias=False, name=f"conv_{i}")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
+        x = layers.ReLU(name=f"relu_{i}")(x)
+        x = layers.MaxPooling2D((4, 2), name=f"pool_{i}")(x)
+    x = layers.Permute((2, 1, 3), name="time_first")(x)
+    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="frames")(x)
+    lstm = layers.LSTM(lstm_units, return_sequences=True, name="lstm_1")
+    x = layers.Bidirectional(lstm, name="blstm_1")(x)
+    x = layers.Bidirectional(layers.LSTM(lstm_units, name="lstm_2"), name="blstm_2")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    return keras.Model(inputs, layers.Dense(1, name="valence")(x), name="cnn_blstm")
+
+
+def _image(inputs):
+    """Add the channel axis that convolutions want, unless it is there."""
+    if len(inputs.shape) == 4:
+        return inputs
+    return layers.Reshape((*inputs.shape[1:], 1), name="channel")(inputs)
+
+
+@contextlib.contextmanager
+def without_weights():
+    """Build models in this context without allocating their weights, to count and draw them.
+
+    Examples:
+        >>> with without_weights():
+        ...     parallel_cnn((128, 94), pool="window").count_params()
+        570362401
+
+    See: notebooks/03_model.ipynb
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        yield

@@ -1,0 +1,378 @@
+"""Every figure of the study.
+
+Each function takes arrays and tables and returns a `matplotlib.figure.Figure`; none saves itself.
+Those that draw one panel accept ``ax``, so that a notebook can compose them. Colours are Okabe and
+Ito's, told apart by colour-blind eyes; lines and markers differ too, for print in grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import librosa
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from helpers.features import MelSettings
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+
+
+def _axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
+    if ax is not None:
+        return ax
+    ax = Figure(figsize=(width, height), layout="constrained").subplots()
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as the suffix says, PNG or SVG; the same figure gives the same bytes.
+
+    Args:
+        figure: what to write
+        path: ends in ``.png`` or ``.svg``; a file that is there is replaced
+    """
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, dpi=200, metadata=metadata)
+
+
+def durations(
+    seconds: np.ndarray, target: float, *, percentile: float = 75, ax: Axes | None = None
+) -> Figure:
+    """Histogram of durations with the percentile and the duration chosen from it.
+
+    Args:
+        seconds: durations of the clips
+        target: duration that clips are cut or padded to, in seconds
+        percentile: from which `target` was rounded up
+        ax: where to draw; None makes a figure
+
+    See: notebooks/01_exploration.ipynb
+    """
+    ax = _axes(ax)
+    value = np.percentile(seconds, percentile)
+    ax.hist(seconds, bins=40, color=GREY)
+    ax.axvline(value, color=BLUE, label=f"{percentile:g}th percentile, {value:.2f} s")
+    ax.axvline(target, color=ORANGE, linestyle="--", label=f"rounded up, {target:g} s")
+    ax.set(xlabel="duration (s)", ylabel="clips")
+    ax.legend(frameon=False)
+    return ax.figure
+
+
+def padding(seconds: np.ndarray, target: float, *, ax: Axes | None = None) -> Figure:
+    """What of each clip is kept, padded and cut when all get the same duration.
+
+    Args:
+        seconds: durations of the clips
+        target: duration that clips are cut or padded to, in seconds
+        ax: where to draw; None makes a figure
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    ax = _axes(ax)
+    ordered = np.sort(seconds)
+    clips = np.arange(len(ordered))
+    kept = np.minimum(ordered, target)
+    shares = {
+        "kept": (0, kept, {"color": BLUE}),
+        "padded with zeros": (kept, target, {"color": "white", "edgecolor": GREY, "hatch": "//"}),
+        "cut off": (target, np.maximum(ordered, target), {"color": ORANGE}),
+    }
+    for label, (low, high, style) in shares.items():
+        ax.fill_between(clips, low, high, step="mid", linewidth=0, label=label, **style)
+    ax.set(xlabel="clips, from the shortest to the longest", ylabel="time (s)")
+    ax.set(xlim=(0, len(ordered) - 1), ylim=(0, ordered[-1]))
+    ax.legend(loc="upper left")
+    return ax.figure
+
+
+def ratings(valence: np.ndarray, scale: tuple[float, float], *, ax: Axes | None = None) -> Figure:
+    """How often each rating occurs.
+
+    Args:
+        valence: ratings [clips]
+        scale: lowest and highest possible rating
+        ax: where to draw; None makes a figure
+
+    See: notebooks/01_exploration.ipynb
+    """
+    ax = _axes(ax)
+    values, counts = np.unique(valence, return_counts=True)
+    low, high = scale
+    if len(values) <= 40:
+        step = np.diff(values).min() if len(values) > 1 else (high - low) / 16
+        ax.bar(values, counts, width=0.8 * step, color=BLUE)
+        margin = step
+    else:
+        ax.hist(valence, bins=30, range=scale, color=BLUE)
+        margin = 0
+    median = np.median(valence)
+    ax.axvline(median, color=ORANGE, linestyle="--", label=f"median, {median:g}")
+    ax.set(xlabel="valence", ylabel="clips", xlim=(low - margin, high + margin))
+    ax.legend(frameon=False)
+    return ax.figure
+
+
+def speakers(clips: pd.DataFrame, scale: tuple[float, float], *, ax: Axes | None = None) -> Figure:
+    """Ratings of each speaker: the mean, one standard deviation to each side, every clip behind.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        scale: lowest and highest possible rating
+        ax: where to draw; None makes a figure
+
+    See: notebooks/01_exploration.ipynb
+    """
+    ax = _axes(ax, 7.5)
+    names = clips["speaker"].fillna("unknown")
+    spread = clips.groupby(names)["valence"].agg(["mean", "std"]).sort_values("mean")
+    place = {speaker: i for i, speaker in enumerate(spread.index)}
+    ax.plot(names.map(place), clips["valence"], "_", color=GREY, alpha=0.6)
+    ax.errorbar(
+        range(len(spread)), spread["mean"], yerr=spread["std"], fmt="o", color=BLUE, capsize=3
+    )
+    if len(spread) <= 40:
+        ax.set_xticks(range(len(spread)), spread.index, rotation=90)
+    else:
+        ax.set_xticks([])
+    ax.set(xlabel="speaker, by mean rating", ylabel="valence", ylim=scale)
+    return ax.figure
+
+
+def waveforms(recordings: Mapping[str, tuple[np.ndarray, int]]) -> Figure:
+    """Amplitude over time, a panel a waveform, all on one axis of time.
+
+    Args:
+        recordings: title of each panel, and its waveform [samples] with its sampling rate in Hz
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    figure = Figure(figsize=(7.5, 1.5 * len(recordings)), layout="constrained")
+    panels = figure.subplots(len(recordings), sharex=True, squeeze=False)[:, 0]
+    for ax, (title, (y, rate)) in zip(panels, recordings.items(), strict=True):
+        ax.plot(np.arange(len(y)) / rate, y, color=BLUE, linewidth=0.4)
+        ax.set_title(title, fontsize="medium")
+        ax.set(ylabel="amplitude")
+        ax.spines[["top", "right"]].set_visible(False)
+    longest = max(len(y) / rate for y, rate in recordings.values())
+    panels[-1].set(xlabel="time (s)", xlim=(0, longest))
+    return figure
+
+
+def spectrogram(
+    levels: np.ndarray, settings: MelSettings, *, title: str = "", ax: Axes | None = None
+) -> Figure:
+    """Mel spectrogram with its axes in hertz and seconds.
+
+    Args:
+        levels: decibels [n_mels, frames]
+        settings: that made it
+        title: above the panel
+        ax: where to draw; None makes a figure
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    ax = _axes(ax, 7.5, 3.2)
+    image = librosa.display.specshow(
+        levels,
+        sr=settings.sample_rate,
+        n_fft=settings.n_fft,
+        hop_length=settings.hop_length,
+        x_axis="time",
+        y_axis="mel",
+        fmax=settings.sample_rate / 2,
+        cmap="magma",
+        ax=ax,
+    )
+    ax.figure.colorbar(image, ax=ax, label="level (dB)", format="%d")
+    ax.set(title=title, xlabel="time (s)", ylabel="frequency (Hz)")
+    return ax.figure
+
+
+def mel_filters(settings: MelSettings, *, every: int = 8, ax: Axes | None = None) -> Figure:
+    """Some triangles of the mel filter bank.
+
+    Args:
+        settings: that define it
+        every: draw each so many-th filter
+        ax: where to draw; None makes a figure
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    ax = _axes(ax, 7.5, 2.4)
+    bank = librosa.filters.mel(
+        sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels
+    )
+    hertz = librosa.fft_frequencies(sr=settings.sample_rate, n_fft=settings.n_fft)
+    for i, band in enumerate(bank[::every]):
+        ax.plot(hertz, band, color=COLOURS[i % 2], linestyle=LINES[i % 2], linewidth=1)
+    ax.set(xlabel="frequency (Hz)", ylabel="weight", xlim=(0, hertz[-1]), ylim=(0, None))
+    return ax.figure
+
+
+def learning_curves(
+    histories: Mapping[str, pd.DataFrame], *, reference: float | None = None, ax: Axes | None = None
+) -> Figure:
+    """Mean absolute error by epoch, in training (thin) and validation (thick).
+
+    Args:
+        histories: name of each run and its `training.Run.history`
+        reference: MAE of the median predictor, drawn as a level line
+        ax: where to draw; None makes a figure
+
+    See: notebooks/03_model.ipynb
+    """
+    ax = _axes(ax)
+    for (name, history), colour, line in zip(histories.items(), COLOURS, LINES, strict=False):
+        style = {"color": colour, "linestyle": line}
+        ax.plot(history["epoch"], history["train_mae"], linewidth=0.8, alpha=0.6, **style)
+        ax.plot(history["epoch"], history["validation_mae"], linewidth=2, label=name, **style)
+    if reference is not None:
+        ax.axhline(reference, color="black", linewidth=0.8, linestyle=":")
+        ax.text(1, reference, "median predictor", va="bottom", fontsize="small")
+    ax.set(xlabel="epoch", ylabel="mean absolute error", ylim=(0, None))
+    ax.legend(title="validation (thin: training)", frameon=False)
+    return ax.figure
+
+
+def predicted_against_true(
+    truth: np.ndarray, predictions: Mapping[str, np.ndarray], scale: tuple[float, float]
+) -> Figure:
+    """One panel a model: each clip's prediction over its rating, with the line where both agree.
+
+    Args:
+        truth: ratings [clips]
+        predictions: name of each model and what it predicts [clips]
+        scale: lowest and highest possible rating
+
+    See: notebooks/03_model.ipynb
+    """
+    figure = Figure(figsize=(3.4 * len(predictions), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(predictions), sharey=True, squeeze=False)[0]
+    for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
+        ax.plot(scale, scale, color=GREY, linewidth=1)
+        ax.plot(truth, predicted, "o", color=BLUE, alpha=0.5, markersize=4)
+        ax.set(title=name, xlabel="rated valence", xlim=scale, aspect="equal")
+        ax.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel="predicted valence")
+    return figure
+
+
+def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = None) -> Figure:
+    """One metric of several models with its 95 % intervals.
+
+    Args:
+        table: see `evaluation.compare`
+        metric: ``"mae"``, ``"rmse"``, ``"ccc"`` or ``"pearson"``
+        ax: where to draw; None makes a figure
+
+    See: notebooks/03_model.ipynb
+    """
+    ax = _axes(ax, height=0.6 + 0.4 * len(table))
+    rows = table[metric].iloc[::-1]
+    distance = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+    ax.errorbar(rows["value"], range(len(rows)), xerr=distance, fmt="o", color=BLUE, capsize=3)
+    ax.set_yticks(range(len(rows)), rows.index)
+    ax.set(xlabel=f"{metric.upper()} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
+    return ax.figure
+
+
+# The diagram of a model
+
+#: Layers that are written into the box of the layer before them.
+ATTACHED = ("BatchNormalization", "ReLU", "Dropout", "Flatten", "Reshape", "Permute")
+
+
+def architecture(model) -> Figure:
+    """Draw a functional Keras model from itself, from the input at the top to the output.
+
+    Args:
+        model: a `keras.Model` in which every layer is called once
+
+    See: notebooks/03_model.ipynb
+    """
+    boxes = _boxes(model)
+    levels = pd.Series([box["level"] for box in boxes])
+    columns = levels.value_counts().max()
+    figure = Figure(figsize=(max(4.5, 2.3 * columns), 1.05 * (levels.max() + 1)))
+    ax = figure.add_axes((0, 0, 1, 1))
+    places = []
+    for box in boxes:
+        beside = [other["level"] for other in boxes[: len(places)]].count(box["level"])
+        x = beside - ((levels == box["level"]).sum() - 1) / 2
+        places.append((x, -box["level"]))
+        for source in box["sources"]:
+            ax.annotate(
+                "",
+                (x, -box["level"] + 0.36),
+                (places[source][0], places[source][1] - 0.36),
+                arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0},
+            )
+        ax.add_patch(
+            FancyBboxPatch(
+                (x - 0.44, -box["level"] - 0.34), 0.88, 0.68,
+                boxstyle="round,pad=0,rounding_size=0.05", facecolor="#EEF4F8", edgecolor=BLUE,
+            )
+        )  # fmt: skip
+        title, *rest = box["lines"]
+        ax.text(x, -box["level"] + 0.2, title, ha="center", va="center", weight="bold", fontsize=8)
+        ax.text(x, -box["level"] - 0.1, "\n".join(rest), ha="center", va="center", fontsize=7)
+    ax.set(xlim=(-columns / 2, columns / 2), ylim=(-levels.max() - 0.5, 0.5))
+    ax.set_axis_off()
+    return figure
+
+
+def _boxes(model) -> list[dict]:
+    """Layers gathered into boxes: their lines of text, level, and the boxes they read from."""
+    producer = {id(layer.output): layer.name for layer in model.layers}
+    home, boxes = {}, []
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        kind = type(layer).__name__
+        sources = [home[producer[id(t)]] for t in inputs] if kind != "InputLayer" else []
+        if kind in ATTACHED and sources:
+            box = boxes[sources[0]]
+            home[layer.name] = sources[0]
+        else:
+            level = 1 + max((boxes[s]["level"] for s in sources), default=-1)
+            box = {"level": level, "sources": sources, "layers": [], "parameters": 0}
+            home[layer.name] = len(boxes)
+            boxes.append(box)
+        box["layers"].append(_describe(layer))
+        box["parameters"] += layer.count_params()
+        box["shape"] = " × ".join(str(size) for size in layer.output.shape[1:])
+    for box in boxes:
+        title, *attached = box["layers"]
+        count = f"{box['parameters']:,} parameters" if box["parameters"] else ""
+        lines = [title, ", ".join(attached), f"→ {box['shape']}", count]
+        box["lines"] = [line for line in lines if line]
+    return boxes
+
+
+def _describe(layer) -> str:
+    kind, config = type(layer).__name__, layer.get_config()
+    if kind == "InputLayer":
+        return "mel spectrogram"
+    if kind == "Conv2D":
+        activation = ", ReLU" if config["activation"] == "relu" else ""
+        return (
+            f"{config['filters']} filters {' × '.join(map(str, config['kernel_size']))}{activation}"
+        )
+    if kind == "MaxPooling2D":
+        return f"max over {' × '.join(map(str, config['pool_size']))}"
+    if kind == "Dense":
+        return f"{config['units']} unit{'s' if config['units'] > 1 else ''}"
+    if kind == "Bidirectional":
+        return f"BLSTM, 2 × {layer.forward_layer.units} units"
+    if kind == "Dropout":
+        return f"dropout {config['rate']:g}"
+    return {"BatchNormalization": "batch norm."}.get(kind, kind if kind == "ReLU" else kind.lower())

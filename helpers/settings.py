@@ -1,0 +1,158 @@
+"""Where things are, how large the study is, and what made a result.
+
+Nothing here knows about audio or networks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+#: What each profile changes. Everything else is the report's in both.
+PROFILES = {
+    "quick": {"filters": 24, "epochs": 20},
+    "full": {"filters": 200, "epochs": 20},
+}
+
+#: Packages whose version can change a number in the results.
+PACKAGES = ("tensorflow", "keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it and the mend."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of one study.
+
+    Attributes:
+        corpus: path of the corpus; None is the bundled demo corpus
+        profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the report's sizes)
+        filters: filters of each branch of `models.parallel_cnn`
+        epochs: training epochs
+        output: folder that receives ``figures/``, ``report/`` and ``.cache/``
+        seed: of splits, initial weights, batch order, dropout and bootstrap
+
+    See: notebooks/01_exploration.ipynb
+    """
+
+    corpus: str | None
+    profile: str
+    filters: int
+    epochs: int
+    output: Path
+    seed: int = 0
+
+    @classmethod
+    def from_env(cls) -> Settings:
+        """Read ``VALENCE_CORPUS``, ``VALENCE_PROFILE`` and ``VALENCE_OUTPUT``.
+
+        Raises:
+            SettingsError: if the profile is not one of `PROFILES`
+
+        Examples:
+            >>> os.environ["VALENCE_PROFILE"] = "full"
+            >>> Settings.from_env().filters
+            200
+            >>> del os.environ["VALENCE_PROFILE"]
+        """
+        profile = os.environ.get("VALENCE_PROFILE") or "quick"
+        if profile not in PROFILES:
+            raise SettingsError(
+                f"VALENCE_PROFILE is {profile!r}: set it to one of {', '.join(PROFILES)}."
+            )
+        return cls(
+            corpus=os.environ.get("VALENCE_CORPUS") or None,
+            profile=profile,
+            output=output_folder(),
+            **PROFILES[profile],
+        )
+
+    def figures(self, corpus_name: str) -> Path:
+        """Folder for this corpus's figures, made if need be."""
+        return _made(self.output / "figures" / corpus_name)
+
+    def results(self, corpus_name: str) -> Path:
+        """Folder for this corpus's results files, made if need be."""
+        return _made(self.output / "report" / corpus_name / "results")
+
+
+def output_folder() -> Path:
+    """``VALENCE_OUTPUT``, or the project's own folder."""
+    return Path(os.environ.get("VALENCE_OUTPUT") or PROJECT).expanduser().resolve()
+
+
+def cache_folder(kind: str) -> Path:
+    """``.cache/<kind>`` below `output_folder`, made if need be; all in it can be rebuilt."""
+    return _made(output_folder() / ".cache" / kind)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def versions() -> dict[str, str]:
+    """Installed version of each of `PACKAGES`."""
+    return {package: version(package) for package in PACKAGES}
+
+
+def made_by(corpus, settings: Settings, **choices) -> dict:
+    """What a results file needs to say so that it can be made again.
+
+    Args:
+        corpus: a `corpora.Corpus`
+        settings: the study's settings
+        **choices: whatever else decided the numbers (learning rate, splits ...)
+    """
+    return {
+        "corpus": corpus.name,
+        "fingerprint": corpus.fingerprint,
+        "profile": settings.profile,
+        "seed": settings.seed,
+        **choices,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": versions(),
+    }
+
+
+def commit() -> str:
+    """Git commit of the code, with ``+changes`` if helpers/ differs from it; else ``"unknown"``."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "helpers", "requirements.txt")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def save_results(path: Path, content: dict, *, made_by: dict) -> None:
+    """Write a results file as JSON, whole or not at all.
+
+    Args:
+        path: file to write; what it held is replaced
+        content: what was found
+        made_by: what it was found with, see `made_by`
+    """
+    text = json.dumps({**content, "made_by": made_by}, indent=1, ensure_ascii=False) + "\n"
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,113 @@
+"""Run the notebooks and typeset the report: what `make report` calls.
+
+On the demo corpus in the quick profile the notebooks are run where they are, and keep their
+outputs; for any other study, executed copies go to ``report/<corpus>/notebooks/``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbclient
+import nbformat
+import typst
+from tqdm import tqdm
+
+from helpers import corpora
+from helpers.settings import PROJECT, Settings, SettingsError
+
+NOTEBOOKS = PROJECT / "notebooks"
+
+
+def main() -> int:
+    """Make the whole report; 0, or 2 with one sentence if the corpus or a setting is unusable."""
+    try:
+        settings = Settings.from_env()
+        corpus = corpora.load(settings.corpus)
+    except (SettingsError, corpora.CorpusError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if (
+        settings.corpus is not None
+    ):  # kernels run in notebooks/, where a relative path means another
+        os.environ["VALENCE_CORPUS"] = str(Path(settings.corpus).expanduser().resolve())
+    os.environ["TQDM_DISABLE"] = "1"  # the bar below is the one; stored outputs hold none
+
+    start = time.perf_counter()
+    in_place = corpus.name == "demo" and settings.profile == "quick"
+    target = NOTEBOOKS if in_place else settings.output / "report" / corpus.name / "notebooks"
+    target.mkdir(parents=True, exist_ok=True)
+    sources = {
+        path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))
+    }
+    cells = sum(len(notebook.cells) for notebook in sources.values())
+    with tqdm(total=cells, unit="cell", disable=False) as progress:
+        for path, notebook in sources.items():
+            progress.set_description(path.stem)
+            execute(notebook, progress)
+            write(notebook, target / path.name)
+    pdf = typeset(corpus.name, settings)
+    print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
+    return 0
+
+
+def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
+    """Run a notebook from top to bottom in a kernel of its own; its outputs replace the old."""
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        on_cell_complete=lambda cell, cell_index: progress.update(),
+    )
+    client.execute()
+    # What differs between machines without meaning anything is not stored.
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook whole or not at all."""
+    partial = path.with_suffix(".partial")
+    nbformat.write(notebook, partial)
+    os.replace(partial, path)
+
+
+def typeset(corpus_name: str, settings: Settings) -> Path:
+    """Compile ``report.typ`` on one corpus's results and figures.
+
+    Args:
+        corpus_name: names the folders below ``report/`` and ``figures/``
+        settings: say where those folders are
+
+    Returns:
+        path of the PDF
+    """
+    pdf = settings.output / "report" / corpus_name / "report.pdf"
+    root = Path(os.path.commonpath([settings.output, PROJECT]))
+    below = {
+        "results": settings.results(corpus_name),
+        "figures": settings.figures(corpus_name),
+    }
+    inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
+    document = typst.compile(
+        PROJECT / "report" / "report.typ",
+        root=root,
+        sys_inputs=inputs,
+        ignore_system_fonts=True,
+    )
+    partial = pdf.with_suffix(".partial")
+    partial.write_bytes(document)
+    os.replace(partial, pdf)
+    return pdf
+
+
+if __name__ == "__main__":
+    sys.exit(main())

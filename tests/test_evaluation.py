@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from helpers import evaluation
+
+RANDOM = np.random.default_rng(0)
+TRUTH = RANDOM.uniform(1, 5, 80)
+PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
+
+
+def test_scores_equal_their_definitions():
+    found = evaluation.scores(TRUTH, PREDICTION)["value"]
+    error = PREDICTION - TRUTH
+    covariance = np.mean((PREDICTION - PREDICTION.mean()) * (TRUTH - TRUTH.mean()))
+    distance = (PREDICTION.mean() - TRUTH.mean()) ** 2
+    assert found["mae"] == pytest.approx(np.mean(np.abs(error)))
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    ccc = 2 * covariance / (PREDICTION.var() + TRUTH.var() + distance)
+    assert found["ccc"] == pytest.approx(ccc)
+    assert found["pearson"] == pytest.approx(np.corrcoef(PREDICTION, TRUTH)[0, 1])
+
+
+def test_the_interval_of_the_mae_is_that_of_scipys_bootstrap():
+    ours = evaluation.scores(TRUTH, PREDICTION).loc["mae"]
+    theirs = scipy.stats.bootstrap(
+        (np.abs(PREDICTION - TRUTH),), np.mean, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert ours["low"] == pytest.approx(theirs.low, abs=0.01)
+    assert ours["high"] == pytest.approx(theirs.high, abs=0.01)
+
+
+def test_a_constant_prediction_has_no_concordance_and_an_undefined_correlation():
+    found = evaluation.scores(TRUTH, np.full(80, 3.0))
+    assert found.loc["ccc"].tolist() == [0, 0, 0]
+    assert found.loc["pearson"].isna().all()
+
+
+def test_the_seed_decides_the_interval():
+    again = [evaluation.scores(TRUTH, PREDICTION, seed=s) for s in (5, 5, 6)]
+    assert again[0].equals(again[1]) and not again[0].equals(again[2])
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction"),
+    [([1, 2], [1, 2, 3]), ([], []), ([[1, 2]], [[1, 2]]), ([1, np.nan], [1, 2]), ([1], [np.inf])],
+)
+def test_what_cannot_be_scored_is_refused(truth, prediction):
+    with pytest.raises(ValueError, match="same length|not a number"):
+        evaluation.scores(truth, prediction)
+
+
+def test_a_comparison_has_a_row_a_model_and_becomes_plain_numbers():
+    table = evaluation.compare(TRUTH, {"median": np.full(80, 3.0), "model": PREDICTION})
+    assert list(table.index) == ["median", "model"]
+    alone = evaluation.scores(TRUTH, PREDICTION)
+    assert table.loc["model", ("mae", "high")] == alone.loc["mae", "high"]
+    plain = evaluation.as_dict(table)
+    assert plain["model"]["ccc"]["value"] == alone.loc["ccc", "value"]
+    assert plain["median"]["pearson"]["value"] is None

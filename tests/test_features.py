@@ -1,0 +1,208 @@
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import corpora, features
+from helpers.features import MelSettings
+from helpers.settings import PROJECT
+from tests.conftest import voice
+
+MEL = MelSettings()
+REAL_SPEECH = PROJECT.parent / "shared" / "data" / "ravdess_original"
+
+
+def librosas(y, mel):
+    return librosa.feature.melspectrogram(
+        y=y, sr=mel.sample_rate, n_fft=mel.n_fft, hop_length=mel.hop_length, n_mels=mel.n_mels
+    )
+
+
+@pytest.mark.filterwarnings("ignore:n_fft=2048 is too large")  # librosa's, on the shortest
+@pytest.mark.parametrize("seconds", [0.05, 0.3, 2.0, 6.0])
+@pytest.mark.parametrize("mel", [MEL, MelSettings(16000, 512, 160, 40)])
+def test_mel_power_equals_librosas(seconds, mel):
+    y = features.normalise(voice(seconds, mel.sample_rate)).astype(np.float32)
+    ours = features.mel_spectrogram(y, mel)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, librosas(y, mel), rtol=1e-6, atol=0)
+
+
+@pytest.mark.skipif(not REAL_SPEECH.exists(), reason="no recordings beside the project")
+def test_mel_power_of_recordings_equals_librosas():
+    for path in REAL_SPEECH.rglob("*.wav"):
+        y = features.normalise(features.read_clip(path, MEL.sample_rate))
+        theirs, _ = librosa.load(path, sr=MEL.sample_rate)
+        np.testing.assert_allclose(y, (theirs - theirs.mean()) / theirs.std(), atol=1e-4)
+        np.testing.assert_allclose(
+            features.mel_spectrogram(y, MEL), librosas(y, MEL), rtol=1e-6, atol=0
+        )
+
+
+@given(st.integers(1, 60000))
+@settings(max_examples=30, deadline=None)
+def test_the_number_of_frames_is_known_beforehand(samples):
+    frames = features.mel_spectrogram(np.ones(samples, np.float32), MEL).shape[1]
+    assert frames == 1 + samples // MEL.hop_length == MEL.frames(samples / MEL.sample_rate)
+
+
+def test_six_seconds_give_the_reports_shape():
+    assert (MEL.n_mels, MEL.frames(6)) == (128, 94)
+
+
+@pytest.mark.parametrize(("percentile", "target"), [(75, 6), (50, 4), (100, 9), (0, 2), (74.9, 6)])
+def test_the_target_is_the_percentile_rounded_up(percentile, target):
+    assert features.target_duration([2, 3, 4, 5.74, 9], percentile=percentile) == target
+
+
+def test_no_durations_have_no_percentile():
+    with pytest.raises(ValueError, match="no durations"):
+        features.target_duration([])
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_any_rate_depth_and_number_of_channels_is_read(tmp_path, rate, channels, subtype):
+    y = voice(0.5, rate, pitch=200)
+    soundfile.write(tmp_path / "a.wav", np.tile(y, (channels, 1)).T, rate, subtype=subtype)
+    found = features.read_clip(tmp_path / "a.wav", 8000)
+    assert found.dtype == np.float32 and found.shape == (4000,)
+    spectrum = np.abs(np.fft.rfft(found))
+    assert abs(np.argmax(spectrum) / 0.5 - 200) <= 6  # the pitch is still where it was
+
+
+@given(gain=st.floats(1e-3, 1e3), offset=st.floats(-1, 1))
+@settings(max_examples=30, deadline=None)
+def test_normalising_removes_gain_and_offset(gain, offset):
+    y = voice(0.2)
+    found = features.normalise(gain * y + offset)
+    assert abs(found.mean()) < 1e-4 and abs(found.std() - 1) < 1e-4
+    np.testing.assert_allclose(found, features.normalise(y), atol=1e-3)
+
+
+def test_a_constant_waveform_is_an_error_and_not_nan():
+    with pytest.raises(ValueError, match="constant"):
+        features.normalise(np.full(100, 0.3))
+
+
+def test_clips_are_cut_or_padded_at_their_end():
+    y = np.arange(1.0, 6.0)
+    assert features.fit_duration(y, 3).tolist() == [1, 2, 3]
+    assert features.fit_duration(y, 7).tolist() == [1, 2, 3, 4, 5, 0, 0]
+
+
+def test_decibels_reach_80_below_the_loudest():
+    found = features.decibels(np.array([100.0, 1.0, 1e-30], np.float32))
+    assert found.tolist() == [20, 0, -60] and found.dtype == np.float32
+
+
+def test_extraction_gives_each_clips_features_whatever_the_workers(corpus_folder, output):
+    corpus = corpora.load(corpus_folder)
+    found = {}
+    for jobs in (1, 2):
+        found[jobs] = features.extract(corpus, MEL, duration=1, jobs=jobs)
+        for file in (output / ".cache" / "features").glob("*.npy"):
+            file.unlink()
+    assert isinstance(found[1], np.memmap) and not found[1].flags.writeable
+    assert found[1].shape == (12, 128, MEL.frames(1))
+    assert found[1].tobytes() == found[2].tobytes()
+    for row, path in zip(found[1], corpus.clips["path"], strict=True):
+        np.testing.assert_allclose(row, features.clip_features(path, MEL, duration=1), atol=1e-3)
+
+
+def test_the_cache_is_used_again_and_never_for_other_settings_or_sounds(corpus_folder, output):
+    corpus = corpora.load(corpus_folder)
+    features.extract(corpus, MEL, duration=1)
+    (cached,) = (output / ".cache" / "features").glob("*.npy")
+    before = cached.stat().st_mtime_ns
+    features.extract(corpus, MEL, duration=1)
+    assert cached.stat().st_mtime_ns == before
+    features.extract(corpus, MEL, duration=2)
+    features.extract(corpus, replace(MEL, n_mels=40), duration=1)
+    soundfile.write(corpus.clips["path"][0], voice(1, seed=7), 16000)
+    features.extract(corpora.load(corpus_folder), MEL, duration=1)
+    assert len(list(cached.parent.glob("*.npy"))) == 4
+
+
+def test_a_clip_that_vanishes_is_named(corpus_folder):
+    corpus = corpora.load(corpus_folder)
+    Path(corpus.clips["path"][4]).unlink()
+    with pytest.raises(corpora.CorpusError, match=r"clip04.wav can no longer be used"):
+        features.extract(corpus, MEL, duration=1)
+
+
+def many(folder, clips):
+    """A corpus of many rows whose audio is a few files."""
+    corpus = corpora.load(folder)
+    rows = corpus.clips.iloc[np.arange(clips) % len(corpus.clips)].reset_index(drop=True)
+    return replace(corpus, clips=rows)
+
+
+EXTRACT = """
+import resource, sys
+from tests.test_features import *
+corpus = many({folder!r}, {clips})
+features.extract(corpus, MEL, duration={duration}, jobs=2)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def extracting(folder, clips, duration=6):
+    code = EXTRACT.format(folder=str(folder), clips=clips, duration=duration)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_killed_extraction_goes_on_where_it_was(corpus_folder, output):
+    corpus = many(corpus_folder, 3000)
+    cache = output / ".cache" / "features"
+    process = extracting(corpus_folder, 3000)
+    while not (list(cache.glob("*.done")) and len(next(cache.glob("*.done")).read_text()) > 50):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (done,), (partial,) = cache.glob("*.done"), cache.glob("*.partial")
+    finished = [int(start) for start in done.read_text().split("\n")[:-1]]
+    assert 0 < len(finished) < 3000 / features.CLIPS_PER_TASK
+    # Spoil what is finished: had it been computed again, the spoilt row would not survive.
+    marked = np.load(partial, mmap_mode="r+")
+    marked[finished[0]] = 42
+    marked.flush()
+    matrix = features.extract(corpus, MEL, duration=6)
+    assert (matrix[finished[0]] == 42).all()
+    expected = features.clip_features(corpus.clips["path"][0], MEL, duration=6)
+    same = [row for row in range(0, 3000, 12) if row != finished[0]]
+    np.testing.assert_allclose(matrix[same], np.tile(expected, (len(same), 1, 1)), atol=1e-3)
+    assert not list(cache.glob("*.done")) and not list(cache.glob("*.partial"))
+
+
+def test_memory_does_not_grow_with_the_corpus(corpus_folder):
+    peaks = {}
+    for clips in (100, 2000):  # 5 and 96 MB of features
+        process = extracting(corpus_folder, clips)
+        peaks[clips] = int(process.communicate()[0]) / 1024
+        assert process.returncode == 0
+    assert peaks[2000] - peaks[100] < 25
+
+
+def test_the_command_fills_the_cache_and_says_what_it_holds(corpus_folder, output, capsys):
+    assert features.main([str(corpus_folder), "--jobs", "1"]) == 0
+    assert "12 clips of 2 s, 128 mel bands x 32 frames" in capsys.readouterr().out
+    assert len(list((output / ".cache" / "features").glob("*.npy"))) == 1
+    assert features.main([str(corpus_folder / "nowhere")]) == 2
+
+
+def test_reading_features_does_not_import_tensorflow():
+    code = "import helpers.features, sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0

@@ -1,0 +1,59 @@
+"""The Makefile, where it can be tried without installing anything."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from helpers.settings import PROJECT
+
+OLD_PYTHON = """#!/bin/sh
+exec {python} -c '
+import sys
+if sys.argv[1] == "-V":
+    print("Python 3.9.2")
+else:
+    sys.version_info = (3, 9, 2, "final", 0)
+    exec(sys.argv[2])
+' "$@"
+"""
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A checkout without an environment."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    return tmp_path
+
+
+def make(folder, *arguments):
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_help_lists_the_commands(bare):
+    listed = make(bare, "help").stdout
+    assert {line.split()[0] for line in listed.splitlines()} >= {
+        "help", "report", "test", "lab", "clean",
+    }  # fmt: skip
+
+
+def test_the_wrong_python_is_named_with_the_mend(bare):
+    python = bare / "python3.9"
+    python.write_text(OLD_PYTHON.format(python=sys.executable))
+    python.chmod(0o755)
+    run = make(bare, f"PYTHON={python}", "report")
+    assert run.returncode == 2
+    assert "Python 3.11, 3.12 or 3.13 is needed" in run.stderr and "is Python 3.9.2" in run.stderr
+    assert "make PYTHON=python3.12 report" in run.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_clean_leaves_nothing_that_can_be_rebuilt(bare):
+    for folder in (".cache/features", "helpers/__pycache__", "x.egg-info"):
+        (bare / folder).mkdir(parents=True)
+    assert make(bare, "clean").returncode == 0
+    assert sorted(path.name for path in bare.iterdir()) == [
+        "Makefile", "helpers", "pyproject.toml", "requirements.txt",
+    ]  # fmt: skip

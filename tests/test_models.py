@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from helpers import models
+from helpers.backend import keras
+
+
+def test_the_reports_network_has_the_reports_number_of_parameters():
+    assert models.parallel_cnn((128, 94)).count_params() == 1_882_401
+
+
+def test_the_other_reading_of_the_pooling_is_counted_without_its_weights():
+    with models.without_weights():
+        model = models.parallel_cnn((128, 94), pool="window")
+    assert model.count_params() == 570_362_401
+    assert model.get_layer("concatenate").output.shape == (None, 1_424_400)
+    assert all(weight._value is None for weight in model.weights)  # nothing was allocated
+
+
+@pytest.mark.parametrize("build", [models.parallel_cnn, models.cnn_blstm])
+@pytest.mark.parametrize("shape", [(128, 94), (128, 94, 1), (64, 63)])
+def test_a_model_gives_one_number_a_clip(build, shape):
+    kernels = {"kernels": ((6, 8), (9, 12))} if build is models.parallel_cnn else {}
+    filters = {"filters": 4} if build is models.parallel_cnn else {"filters": (2, 3)}
+    model = build(shape, **kernels, **filters)
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    found = np.asarray(model(x))
+    assert found.shape == (3, 1) and np.isfinite(found).all()
+    assert model.get_layer("valence").activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("height", [9, 10, 11])
+@pytest.mark.parametrize("width", [7, 8])
+def test_the_grid_is_two_by_two_and_holds_every_position_once(height, width):
+    x = np.arange(height * width, dtype=np.float32).reshape(1, height, width, 1)
+    found = np.asarray(models._halve(keras.ops.convert_to_tensor(x), name="pool"))[0, :, :, 0]
+    top, left = -(-height // 2), -(-width // 2)
+    cells = [[(0, top), (0, left)], [(0, top), (left, width)],
+             [(top, height), (0, left)], [(top, height), (left, width)]]  # fmt: skip
+    expected = [x[0, r0:r1, c0:c1].max() for (r0, r1), (c0, c1) in cells]
+    assert found.ravel().tolist() == expected
+
+
+def test_the_arguments_set_what_they_name():
+    model = models.parallel_cnn(
+        (128, 94), filters=3, kernels=((5, 7), (9, 11), (3, 3)), units=(20, 10, 5), dropout=0.3
+    )
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.kernel_size for layer in convolutions] == [(5, 7), (9, 11), (3, 3)]
+    assert {layer.filters for layer in convolutions} == {3}
+    assert [model.get_layer(f"dense_{i}").units for i in (1, 2, 3)] == [20, 10, 5]
+    dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert [layer.rate for layer in dropouts] == [0.3, 0.3]  # between the dense layers only
+
+
+def test_the_cnn_blstm_has_two_convolutions_and_two_bidirectional_lstms():
+    kinds = [type(layer).__name__ for layer in models.cnn_blstm((128, 94)).layers]
+    assert kinds.count("Conv2D") == 2 and kinds.count("Bidirectional") == 2
+
+
+def test_a_pooling_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="pool is 'max': it is 'grid' or 'window'"):
+        models.parallel_cnn((128, 94), pool="max")
+
+
+def test_a_kernel_that_does_not_fit_is_named_with_the_mend():
+    with pytest.raises(ValueError, match="30 x 40 is larger than the input 128 x 32: use longer"):
+        models.parallel_cnn((128, 32))

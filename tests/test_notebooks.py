@@ -1,0 +1,69 @@
+"""What must hold for the notebooks as files; nbval runs them."""
+
+import re
+
+import nbformat
+import pytest
+
+from helpers.settings import PROJECT
+
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+IGNORED = "nbval-ignore-output"
+
+
+def code_cells(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def text_of(cell):
+    found = []
+    for output in cell.outputs:
+        found.append(output.get("text", ""))
+        found += [str(value) for kind, value in output.get("data", {}).items() if "text" in kind]
+    return "\n".join(found)
+
+
+def test_there_are_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["01_exploration", "02_preprocessing", "03_model"]
+
+
+def test_at_least_three_fifths_of_the_code_cells_are_compared():
+    cells = [cell for path in NOTEBOOKS for cell in code_cells(path)]
+    ignored = [cell for cell in cells if IGNORED in cell.metadata.get("tags", [])]
+    assert 1 - len(ignored) / len(cells) >= 0.6
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestEachNotebook:
+    def test_a_cell_that_is_not_compared_asserts_something(self, path):
+        for cell in code_cells(path):
+            tags = cell.metadata.get("tags", [])
+            assert not {"nbval-skip", "raises-exception"} & set(tags)
+            if IGNORED in tags:
+                assert re.search(r"^\s*assert ", cell.source, re.M), cell.source
+
+    def test_it_was_run_from_top_to_bottom_without_errors_or_warnings(self, path):
+        cells = code_cells(path)
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+        for output in (output for cell in cells for output in cell.outputs):
+            assert output.output_type != "error" and output.get("name") != "stderr"
+
+    def test_it_holds_no_paths_of_the_machine_that_ran_it(self, path):
+        stored = "\n".join(text_of(cell) for cell in code_cells(path))
+        assert str(PROJECT) not in stored and not re.search(r"/(home|root|Users|tmp)/", stored)
+        assert " at 0x" not in stored
+
+    def test_it_is_light(self, path):
+        assert path.stat().st_size < 1.5e6
+
+    def test_its_links_lead_somewhere(self, path):
+        cells = nbformat.read(path, as_version=4).cells
+        links = re.findall(
+            r"\]\(([^)#]+)\)", "".join(c.source for c in cells if c.cell_type == "markdown")
+        )
+        for link in links:
+            assert link.startswith("https://") or (path.parent / link).exists(), link
+
+    def test_it_defines_nothing_that_belongs_in_the_package(self, path):
+        assert not any(re.search(r"^(def|class) ", c.source, re.M) for c in code_cells(path))

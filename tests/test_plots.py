@@ -1,0 +1,73 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from helpers import evaluation, features, models, plots
+
+RANDOM = np.random.default_rng(0)
+SECONDS = RANDOM.gamma(9, 0.5, 200)
+TRUTH = RANDOM.integers(4, 21, 200) / 4
+PREDICTIONS = {"median": np.full(200, 3.0), "network": TRUTH + RANDOM.normal(size=200)}
+MEL = features.MelSettings()
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train_mae": [2.0, 1], "validation_mae": [1.5, 1]})
+CLIPS = pd.DataFrame({"speaker": np.repeat(["a", "b", None, "d"], 50), "valence": TRUTH})
+
+FIGURES = {
+    "durations": lambda: plots.durations(SECONDS, 6),
+    "padding": lambda: plots.padding(SECONDS, 6),
+    "ratings": lambda: plots.ratings(TRUTH, (1, 5)),
+    "ratings of any value": lambda: plots.ratings(TRUTH + 0.1 * SECONDS / 60, (1, 5)),
+    "speakers": lambda: plots.speakers(CLIPS, (1, 5)),
+    "waveforms": lambda: plots.waveforms(
+        {"a": (np.sin(np.arange(900)), 100), "b": (np.ones(50), 10)}
+    ),
+    "spectrogram": lambda: plots.spectrogram(RANDOM.normal(size=(128, 20)), MEL),
+    "mel_filters": lambda: plots.mel_filters(MEL),
+    "learning_curves": lambda: plots.learning_curves({"a": HISTORY, "b": HISTORY}, reference=1.2),
+    "predicted_against_true": lambda: plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5)),
+    "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_names_its_axes_and_is_written_the_same_each_time(name, tmp_path):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert figure.axes[-1].get_xlabel() or figure.axes[-1].get_ylabel()
+    assert figure.axes[0].get_ylabel() or name == "comparison"
+    for suffix in (".png", ".svg"):
+        paths = [tmp_path / f"{i}" / f"figure{suffix}" for i in range(2)]
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+            plots.save(FIGURES[name]() if name != "spectrogram" else figure, path)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_panel_can_be_drawn_into_a_figure_of_ones_own():
+    ax = Figure().subplots()
+    assert plots.durations(SECONDS, 6, ax=ax) is ax.figure
+    assert [line.get_xdata()[0] for line in ax.lines] == [np.percentile(SECONDS, 75), 6]
+
+
+def test_the_histogram_of_ratings_counts_each_rating_once():
+    figure = plots.ratings(TRUTH, (1, 5))
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert heights == [np.sum(value == TRUTH) for value in np.unique(TRUTH)]
+
+
+def test_the_diagram_shows_every_parameter_and_every_branch():
+    model = models.parallel_cnn((128, 94), filters=3)
+    texts = [text.get_text() for text in plots.architecture(model).axes[0].texts]
+    assert sum("filters" in text for text in texts) == 4
+    counts = [int(t.split(" parameters")[0].split("\n")[-1].replace(",", ""))
+              for t in texts if "parameters" in t]  # fmt: skip
+    assert sum(counts) == model.count_params()
+    arrows = [text for text in plots.architecture(model).axes[0].texts if text.arrow_patch]
+    assert len(arrows) == 4 + 4 + 4 + 3  # to, within and from the branches; down to the output
+
+
+def test_the_diagram_needs_no_weights():
+    with models.without_weights():
+        figure = plots.architecture(models.parallel_cnn((128, 94), pool="window"))
+    assert any("570" in t.get_text() or "569" in t.get_text() for t in figure.axes[0].texts)

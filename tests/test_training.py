@@ -1,0 +1,125 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from helpers import models, training
+from helpers.settings import PROJECT
+from helpers.splits import Split
+
+RANDOM = np.random.default_rng(0)
+RATINGS = RANDOM.uniform(1, 5, 48).astype(np.float32)
+#: Louder in the upper half of the bands where the rating is higher: easy to learn.
+FEATURES = RANDOM.normal(-20, 10, (48, 16, 12)).astype(np.float32)
+FEATURES[:, 8:] += 10 * RATINGS[:, None, None]
+SPLIT = Split(np.arange(0, 30), np.arange(30, 40), np.arange(40, 48))
+
+
+def small():
+    return models.parallel_cnn((16, 12), filters=4, kernels=((3, 3), (5, 4)), units=(8, 4))
+
+
+def run(**options):
+    return training.train(small(), FEATURES, RATINGS, SPLIT, **{"epochs": 2, **options})
+
+
+def digest(run):
+    weights = b"".join(np.asarray(weight).tobytes() for weight in run.model.get_weights())
+    return hashlib.sha256(weights).hexdigest()
+
+
+def test_the_same_seed_gives_the_same_bits_here_and_in_a_fresh_process():
+    first, second = run(seed=7), run(seed=7)
+    assert digest(first) == digest(second)
+    assert first.history.equals(second.history)
+    code = "from tests.test_training import *; print(digest(run(seed=7)))"
+    fresh = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert fresh.stdout.strip() == digest(first)
+
+
+def test_another_seed_gives_another_network():
+    assert digest(run(seed=7)) != digest(run(seed=8))
+
+
+def test_the_model_that_was_passed_is_left_alone():
+    model = small()
+    before = [np.array(weight) for weight in model.get_weights()]
+    trained = training.train(model, FEATURES, RATINGS, SPLIT, epochs=1)
+    assert trained.model is not model
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_the_test_part_is_not_looked_at():
+    spoilt, ratings = FEATURES.copy(), RATINGS.copy()
+    spoilt[SPLIT.test], ratings[SPLIT.test] = np.nan, np.nan
+    trained = training.train(small(), spoilt, ratings, SPLIT, epochs=2)
+    assert digest(trained) == digest(run())
+
+
+def test_features_are_standardised_with_the_training_part_alone():
+    settings = run(epochs=1).settings
+    assert settings["mean"] == pytest.approx(FEATURES[:30].mean(dtype=float))
+    assert settings["deviation"] == pytest.approx(FEATURES[:30].std(dtype=float))
+
+
+def test_what_can_be_learnt_is_learnt():
+    trained = run(epochs=60, learning_rate=1e-2)
+    error = np.abs(training.predict(trained, FEATURES, SPLIT.test) - RATINGS[SPLIT.test]).mean()
+    median = np.abs(np.median(RATINGS[SPLIT.train]) - RATINGS[SPLIT.test]).mean()
+    assert error < 0.6 * median
+
+
+def test_a_run_tells_its_history_scores_and_settings():
+    trained = run(batch_size=8)
+    assert trained.history["epoch"].tolist() == [1, 2]
+    predicted = training.predict(trained, FEATURES, SPLIT.validation)
+    mae = np.abs(predicted - RATINGS[SPLIT.validation]).mean()
+    assert trained.scores["validation"] == pytest.approx(mae)
+    assert trained.history["validation_mae"].iloc[-1] == pytest.approx(mae)
+    assert trained.settings["batch_size"] == 8 and trained.settings["parameters"] > 0
+    assert trained.seconds > 0
+
+
+def test_without_a_validation_part_there_is_no_validation_error():
+    everything = Split(np.arange(40), np.array([], int), SPLIT.test)
+    trained = training.train(small(), FEATURES, RATINGS, everything, epochs=1)
+    assert list(trained.scores) == ["train"] and "validation_mae" not in trained.history
+
+
+def test_predictions_do_not_depend_on_the_clips_beside_them():
+    trained = run()
+    together = training.predict(trained, FEATURES, np.arange(48))
+    alone = [training.predict(trained, FEATURES, np.array([i]))[0] for i in range(48)]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_memory_mapped_features_are_as_good_as_an_array(tmp_path):
+    np.save(tmp_path / "x.npy", FEATURES)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert digest(training.train(small(), mapped, RATINGS, SPLIT, epochs=2)) == digest(run())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence():
+    with pytest.raises(FloatingPointError, match=r"no longer a number in epoch \d+: lower the"):
+        run(learning_rate=1e30, epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "split", "sentence"),
+    [
+        (RATINGS[:-1], SPLIT, "47 ratings for the features of 48"),
+        (RATINGS, SPLIT._replace(train=np.array([], int)), "training part of the split is empty"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(ratings, split, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        training.train(small(), FEATURES, ratings, split)
+
+
+def test_constant_features_cannot_be_standardised():
+    with pytest.raises(ValueError, match="constant"):
+        training.train(small(), np.zeros_like(FEATURES), RATINGS, SPLIT)
