@@ -84,7 +84,11 @@ def padding(seconds: np.ndarray, target: float, *, ax: Axes | None = None) -> Fi
     kept = np.minimum(ordered, target)
     shares = {
         "kept": (0, kept, {"color": BLUE}),
-        "padded with zeros": (kept, target, {"color": "white", "edgecolor": GREY, "hatch": "//"}),
+        "padded with zeros": (
+            kept,
+            target,
+            {"facecolor": "white", "edgecolor": GREY, "hatch": "//"},
+        ),
         "cut off": (target, np.maximum(ordered, target), {"color": ORANGE}),
     }
     for label, (low, high, style) in shares.items():
@@ -237,9 +241,9 @@ def learning_curves(
         ax.plot(history["epoch"], history["train_mae"], linewidth=0.8, alpha=0.6, **style)
         ax.plot(history["epoch"], history["validation_mae"], linewidth=2, label=name, **style)
     if reference is not None:
-        ax.axhline(reference, color="black", linewidth=0.8, linestyle=":")
-        ax.text(1, reference, "median predictor", va="bottom", fontsize="small")
+        ax.axhline(reference, color="black", linewidth=1, linestyle=":", label="median predictor")
     ax.set(xlabel="epoch", ylabel="mean absolute error", ylim=(0, None))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(title="validation (thin: training)", frameon=False)
     return ax.figure
 
@@ -261,7 +265,7 @@ def predicted_against_true(
     for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
         ax.plot(scale, scale, color=GREY, linewidth=1)
         ax.plot(truth, predicted, "o", color=BLUE, alpha=0.5, markersize=4)
-        ax.set(title=name, xlabel="rated valence", xlim=scale, aspect="equal")
+        ax.set(title=name, xlabel="rated valence", aspect="equal")
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="predicted valence")
     return figure
@@ -303,7 +307,7 @@ def architecture(model) -> Figure:
     boxes = _boxes(model)
     levels = pd.Series([box["level"] for box in boxes])
     columns = levels.value_counts().max()
-    figure = Figure(figsize=(max(4.5, 2.3 * columns), 1.05 * (levels.max() + 1)))
+    figure = Figure(figsize=(max(3, 2.3 * columns), 1.05 * (levels.max() + 1)))
     ax = figure.add_axes((0, 0, 1, 1))
     places = []
     for box in boxes:

@@ -97,15 +97,16 @@ def train(
     start = time.perf_counter()
     with tqdm(total=epochs, desc=model.name, unit="epoch", delay=2, leave=False) as progress:
         for epoch in range(1, epochs + 1):
-            model.reset_metrics()
+            total = 0.0
             for rows in _batches(order.permutation(split.train), batch_size):
                 loss = model.train_on_batch(_standardised(run, features, rows), ratings[rows])
-            if not np.isfinite(loss):
+                total += len(rows) * float(loss)
+            if not np.isfinite(total):
                 raise FloatingPointError(
                     f"The loss is no longer a number in epoch {epoch}: lower the learning rate "
                     f"(it is {learning_rate:g})."
                 )
-            losses = {"train_mae": float(loss)}
+            losses = {"train_mae": total / len(split.train)}
             if len(split.validation):
                 losses["validation_mae"] = _mae(run, features, ratings, split.validation)
             history.append({"epoch": epoch, **losses})

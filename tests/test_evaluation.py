@@ -41,6 +41,17 @@ def test_the_seed_decides_the_interval():
     assert again[0].equals(again[1]) and not again[0].equals(again[2])
 
 
+def test_a_paired_difference_is_surer_than_two_separate_scores():
+    slightly_better = PREDICTION - 0.1 * (PREDICTION - TRUTH)
+    found = evaluation.mae_difference(TRUTH, slightly_better, PREDICTION)
+    error = np.abs(PREDICTION - TRUTH).mean()
+    assert found["value"] == pytest.approx(0.1 * error)
+    assert 0 < found["low"] < found["value"] < found["high"]
+    alone = evaluation.compare(TRUTH, {"a": slightly_better, "b": PREDICTION})["mae"]
+    assert alone.loc["a", "high"] > alone.loc["b", "low"]
+    assert evaluation.mae_difference(TRUTH, PREDICTION, PREDICTION).eq(0).all()
+
+
 @pytest.mark.parametrize(
     ("truth", "prediction"),
     [([1, 2], [1, 2, 3]), ([], []), ([[1, 2]], [[1, 2]]), ([1, np.nan], [1, 2]), ([1], [np.inf])],

@@ -37,12 +37,15 @@ def test_a_changed_result_changes_the_report(demo):
     path = demo / "report/demo/results/model.json"
     results = json.loads(path.read_text())
     network = results["splits"][results["main"]]["scores"]["parallel_cnn"]["mae"]
+    gain = results["splits"][results["main"]]["against_median"]["parallel_cnn"]
     network.update(value=0.0123, low=0.01, high=0.02)
+    gain.update(value=0.45, low=0.4, high=0.5)
     path.write_text(json.dumps(results))
     text = text_of(build.typeset("demo", Settings.from_env()))
     assert "mean absolute error of 0.01" in text
-    assert "The difference is beyond chance" in text
+    assert "The difference of 0.45 (0.40–0.50) is beyond chance" in text
     network.update(value=9.87, low=9, high=10)
+    gain.update(value=-5, low=-6, high=-4)
     path.write_text(json.dumps(results))
     text = text_of(build.typeset("demo", Settings.from_env()))
     assert "9.87" in text and "The network is no better than that guess" in text

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import models, training
+from helpers.backend import keras
 from helpers.settings import PROJECT
 from helpers.splits import Split
 
@@ -82,6 +83,16 @@ def test_a_run_tells_its_history_scores_and_settings():
     assert trained.history["validation_mae"].iloc[-1] == pytest.approx(mae)
     assert trained.settings["batch_size"] == 8 and trained.settings["parameters"] > 0
     assert trained.seconds > 0
+
+
+def test_the_training_error_of_an_epoch_is_the_mean_over_its_clips():
+    inputs = keras.Input((16, 12))
+    linear = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
+    # With a learning rate of 0 the weights stay, so every batch is judged by the same network.
+    trained = training.train(
+        linear, FEATURES, RATINGS, SPLIT, epochs=2, batch_size=7, learning_rate=0.0
+    )
+    np.testing.assert_allclose(trained.history["train_mae"], trained.scores["train"], rtol=1e-5)
 
 
 def test_without_a_validation_part_there_is_no_validation_error():
