@@ -6,6 +6,7 @@ the speaker is flattered by it; a split by speaker asks about voices never heard
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -63,6 +64,35 @@ def speaker_split(
     See: notebooks/03_model.ipynb
     """
     return _three_parts(clips, _speakers(clips), seed=seed, test=test, validation=validation)
+
+
+def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
+    """Clips and speakers in each part of a split.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        split: see `random_split` and `speaker_split`
+
+    Returns:
+        a row a part: number of ``clips`` and ``speakers``, and how many of those speakers were
+        ``heard in training``
+
+    See: notebooks/03_model.ipynb
+    """
+    speakers = {name: set(clips["speaker"].iloc[rows].dropna()) for name, rows in _named(split)}
+    return pd.DataFrame(
+        {
+            "clips": {name: len(rows) for name, rows in _named(split)},
+            "speakers": {name: len(each) for name, each in speakers.items()},
+            "heard in training": {
+                name: len(each & speakers["train"]) for name, each in speakers.items()
+            },
+        }
+    )
+
+
+def _named(split: Split) -> Iterable[tuple[str, np.ndarray]]:
+    return split._asdict().items()
 
 
 def folds(

@@ -53,6 +53,16 @@ def test_the_seed_decides_the_split(split):
     assert not np.array_equal(split(clips, seed=4).test, same[0].test)
 
 
+def test_the_summary_counts_the_speakers_that_were_heard_in_training():
+    clips = table([0, 0, 1, 1, 2, 2, 3])
+    split = splits.Split(np.array([0, 2, 3]), np.array([1]), np.array([4, 5, 6]))
+    assert splits.summary(clips, split).to_dict("index") == {
+        "train": {"clips": 3, "speakers": 2, "heard in training": 2},
+        "validation": {"clips": 1, "speakers": 1, "heard in training": 1},
+        "test": {"clips": 3, "speakers": 2, "heard in training": 0},
+    }
+
+
 def test_unknown_speakers_cannot_be_split_and_the_error_says_what_to_do():
     clips = pd.DataFrame({"speaker": ["a", None, "b"]})
     with pytest.raises(ValueError, match="1 of 3 clips have no speaker.*or split by clip"):
