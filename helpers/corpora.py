@@ -26,7 +26,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import soundfile
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from helpers.settings import PROJECT, cache_folder
 

@@ -27,7 +27,7 @@ import pandas as pd
 import scipy.fft
 import soundfile
 import threadpoolctl
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from helpers import corpora
 from helpers.corpora import Corpus

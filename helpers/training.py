@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from helpers.backend import JIT_COMPILE, keras, seed_everything
 from helpers.splits import Split
