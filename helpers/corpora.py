@@ -113,6 +113,13 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     if not source.exists():
         raise CorpusError(f"{source} does not exist: name a folder or a zip file of rated speech.")
     folder = source if source.is_dir() else _unpacked(source)
+    try:
+        return _corpus(folder, source, scale)
+    except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
+        raise CorpusError(str(error).replace(str(folder), str(source))) from error
+
+
+def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
     labels = _labels_path(folder, source)
     table = _read_labels(labels)
     scale = scale or _scale(table["valence"], labels)
@@ -127,7 +134,7 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, labels)}.")
     first = ["file", "path", "valence", "speaker", "duration", "sample_rate", "channels"]
     last = ["sha256"]
-    others = [c for c in table.columns if c not in [*first, *last, "reason", "valence as written"]]
+    others = [c for c in table.columns if c not in [*first, *last, "reason"]]
     clips = table.loc[usable, first + others + last].reset_index(drop=True)
     return Corpus(
         name="demo" if source == DEMO else _name(source),

@@ -245,6 +245,14 @@ def test_an_unusable_corpus_is_one_sentence_and_exit_code_2(corpus_folder, capsy
     assert printed.out == "" and len(printed.err.splitlines()) == 1
 
 
+def test_an_error_names_a_file_as_it_is_in_the_zip(corpus_folder, tmp_path):
+    (corpus_folder / "labels.csv").write_text("file,arousal\nclip00.wav,3\n")
+    path = zipped(corpus_folder, tmp_path / "c.zip")
+    with pytest.raises(CorpusError) as raised:
+        corpora.load(path)
+    assert str(raised.value).startswith(f"{path}/labels.csv has no column of valence")
+
+
 @pytest.mark.parametrize(
     "name", ["../escaped.wav", "/tmp/escaped.wav", "a/../../b.wav", "C:\\x.wav"]
 )
