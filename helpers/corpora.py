@@ -28,18 +28,31 @@ import pandas as pd
 import soundfile
 from tqdm.auto import tqdm
 
+from helpers import layouts
 from helpers.settings import PROJECT, cache_folder
 
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
-AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
 TABLES = {".csv", ".tsv"}
+KEPT = layouts.AUDIO | TABLES | {".txt"}  # of an archive; IEMOCAP's labels are text
 
 #: Names under which labels tables carry each column, compared in lower case; the first is ours.
 COLUMNS = {
     "file": ("file", "filename", "file_name", "path", "file_id", "clip", "wav", "audio"),
     "valence": ("valence", "val", "emoval"),
     "speaker": ("speaker", "speaker_id", "spkrid", "actor", "actor_id"),
+    "emotion": ("emotion", "label", "emoclass", "category"),
+    "split": ("split", "partition", "split_set"),
+}
+
+#: Names of the parts of an official split, by how they begin in lower case.
+PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
+
+#: What the kinds of labels are, in words.
+LABELS = {
+    "rated": "ratings of valence",
+    "perceived": "mean valence of the emotions that listeners chose",
+    "categorical": "one valence for each emotion category, nobody's rating",
 }
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
@@ -64,10 +77,15 @@ class Corpus:
         scale: lowest and highest possible rating
         clips: a row a clip: ``file`` (as the labels table names it), ``path`` (where the audio
             is), ``valence`` (on ``scale``), ``speaker`` (missing where unknown), ``duration``
-            (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels table,
-            and ``sha256`` (of the audio file)
+            (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels (among
+            them perhaps ``emotion``, and ``split``: train, validation or test, as the corpus's
+            authors divided it), and ``sha256`` (of the audio file)
         rejected: a row a clip that cannot be used: ``file``, ``path`` (missing where there is no
             such file) and ``reason``
+        layout: name of the known corpus (see `layouts`), or ``"labels table"``
+        labels: ``"rated"``, ``"perceived"`` or ``"categorical"``, see `layouts.Layout`
+        citation: the paper to cite, where known
+        licence: the terms of use, where known
 
     See: notebooks/01_exploration.ipynb
     """
@@ -76,6 +94,10 @@ class Corpus:
     scale: tuple[float, float]
     clips: pd.DataFrame
     rejected: pd.DataFrame
+    layout: str = "labels table"
+    labels: str = "rated"
+    citation: str = ""
+    licence: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -88,10 +110,11 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """Read a corpus of rated speech.
 
     Args:
-        source: a folder or a zip file with audio (wav, flac, ogg or mp3, at any depth) and one
-            labels table (CSV or TSV) that has a column of file names, a column of valence ratings
-            and perhaps a column of speakers, under one of the names in `COLUMNS`; None is the
-            bundled demo corpus
+        source: a folder or a zip file with audio (wav, flac, ogg or mp3, at any depth), which is
+            either a known corpus (see `layouts.LAYOUTS`) or has one labels table (CSV or TSV) with
+            a column of file names, a column of valence ratings and perhaps others, under the names
+            in `COLUMNS`. Without ratings, a column of emotions gives each category's published
+            valence. None is the bundled demo corpus
         scale: lowest and highest possible rating; None takes the narrowest of `SCALES` that holds
             nine in ten ratings
 
@@ -120,18 +143,33 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
-    labels = _labels_path(folder, source)
-    table = _read_labels(labels)
-    scale = scale or _scale(table["valence"], labels)
+    known = layouts.recognise(folder)
+    tables = {path: _missing_columns(path) for path in layouts.files(folder, TABLES)}
+    if known and known[0].labels == "categorical" and not all(tables.values()):
+        known = None  # somebody's ratings say more than the emotions in the files' names
+    if known:
+        layout, table = known
+        where = layout.name
+        about = {"layout": layout.name, "labels": layout.labels}
+        about |= {"citation": layout.citation, "licence": layout.licence}
+        scale = scale or layout.scale
+        table = _completed(table.astype({"file": str}))
+    else:
+        path = _labels_path(tables, folder, source)
+        where = path.name
+        table = _read_labels(path)
+        about = {"labels": "rated" if "valence" in table else "categorical"}
+        table = _completed(table)
+        scale = scale or ((1.0, 5.0) if about["labels"] == "categorical" else _scale(table, path))
 
     table["reason"] = pd.Series(None, index=table.index, dtype=object)
-    _check_ratings(table, scale)
+    _check_ratings(table, scale, categorical=about["labels"] == "categorical")
     _find_audio(table, folder)
     _check_repeats(table)
     _check_audio(table)
     usable = table["reason"].isna()
     if not usable.any():
-        raise CorpusError(f"{source} has no usable clip: {_why_none(table, labels)}.")
+        raise CorpusError(f"{source} has no usable clip: {_why_none(table, where)}.")
     first = ["file", "path", "valence", "speaker", "duration", "sample_rate", "channels"]
     last = ["sha256"]
     others = [c for c in table.columns if c not in [*first, *last, "reason"]]
@@ -141,6 +179,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         scale=scale,
         clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
         rejected=table.loc[~usable, ["file", "path", "reason"]].reset_index(drop=True),
+        **about,
     )
 
 
@@ -149,11 +188,11 @@ def _name(source: Path) -> str:
     return "demo_" if name == "demo" else name  # figures/demo and report/demo belong to DEMO
 
 
-def _why_none(table: pd.DataFrame, labels: Path) -> str:
+def _why_none(table: pd.DataFrame, where: str) -> str:
     if table.empty:
-        return f"{labels.name} has no rows"
+        return f"{where} has no rows"
     first = table.iloc[0]
-    return f"{labels.name} lists {len(table)}, the first of them {first.file}, {first.reason}"
+    return f"{where} lists {len(table)}, the first of them {first.file}, {first.reason}"
 
 
 # Archives
@@ -197,7 +236,7 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Pa
     """Unpack beside `folder`, then rename, so that a killed run leaves no half of it."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
-    wanted = [m for m in members if Path(m.filename).suffix.lower() in AUDIO | TABLES]
+    wanted = [m for m in members if Path(m.filename).suffix.lower() in KEPT]
     for member in tqdm(wanted, desc="unpacking", unit="file", delay=2, leave=False):
         target = partial / member.filename
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -218,33 +257,19 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Pa
 # Labels
 
 
-def _files(folder: Path, suffixes: set[str]) -> list[Path]:
-    """Files below `folder` with one of the suffixes, sorted, without what systems hide there."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
-        found += [
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in suffixes and not name.startswith(".")
-        ]
-    return sorted(found)
-
-
-def _labels_path(folder: Path, source: Path) -> Path:
-    """The one table below `folder` that has the columns of a labels table."""
-    tables = _files(folder, TABLES)
+def _labels_path(tables: dict[Path, list[str]], folder: Path, source: Path) -> Path:
+    """The one table with all the columns of a labels table; each comes with those it lacks."""
     if not tables:
         raise CorpusError(
-            f"{source} has no labels table: add a CSV with the columns file, valence and speaker."
+            f"{source} has no labels table and is no known corpus: add a CSV with the columns "
+            "file, valence and speaker."
         )
-    missing = {path: _missing_columns(path) for path in tables}
-    complete = [path for path in tables if not missing[path]]
+    complete = [path for path, missing in tables.items() if not missing]
     if not complete:
-        path = min(tables, key=lambda path: len(missing[path]))
+        path = min(tables, key=lambda path: len(tables[path]))
         raise CorpusError(
-            f"{path} has no column of {' or '.join(missing[path])}: name one "
-            + " and one ".join(" or ".join(COLUMNS[column]) for column in missing[path])
+            f"{path} has no column of {' or '.join(tables[path])}: name one "
+            + " and one ".join(" or ".join(COLUMNS[column]) for column in tables[path])
             + f" (its columns are {', '.join(_read_csv(path, nrows=0).columns) or 'none'})."
         )
     if len(complete) > 1:
@@ -270,11 +295,14 @@ def _read_csv(path: Path, **options) -> pd.DataFrame:
 
 def _missing_columns(path: Path) -> list[str]:
     names = {name.strip().lower() for name in _read_csv(path, nrows=0).columns}
-    return [column for column in ("file", "valence") if not names & set(COLUMNS[column])]
+    has = {column for column, known in COLUMNS.items() if names & set(known)}
+    if "emotion" in has:
+        has.add("valence")  # which can be had from it
+    return [column for column in ("file", "valence") if column not in has]
 
 
 def _read_labels(path: Path) -> pd.DataFrame:
-    """The labels table with our column names, numbers where every cell is one."""
+    """The labels table with our column names, its other columns as numbers where all are."""
     table = _read_csv(path)
     for column, known in COLUMNS.items():
         found = [name for name in table.columns if name.strip().lower() in known]
@@ -283,20 +311,36 @@ def _read_labels(path: Path) -> pd.DataFrame:
                 f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
             )
         table = table.rename(columns={name: column for name in found})
-    if "speaker" not in table:
-        table["speaker"] = ""
-    table["speaker"] = table["speaker"].str.strip().replace("", None)
-    table["valence as written"] = table["valence"]
-    table["valence"] = pd.to_numeric(table["valence"].str.replace(",", "."), errors="coerce")
-    for column in table.columns.difference([*COLUMNS, "valence as written"]):
+    for column in table.columns.difference(list(COLUMNS)):
         numbers = pd.to_numeric(table[column], errors="coerce")
         if numbers.notna().all():
             table[column] = numbers
     return table
 
 
-def _scale(valence: pd.Series, labels: Path) -> tuple[float, float]:
-    ratings = valence.dropna()
+def _completed(table: pd.DataFrame) -> pd.DataFrame:
+    """Labels with every column that the checks and `Corpus.clips` want."""
+    table = table.copy()
+    if "speaker" not in table:
+        table["speaker"] = ""
+    table["speaker"] = table["speaker"].fillna("").astype(str).str.strip().replace("", None)
+    if "valence" in table:
+        table["as written"] = table["valence"].fillna("").astype(str).str.strip()
+        comma = table["as written"].str.replace(",", ".")
+        table["valence"] = pd.to_numeric(comma, errors="coerce")
+    else:
+        table["as written"] = table["emotion"].str.strip()
+        table["valence"] = table["emotion"].map(layouts.valence)
+    if "split" in table:
+        written = table["split"].fillna("").astype(str).str.strip().str.lower()
+        table["split"] = written.map(
+            lambda part: next((PARTS[start] for start in PARTS if part.startswith(start)), None)
+        )
+    return table
+
+
+def _scale(table: pd.DataFrame, labels: Path) -> tuple[float, float]:
+    ratings = table["valence"].dropna()
     if ratings.empty:
         raise CorpusError(f"{labels} has no rating that is a number: fill its column of valence.")
     for low, high in SCALES:
@@ -318,12 +362,17 @@ def _reject(table: pd.DataFrame, rows: pd.Series, reason: pd.Series | str) -> No
     table.loc[rows, "reason"] = reason if isinstance(reason, str) else reason[rows]
 
 
-def _check_ratings(table: pd.DataFrame, scale: tuple[float, float]) -> None:
+def _check_ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
     low, high = scale
-    written = table.pop("valence as written").str.strip()
+    written = table.pop("as written")
     valence = table["valence"]
     _reject(table, written == "", "has no rating")
-    _reject(table, valence.isna(), "has the rating '" + written + "', which is not a number")
+    if categorical:
+        known = ", ".join(layouts.PLEASURE)
+        reason = "has the emotion '" + written + f"', whose valence is not known ({known} are)"
+    else:
+        reason = "has the rating '" + written + "', which is not a number"
+    _reject(table, valence.isna(), reason)
     _reject(
         table,
         ~valence.between(low, high),
@@ -334,7 +383,7 @@ def _check_ratings(table: pd.DataFrame, scale: tuple[float, float]) -> None:
 def _find_audio(table: pd.DataFrame, folder: Path) -> None:
     """Match names with files: as paths below `folder` or as bare names, with or without suffix."""
     files: dict[str, list[Path]] = defaultdict(list)
-    for path in _files(folder, AUDIO):
+    for path in layouts.files(folder, layouts.AUDIO):
         below = path.relative_to(folder)
         for key in {below.as_posix(), below.with_suffix("").as_posix(), path.name, path.stem}:
             files[key].append(path)
@@ -412,25 +461,30 @@ def summary(corpus: Corpus) -> pd.Series:
     """What one wants to know of a corpus before working with it.
 
     Returns:
-        a value a line: clips, rejected, speakers, hours, scale, ratings and durations (seconds)
+        a value a line: layout, kind of labels, clips, rejected, speakers, hours, scale, ratings,
+        durations (seconds), sampling rates (Hz), official split, and citation and licence if known
 
     See: notebooks/01_exploration.ipynb
     """
     clips = corpus.clips
     low, high = corpus.scale
-    return pd.Series(
-        {
-            "clips": f"{len(clips)}",
-            "rejected": f"{len(corpus.rejected)}",
-            "speakers": f"{clips['speaker'].nunique() or 'unknown'}",
-            "hours": f"{clips['duration'].sum() / 3600:.2f}",
-            "rating scale": f"{low:g} to {high:g}",
-            "ratings": _spread(clips["valence"]),
-            "durations (s)": _spread(clips["duration"]),
-            "sampling rates (Hz)": ", ".join(map(str, sorted(clips["sample_rate"].unique()))),
-        },
-        name=corpus.name,
-    )
+    split = clips["split"].value_counts() if "split" in clips else {}
+    lines = {
+        "layout": corpus.layout,
+        "labels": LABELS[corpus.labels],
+        "clips": f"{len(clips)}",
+        "rejected": f"{len(corpus.rejected)}",
+        "speakers": f"{clips['speaker'].nunique() or 'unknown'}",
+        "hours": f"{clips['duration'].sum() / 3600:.2f}",
+        "rating scale": f"{low:g} to {high:g}",
+        "ratings": _spread(clips["valence"]),
+        "durations (s)": _spread(clips["duration"]),
+        "sampling rates (Hz)": ", ".join(map(str, sorted(clips["sample_rate"].unique()))),
+        "official split": ", ".join(f"{part} {n}" for part, n in split.items()) or "none",
+        "citation": corpus.citation,
+        "licence": corpus.licence,
+    }
+    return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
 
 
 def _spread(values: pd.Series) -> str:
@@ -446,10 +500,16 @@ def main(arguments: list[str] | None = None) -> int:
     except CorpusError as error:
         print(error, file=sys.stderr)
         return 2
-    print(summary(corpus).to_string())
+    for name, line in summary(corpus).items():
+        print(f"{name:20}{line}")
+    counts, edges = np.histogram(corpus.clips["valence"], bins=8, range=corpus.scale)
+    print("\nratings:")
+    for count, low, high in zip(counts, edges, edges[1:], strict=False):
+        print(f"{low:5.2f} to {high:5.2f} {'#' * round(40 * count / counts.max()):40} {count}")
     if len(corpus.rejected):
         print("\nrejected:")
-        print(corpus.rejected["reason"].value_counts().to_string())
+        for reason, count in corpus.rejected["reason"].value_counts().items():
+            print(f"{count:6} {reason}")
     return 0
 
 

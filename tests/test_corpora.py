@@ -223,7 +223,7 @@ def broken(folder, kind):
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("no table", "has no labels table: add a CSV with the columns file, valence"),
+        ("no table", "no labels table and is no known corpus: add a CSV with the columns"),
         ("two tables", r"has 2 labels tables \(labels.csv, more.csv\): keep one"),
         ("no rows", "no rating that is a number"),
         ("no valence", r"has no column of valence: name one .* \(its columns are file, arousal\)"),

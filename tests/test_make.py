@@ -9,7 +9,7 @@ import pytest
 from helpers.settings import PROJECT
 
 OLD_PYTHON = """#!/bin/sh
-exec {python} -c '
+exec "{python}" -c '
 import sys
 if sys.argv[1] == "-V":
     print("Python 3.9.2")

@@ -1,0 +1,308 @@
+"""Known corpora: where each keeps its labels, what they mean, whom to cite.
+
+A layout is recognised by what is in the folder, never by the folder's name. Its reader returns one
+row a labelled clip and leaves finding and checking the audio to `corpora`. A new corpus is one
+reader and one line in `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
+
+#: Pleasure of emotion categories from -1 to 1 (Russell & Mehrabian 1977, Journal of Research in
+#: Personality 11; "relaxed" stands for calm). One value a category: coarse, and nobody's rating.
+PLEASURE = {
+    "happy": 0.81,
+    "calm": 0.68,
+    "surprised": 0.40,
+    "neutral": 0.0,
+    "angry": -0.51,
+    "disgusted": -0.60,
+    "sad": -0.63,
+    "fearful": -0.64,
+    "bored": -0.65,
+}
+
+#: Other words for the categories, in lower case.
+SYNONYMS = {
+    "happiness": "happy",
+    "relaxed": "calm",
+    "surprise": "surprised",
+    "anger": "angry",
+    "disgust": "disgusted",
+    "sadness": "sad",
+    "fear": "fearful",
+    "boredom": "bored",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A known corpus.
+
+    Attributes:
+        name: as its authors write it
+        scale: lowest and highest possible rating
+        labels: ``"rated"`` (listeners rated valence), ``"perceived"`` (listeners chose an emotion,
+            whose valence is averaged) or ``"categorical"`` (from the emotion that was acted)
+        citation: the paper to cite
+        licence: the terms of use
+        read: from the folder and the files in it, a row a labelled clip (``file``, ``valence``,
+            ``speaker`` and what else is known), or None where the folder is not in this layout
+    """
+
+    name: str
+    scale: tuple[float, float]
+    labels: str
+    citation: str
+    licence: str
+    read: Callable[[Path, list[Path]], pd.DataFrame | None]
+
+
+def recognise(folder: Path) -> tuple[Layout, pd.DataFrame] | None:
+    """Find out which known corpus a folder holds.
+
+    Args:
+        folder: where the corpus was unpacked
+
+    Returns:
+        the layout and its labels, or None if the folder is in none of `LAYOUTS`
+    """
+    paths = files(folder, AUDIO | {".csv", ".txt"})
+    for layout in LAYOUTS:
+        table = layout.read(folder, paths)
+        if table is not None and len(table):
+            return layout, table
+    return None
+
+
+def valence(emotion: str) -> float:
+    """Valence of an emotion category on a scale from 1 to 5: 3 + 2 x its pleasure.
+
+    Args:
+        emotion: a key of `PLEASURE` or `SYNONYMS`, in any case
+
+    Returns:
+        valence, or NaN for a category without a published value
+
+    Examples:
+        >>> valence("Happiness"), valence("neutral")
+        (4.62, 3.0)
+    """
+    word = emotion.strip().lower()
+    return round(3 + 2 * PLEASURE.get(SYNONYMS.get(word, word), float("nan")), 2)
+
+
+def files(folder: Path, suffixes: set[str]) -> list[Path]:
+    """Files below a folder with one of the suffixes, sorted, without what systems hide there."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
+        found += [
+            Path(parent, name)
+            for name in names
+            if Path(name).suffix.lower() in suffixes and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def _from_names(folder: Path, paths: list[Path], pattern: str) -> pd.DataFrame | None:
+    """Named groups of a pattern that most audio files' names match, with the files."""
+    audio = [path for path in paths if path.suffix.lower() in AUDIO]
+    matches = [(path, re.fullmatch(pattern, path.stem)) for path in audio]
+    rows = [
+        {"file": path.relative_to(folder).as_posix(), **match.groupdict()}
+        for path, match in matches
+        if match
+    ]
+    return pd.DataFrame(rows) if len(rows) > len(audio) / 2 else None
+
+
+RAVDESS_EMOTIONS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgusted",
+    "08": "surprised",
+}
+
+
+def _ravdess(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+    """Read names such as ``03-01-06-02-01-01-17``: audio only, speech, emotion, intensity ..."""
+    pattern = (
+        r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>\d\d)"
+        r"-(?P<repetition>\d\d)-(?P<speaker>\d\d)"
+    )
+    table = _from_names(folder, paths, pattern)
+    if table is None:
+        return None
+    table["emotion"] = table["emotion"].map(RAVDESS_EMOTIONS)
+    table["intensity"] = table["intensity"].map({"01": "normal", "02": "strong"})
+    return table.assign(valence=table["emotion"].map(valence))
+
+
+EMODB_EMOTIONS = {
+    "W": "angry",
+    "L": "bored",
+    "E": "disgusted",
+    "A": "fearful",
+    "F": "happy",
+    "T": "sad",
+    "N": "neutral",
+}
+
+
+def _emodb(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+    """Read names such as ``03a01Fa``: speaker, text, emotion (by its German initial), version."""
+    pattern = r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])"
+    table = _from_names(folder, paths, pattern)
+    if table is None:
+        return None
+    table["emotion"] = table["emotion"].map(EMODB_EMOTIONS)
+    return table.assign(valence=table["emotion"].map(valence))
+
+
+CREMAD_EMOTIONS = {
+    "A": "angry",
+    "D": "disgusted",
+    "F": "fearful",
+    "H": "happy",
+    "N": "neutral",
+    "S": "sad",
+}
+CREMAD_NAME = (
+    r"(?P<speaker>\d{4})_(?P<sentence>[A-Z]{3})_(?P<acted>ANG|DIS|FEA|HAP|NEU|SAD)"
+    r"_(?P<level>LO|MD|HI|XX?)"
+)
+
+
+def _cremad_acted(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+    """Read names such as ``1001_DFA_ANG_XX``: speaker, sentence, acted emotion, its level."""
+    table = _from_names(folder, paths, CREMAD_NAME)
+    if table is None:
+        return None
+    table["emotion"] = table["acted"].str[0].map(CREMAD_EMOTIONS)
+    return table.drop(columns="acted").assign(valence=table["emotion"].map(valence))
+
+
+def _cremad_perceived(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+    """Average the valence of the emotions that listeners chose, having heard the voice alone."""
+    responses = next((path for path in paths if path.name == "finishedResponses.csv"), None)
+    table = _cremad_acted(folder, paths)
+    if responses is None or table is None:
+        return None
+    votes = pd.read_csv(responses, dtype=str)
+    votes = votes[votes["queryType"].str.strip() == "1"]
+    chosen = votes["respEmo"].str.strip().str[0].str.upper().map(CREMAD_EMOTIONS)
+    by_clip = chosen.dropna().map(valence).groupby(votes["clipName"].str.strip())
+    name = table["file"].map(lambda file: Path(file).stem)
+    return table.assign(valence=name.map(by_clip.mean()), votes=name.map(by_clip.size()))
+
+
+IEMOCAP_LINE = re.compile(
+    r"^\[[^\]]*\]\t(?P<file>Ses\d\d[FM]_\S+_(?P<gender>[FM])\d+)\t(?P<emotion>\w+)"
+    r"\t\[(?P<valence>[\d.]+), (?P<activation>[\d.]+), (?P<dominance>[\d.]+)\]",
+    re.MULTILINE,
+)
+
+
+def _iemocap(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+    """Read the summary line of each turn in ``Session*/dialog/EmoEvaluation/*.txt``."""
+    rows = [
+        match.groupdict()
+        for path in paths
+        if path.match("Session*/dialog/EmoEvaluation/*.txt")
+        for match in IEMOCAP_LINE.finditer(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    if not rows:
+        return None
+    table = pd.DataFrame(rows).astype({c: float for c in ("valence", "activation", "dominance")})
+    # A session's two speakers take turns, so the last part of the name tells who speaks.
+    return table.assign(speaker=table["file"].str[:5] + table.pop("gender"))
+
+
+def _msp_podcast(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+    """Read ``labels_consensus.csv``; its partitions become ``split``."""
+    labels = next((path for path in paths if path.name == "labels_consensus.csv"), None)
+    if labels is None:
+        return None
+    table = pd.read_csv(labels, dtype={"SpkrID": str})
+    names = {
+        "FileName": "file",
+        "EmoVal": "valence",
+        "SpkrID": "speaker",
+        "EmoClass": "emotion",
+        "EmoAct": "activation",
+        "EmoDom": "dominance",
+        "Gender": "gender",
+        "Split_Set": "split",
+    }
+    if not {"FileName", "EmoVal"} <= set(table.columns):
+        return None
+    table = table.rename(columns=names)
+    if "speaker" in table:
+        table["speaker"] = table["speaker"].where(table["speaker"].str.lower() != "unknown")
+    return table
+
+
+LAYOUTS = (
+    Layout(
+        "MSP-Podcast",
+        (1.0, 7.0),
+        "rated",
+        "Lotfian & Busso (2019), IEEE Transactions on Affective Computing 10(4)",
+        "academic licence from UT Dallas",
+        _msp_podcast,
+    ),
+    Layout(
+        "IEMOCAP",
+        (1.0, 5.0),
+        "rated",
+        "Busso et al. (2008), Language Resources and Evaluation 42(4)",
+        "licence from USC",
+        _iemocap,
+    ),
+    Layout(
+        "RAVDESS",
+        (1.0, 5.0),
+        "categorical",
+        "Livingstone & Russo (2018), PLoS ONE 13(5): e0196391",
+        "CC BY-NC-SA 4.0",
+        _ravdess,
+    ),
+    Layout(
+        "CREMA-D",
+        (1.0, 5.0),
+        "perceived",
+        "Cao et al. (2014), IEEE Transactions on Affective Computing 5(4)",
+        "Open Database License",
+        _cremad_perceived,
+    ),
+    Layout(
+        "CREMA-D",
+        (1.0, 5.0),
+        "categorical",
+        "Cao et al. (2014), IEEE Transactions on Affective Computing 5(4)",
+        "Open Database License",
+        _cremad_acted,
+    ),
+    Layout(
+        "EMO-DB",
+        (1.0, 5.0),
+        "categorical",
+        "Burkhardt et al. (2005), Interspeech",
+        "see Zenodo record 7447302",
+        _emodb,
+    ),
+)

@@ -1,0 +1,178 @@
+"""Each known layout as a small tree with real audio, and RAVDESS on the real files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from helpers import corpora, layouts, splits
+from helpers.settings import PROJECT
+from tests.conftest import voice, write_corpus
+
+REAL = PROJECT.parent / "shared" / "data"
+
+
+def write(folder, names):
+    for seed, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, voice(0.3, seed=seed), 16000)
+
+
+def ravdess(folder):
+    write(
+        folder,
+        [
+            "Actor_01/03-01-03-01-01-01-01.wav",
+            "Actor_01/03-01-05-02-02-01-01.wav",
+            "Actor_02/03-01-02-01-01-02-02.wav",
+        ],
+    )
+    return {"valence": [4.62, 1.98, 4.36], "speaker": ["01", "01", "02"]}
+
+
+def emodb(folder):
+    write(folder, ["wav/03a01Fa.wav", "wav/03a01Wa.wav", "wav/16b10Lb.wav"])
+    return {"valence": [4.62, 1.98, 1.7], "speaker": ["03", "03", "16"]}
+
+
+CREMAD = ("1001_DFA_ANG_XX", "1001_IEO_HAP_HI", "1002_DFA_NEU_XX")
+
+
+def cremad(folder):
+    write(folder, [f"AudioWAV/{name}.wav" for name in CREMAD])
+    return {"valence": [1.98, 4.62, 3.0], "speaker": ["1001", "1001", "1002"]}
+
+
+def cremad_with_votes(folder):
+    expected = cremad(folder)
+    votes = [
+        # the voice alone (1) counts, the face (2) and both (3) do not
+        ("1001_DFA_ANG_XX", 1, "A"), ("1001_DFA_ANG_XX", 1, "N"), ("1001_DFA_ANG_XX", 2, "H"),
+        ("1001_IEO_HAP_HI", 1, "H"), ("1001_IEO_HAP_HI", 3, "S"), ("1002_DFA_NEU_XX", 1, "S"),
+    ]  # fmt: skip
+    table = pd.DataFrame(votes, columns=["clipName", "queryType", "respEmo"])
+    table.to_csv(folder / "finishedResponses.csv")
+    return expected | {"valence": [(1.98 + 3) / 2, 4.62, 1.74]}
+
+
+def iemocap(folder):
+    names = ["Ses01F_impro01_F000", "Ses01F_impro01_M000", "Ses02M_script01_1_F003"]
+    write(
+        folder,
+        [f"Session{n[4]}/sentences/wav/{n.rsplit('_', 1)[0]}/{n}.wav" for n in names]
+        + ["Session1/dialog/wav/Ses01F_impro01.wav"],
+    )
+    for n in "12":
+        (folder / f"Session{n}/dialog/EmoEvaluation/Categorical").mkdir(parents=True)
+    ratings = [[2.5, 2.0, 3.0], [4.3333, 3.0, 2.0], [1.0, 4.5, 4.0]]
+    for name, three in zip(names, ratings, strict=True):
+        text = folder / f"Session{name[4]}/dialog/EmoEvaluation/{name.rsplit('_', 1)[0]}.txt"
+        with text.open("a") as lines:
+            lines.write("% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n")
+            values = ", ".join(f"{v:.4f}" for v in three)
+            lines.write(f"[6.2901 - 8.2357]\t{name}\tneu\t[{values}]\nC-E2:\tNeutral;\t()\n")
+    other = folder / "Session1/dialog/EmoEvaluation/Categorical/x.txt"
+    other.write_text(f"[0 - 1]\t{names[0]}\tang\t[5.0, 5.0, 5.0]\n")
+    return {"valence": [2.5, 4.3333, 1.0], "speaker": ["Ses01F", "Ses01M", "Ses02F"]}
+
+
+def msp_podcast(folder):
+    names = [f"MSP-PODCAST_0001_000{i}.wav" for i in range(4)]
+    write(folder, [f"Audios/{name}" for name in names])
+    (folder / "Labels").mkdir()
+    pd.DataFrame(
+        {
+            "FileName": names,
+            "EmoClass": ["H", "N", "A", "S"],
+            "EmoAct": [4.0, 3.0, 6.0, 2.0],
+            "EmoVal": [6.2, 4.0, 1.5, 2.25],
+            "EmoDom": [4.0, 4.0, 5.0, 3.0],
+            "SpkrID": ["7", "7", "12", "Unknown"],
+            "Gender": ["Male", "Male", "Female", "Unknown"],
+            "Split_Set": ["Train", "Development", "Test1", "Test2"],
+        }
+    ).to_csv(folder / "Labels" / "labels_consensus.csv", index=False)
+    return {"valence": [6.2, 4.0, 1.5, 2.25], "speaker": ["7", "7", "12", None]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "name", "labels", "scale"),
+    [
+        (ravdess, "RAVDESS", "categorical", (1, 5)),
+        (emodb, "EMO-DB", "categorical", (1, 5)),
+        (cremad, "CREMA-D", "categorical", (1, 5)),
+        (cremad_with_votes, "CREMA-D", "perceived", (1, 5)),
+        (iemocap, "IEMOCAP", "rated", (1, 5)),
+        (msp_podcast, "MSP-Podcast", "rated", (1, 7)),
+    ],
+)
+def test_a_known_corpus_is_recognised_by_its_content(tmp_path, output, tree, name, labels, scale):
+    expected = tree(tmp_path / "some folder")
+    corpus = corpora.load(tmp_path / "some folder")
+    assert (corpus.layout, corpus.labels, corpus.scale) == (name, labels, scale)
+    assert corpus.citation and corpus.licence and corpus.rejected.empty
+    clips = corpus.clips.sort_values("path")
+    np.testing.assert_allclose(clips["valence"], expected["valence"])
+    assert (
+        clips["speaker"].astype(object).where(clips["speaker"].notna(), None).tolist()
+        == (expected["speaker"])
+    )
+
+
+def test_the_partitions_of_msp_podcast_are_train_validation_and_test(tmp_path, output):
+    msp_podcast(tmp_path / "c")
+    parts = corpora.load(tmp_path / "c").clips["split"]
+    assert parts.tolist() == ["train", "validation", "test", "test"]
+
+
+def test_ratings_in_a_table_say_more_than_emotions_in_names(tmp_path, output):
+    ravdess(tmp_path / "c")
+    table = "file,valence\n03-01-03-01-01-01-01,2.5\n03-01-05-02-02-01-01,3.5\n"
+    (tmp_path / "c" / "ratings.csv").write_text(table)
+    corpus = corpora.load(tmp_path / "c")
+    assert (corpus.layout, corpus.labels) == ("labels table", "rated")
+    assert corpus.clips["valence"].tolist() == [2.5, 3.5]
+
+
+def test_emotions_in_a_table_become_their_published_valence(tmp_path, output):
+    labels = write_corpus(tmp_path / "c", clips=4)
+    labels["emotion"] = ["Happy", "anger", "neutral", "flabbergasted"]
+    labels.drop(columns="valence").to_csv(tmp_path / "c" / "labels.csv", index=False)
+    corpus = corpora.load(tmp_path / "c")
+    assert corpus.labels == "categorical" and corpus.scale == (1, 5)
+    assert corpus.clips["valence"].tolist() == [4.62, 1.98, 3.0]
+    assert "'flabbergasted', whose valence is not known (happy, " in corpus.rejected["reason"][0]
+
+
+def test_the_table_of_valences_is_russell_and_mehrabians():
+    assert {emotion: layouts.valence(emotion) for emotion in layouts.PLEASURE} == {
+        "happy": 4.62, "calm": 4.36, "surprised": 3.8, "neutral": 3.0, "angry": 1.98,
+        "disgusted": 1.8, "sad": 1.74, "fearful": 1.72, "bored": 1.7,
+    }  # fmt: skip
+    assert np.isnan(layouts.valence("smug"))
+
+
+def test_the_summary_names_layout_labels_licence_and_split(tmp_path, output, capsys):
+    msp_podcast(tmp_path / "c")
+    assert corpora.main([str(tmp_path / "c")]) == 0
+    printed = capsys.readouterr().out
+    for words in ("MSP-Podcast", "Lotfian", "UT Dallas", "1 to 7", "train 1", "test 2"):
+        assert words in printed
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="no recordings beside the project")
+class TestRealRavdess:
+    def test_all_its_clips_and_actors_are_there(self, output):
+        corpus = corpora.load(REAL / "ravdess")
+        assert (corpus.layout, len(corpus.clips), len(corpus.rejected)) == ("RAVDESS", 1440, 0)
+        by_emotion = corpus.clips["emotion"].value_counts()
+        assert by_emotion.pop("neutral") == 96 and set(by_emotion) == {192}
+        split = splits.speaker_split(corpus.clips, seed=0)
+        assert splits.summary(corpus.clips, split)["speakers"].tolist() == [15, 4, 5]
+        assert splits.summary(corpus.clips, split)["heard in training"].tolist() == [15, 0, 0]
+
+    def test_the_untouched_files_are_read_as_they_are(self, output):
+        corpus = corpora.load(REAL / "ravdess_original")
+        assert len(corpus.clips) == 8 and set(corpus.clips["sample_rate"]) == {48000}
+        assert corpus.rejected.empty
