@@ -3,6 +3,7 @@
 Flat, one module a concern, each importing only those above it in this list:
 
 - `settings`: where things are, quick or full, what made a result
+- `progress`: one look for every progress bar
 - `layouts`: known corpora and where they keep their labels
 - `corpora`: any rated speech as one table
 - `features`: audio as mel spectrograms, cached

@@ -26,9 +26,9 @@ import joblib
 import numpy as np
 import pandas as pd
 import soundfile
-from tqdm.auto import tqdm
 
 from helpers import layouts
+from helpers.progress import bar
 from helpers.settings import PROJECT, cache_folder
 
 DEMO = PROJECT / "data" / "demo_speech.zip"
@@ -237,7 +237,7 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Pa
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     wanted = [m for m in members if Path(m.filename).suffix.lower() in KEPT]
-    for member in tqdm(wanted, desc="unpacking", unit="file", delay=2, leave=False):
+    for member in bar(wanted, desc="unpacking", unit="file"):
         target = partial / member.filename
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "wb") as out:
@@ -414,7 +414,7 @@ def _check_audio(table: pd.DataFrame) -> None:
     checks = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
         joblib.delayed(_check_clip)(path) for path in paths
     )
-    progress = tqdm(checks, total=len(paths), desc="checking", unit="clip", delay=2, leave=False)
+    progress = bar(checks, total=len(paths), desc="checking", unit="clip")
     columns = ["duration", "sample_rate", "channels", "sha256", "problem"]
     found = pd.DataFrame(progress, index=paths.index, columns=columns)
     table[columns[:-1]] = found[columns[:-1]]

@@ -19,11 +19,23 @@ def _rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
     return float(np.sqrt(audmetric.mean_squared_error(truth, prediction)))
 
 
+# A constant has no spread, yet the computed one may be a rounding error of the mean, which would
+# then be divided by.
+
+
+def _ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
+    return 0.0 if np.ptp(prediction) == 0 else audmetric.concordance_cc(truth, prediction)
+
+
+def _pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
+    return np.nan if np.ptp(prediction) == 0 else audmetric.pearson_cc(truth, prediction)
+
+
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "mae": audmetric.mean_absolute_error,
     "rmse": _rmse,
-    "ccc": audmetric.concordance_cc,
-    "pearson": audmetric.pearson_cc,
+    "ccc": _ccc,
+    "pearson": _pearson,
 }
 
 

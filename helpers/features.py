@@ -27,10 +27,10 @@ import pandas as pd
 import scipy.fft
 import soundfile
 import threadpoolctl
-from tqdm.auto import tqdm
 
 from helpers import corpora
 from helpers.corpora import Corpus
+from helpers.progress import bar
 from helpers.settings import cache_folder
 
 #: Clips that one task reads before it writes them, which bounds the memory of a worker.
@@ -273,7 +273,7 @@ def _extract_to(
     with (
         threadpoolctl.threadpool_limits(1),
         open(done, "a") as log,
-        tqdm(total=len(clips), desc="extracting", unit="clip", delay=2, leave=False) as progress,
+        bar(total=len(clips), desc="extracting", unit="clip") as progress,
     ):
         progress.update(len(clips) - len(tasks) * CLIPS_PER_TASK if finished else 0)
         parallel = joblib.Parallel(

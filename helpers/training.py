@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from helpers.backend import JIT_COMPILE, keras, seed_everything
+from helpers.progress import bar
 from helpers.splits import Split
 
 
@@ -95,7 +95,7 @@ def train(
     order = np.random.default_rng(seed)
     history = []
     start = time.perf_counter()
-    with tqdm(total=epochs, desc=model.name, unit="epoch", delay=2, leave=False) as progress:
+    with bar(total=epochs, desc=model.name, unit="epoch") as progress:
         for epoch in range(1, epochs + 1):
             total = 0.0
             for rows in _batches(order.permutation(split.train), batch_size):

@@ -23,7 +23,7 @@ NOTEBOOKS = PROJECT / "notebooks"
 
 
 def main() -> int:
-    """Make the whole report; 0, or 2 with one sentence if the corpus or a setting is unusable."""
+    """Make the whole report; 0, 1 if a cell fails, or 2 with one sentence if it cannot begin."""
     try:
         settings = Settings.from_env()
         corpus = corpora.load(settings.corpus)
@@ -47,7 +47,11 @@ def main() -> int:
     with tqdm(total=cells, unit="cell", disable=False) as progress:
         for path, notebook in sources.items():
             progress.set_description(path.stem)
-            execute(notebook, progress)
+            try:
+                execute(notebook, progress)
+            except nbclient.exceptions.CellExecutionError as error:
+                print(f"\n{path.name} stopped at a cell:\n{error}", file=sys.stderr)
+                return 1
             write(notebook, target / path.name)
     pdf = typeset(corpus.name, settings)
     print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")

@@ -30,8 +30,9 @@ def test_the_interval_of_the_mae_is_that_of_scipys_bootstrap():
     assert ours["high"] == pytest.approx(theirs.high, abs=0.01)
 
 
-def test_a_constant_prediction_has_no_concordance_and_an_undefined_correlation():
-    found = evaluation.scores(TRUTH, np.full(80, 3.0))
+@pytest.mark.parametrize("constant", [3.0, 1.98, 0.1])  # the mean of eighty 1.98 is not 1.98
+def test_a_constant_prediction_has_no_concordance_and_an_undefined_correlation(constant):
+    found = evaluation.scores(TRUTH, np.full(80, constant))
     assert found.loc["ccc"].tolist() == [0, 0, 0]
     assert found.loc["pearson"].isna().all()
 
