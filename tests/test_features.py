@@ -170,6 +170,7 @@ def test_a_killed_extraction_goes_on_where_it_was(corpus_folder, output):
     cache = output / ".cache" / "features"
     process = extracting(corpus_folder, 3000)
     while not (list(cache.glob("*.done")) and len(next(cache.glob("*.done")).read_text()) > 50):
+        assert process.poll() is None, "the extraction ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
