@@ -24,7 +24,7 @@ test: $(INSTALLED)  ## lint, unit tests with doctests, notebooks against their s
 	$(BIN)/python -m pytest --nbval notebooks/
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/01_exploration.ipynb
 
 clean:  ## remove all that can be rebuilt: the environment and the cache
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache *.egg-info
