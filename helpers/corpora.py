@@ -34,7 +34,7 @@ from helpers.settings import PROJECT, cache_folder
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
 TABLES = {".csv", ".tsv"}
-KEPT = layouts.AUDIO | TABLES | {".txt"}  # of an archive; IEMOCAP's labels are text
+KEPT = layouts.AUDIO | TABLES | {".txt"}  # what is looked at; IEMOCAP's labels are text
 
 #: Names under which labels tables carry each column, compared in lower case; the first is ours.
 COLUMNS = {
@@ -143,28 +143,11 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
-    known = layouts.recognise(folder)
-    tables = {path: _missing_columns(path) for path in layouts.files(folder, TABLES)}
-    if known and known[0].labels == "categorical" and not all(tables.values()):
-        known = None  # somebody's ratings say more than the emotions in the files' names
-    if known:
-        layout, table = known
-        where = layout.name
-        about = {"layout": layout.name, "labels": layout.labels}
-        about |= {"citation": layout.citation, "licence": layout.licence}
-        scale = scale or layout.scale
-        table = _completed(table.astype({"file": str}))
-    else:
-        path = _labels_path(tables, folder, source)
-        where = path.name
-        table = _read_labels(path)
-        about = {"labels": "rated" if "valence" in table else "categorical"}
-        table = _completed(table)
-        scale = scale or ((1.0, 5.0) if about["labels"] == "categorical" else _scale(table, path))
-
+    paths = layouts.files(folder, KEPT)
+    table, where, about = _labels(folder, paths, source, scale)
     table["reason"] = pd.Series(None, index=table.index, dtype=object)
-    _check_ratings(table, scale, categorical=about["labels"] == "categorical")
-    _find_audio(table, folder)
+    _check_ratings(table, about["scale"], categorical=about["labels"] == "categorical")
+    _find_audio(table, folder, paths)
     _check_repeats(table)
     _check_audio(table)
     usable = table["reason"].isna()
@@ -176,7 +159,6 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     clips = table.loc[usable, first + others + last].reset_index(drop=True)
     return Corpus(
         name="demo" if source == DEMO else _name(source),
-        scale=scale,
         clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
         rejected=table.loc[~usable, ["file", "path", "reason"]].reset_index(drop=True),
         **about,
@@ -255,6 +237,37 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Pa
 
 
 # Labels
+
+
+def _labels(
+    folder: Path, paths: list[Path], source: Path, scale: tuple[float, float] | None
+) -> tuple[pd.DataFrame, str, dict]:
+    """Labels, the name of where they were, and what `Corpus` says of them."""
+    known = layouts.recognise(folder, paths)
+    if known and known[0].labels != "categorical":
+        return _known_labels(*known, scale)
+    tables = {path: _missing_columns(path) for path in paths if path.suffix.lower() in TABLES}
+    if known and all(tables.values()):  # a complete table says more than emotions in files' names
+        return _known_labels(*known, scale)
+    path = _labels_path(tables, folder, source)
+    table = _read_labels(path)
+    labels = "rated" if "valence" in table else "categorical"
+    table = _completed(table)
+    scale = scale or (_scale(table, path) if labels == "rated" else (1.0, 5.0))
+    return table, path.name, {"labels": labels, "scale": scale}
+
+
+def _known_labels(
+    layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
+) -> tuple[pd.DataFrame, str, dict]:
+    about = {
+        "layout": layout.name,
+        "labels": layout.labels,
+        "citation": layout.citation,
+        "licence": layout.licence,
+        "scale": scale or layout.scale,
+    }
+    return _completed(table.astype({"file": str})), layout.name, about
 
 
 def _labels_path(tables: dict[Path, list[str]], folder: Path, source: Path) -> Path:
@@ -380,10 +393,10 @@ def _check_ratings(table: pd.DataFrame, scale: tuple[float, float], *, categoric
     )
 
 
-def _find_audio(table: pd.DataFrame, folder: Path) -> None:
+def _find_audio(table: pd.DataFrame, folder: Path, paths: list[Path]) -> None:
     """Match names with files: as paths below `folder` or as bare names, with or without suffix."""
     files: dict[str, list[Path]] = defaultdict(list)
-    for path in layouts.files(folder, layouts.AUDIO):
+    for path in (path for path in paths if path.suffix.lower() in layouts.AUDIO):
         below = path.relative_to(folder)
         for key in {below.as_posix(), below.with_suffix("").as_posix(), path.name, path.stem}:
             files[key].append(path)

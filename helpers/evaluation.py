@@ -75,7 +75,7 @@ def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.Da
         )
     if not (np.isfinite(truth).all() and np.isfinite(prediction).all()):
         raise ValueError("A rating or a prediction is not a number.")
-    rows = np.random.default_rng(seed).integers(len(truth), size=(RESAMPLES, len(truth)))
+    rows = _resamples(len(truth), seed)
     table = pd.DataFrame(index=pd.Index(METRICS, name="metric"), columns=["value", "low", "high"])
     for name, metric in METRICS.items():
         resampled = [metric(truth[row], prediction[row]) for row in rows]
@@ -83,6 +83,11 @@ def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.Da
         interval = np.percentile(known, [2.5, 97.5]) if known else [np.nan, np.nan]
         table.loc[name] = [metric(truth, prediction), *interval]
     return table.astype(float)
+
+
+def _resamples(clips: int, seed: int) -> np.ndarray:
+    """Row numbers drawn with replacement [RESAMPLES, clips]."""
+    return np.random.default_rng(seed).integers(clips, size=(RESAMPLES, clips))
 
 
 def compare(
@@ -129,7 +134,7 @@ def mae_difference(
     """
     truth = np.asarray(truth, dtype=np.float64)
     gain = np.abs(reference - truth) - np.abs(prediction - truth)
-    rows = np.random.default_rng(seed).integers(len(gain), size=(RESAMPLES, len(gain)))
+    rows = _resamples(len(gain), seed)
     low, high = np.percentile(gain[rows].mean(axis=1), [2.5, 97.5])
     return pd.Series({"value": gain.mean(), "low": low, "high": high})
 

@@ -67,16 +67,16 @@ class Layout:
     read: Callable[[Path, list[Path]], pd.DataFrame | None]
 
 
-def recognise(folder: Path) -> tuple[Layout, pd.DataFrame] | None:
+def recognise(folder: Path, paths: list[Path]) -> tuple[Layout, pd.DataFrame] | None:
     """Find out which known corpus a folder holds.
 
     Args:
-        folder: where the corpus was unpacked
+        folder: where the corpus is
+        paths: the audio, tables and texts in it, see `files`
 
     Returns:
         the layout and its labels, or None if the folder is in none of `LAYOUTS`
     """
-    paths = files(folder, AUDIO | {".csv", ".txt"})
     for layout in LAYOUTS:
         table = layout.read(folder, paths)
         if table is not None and len(table):
@@ -114,8 +114,10 @@ def files(folder: Path, suffixes: set[str]) -> list[Path]:
     return sorted(found)
 
 
-def _from_names(folder: Path, paths: list[Path], pattern: str) -> pd.DataFrame | None:
-    """Named groups of a pattern that most audio files' names match, with the files."""
+def _from_names(
+    folder: Path, paths: list[Path], pattern: str, emotions: dict[str, str]
+) -> pd.DataFrame | None:
+    """Read a pattern's named groups where most audio files' names match it; code `emotions`."""
     audio = [path for path in paths if path.suffix.lower() in AUDIO]
     matches = [(path, re.fullmatch(pattern, path.stem)) for path in audio]
     rows = [
@@ -123,7 +125,11 @@ def _from_names(folder: Path, paths: list[Path], pattern: str) -> pd.DataFrame |
         for path, match in matches
         if match
     ]
-    return pd.DataFrame(rows) if len(rows) > len(audio) / 2 else None
+    if len(rows) <= len(audio) / 2:
+        return None
+    table = pd.DataFrame(rows)
+    table["emotion"] = table["emotion"].map(emotions)
+    return table.assign(valence=table["emotion"].map(valence))
 
 
 RAVDESS_EMOTIONS = {
@@ -144,12 +150,10 @@ def _ravdess(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
         r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>\d\d)"
         r"-(?P<repetition>\d\d)-(?P<speaker>\d\d)"
     )
-    table = _from_names(folder, paths, pattern)
-    if table is None:
-        return None
-    table["emotion"] = table["emotion"].map(RAVDESS_EMOTIONS)
-    table["intensity"] = table["intensity"].map({"01": "normal", "02": "strong"})
-    return table.assign(valence=table["emotion"].map(valence))
+    table = _from_names(folder, paths, pattern, RAVDESS_EMOTIONS)
+    if table is not None:
+        table["intensity"] = table["intensity"].map({"01": "normal", "02": "strong"})
+    return table
 
 
 EMODB_EMOTIONS = {
@@ -166,45 +170,38 @@ EMODB_EMOTIONS = {
 def _emodb(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
     """Read names such as ``03a01Fa``: speaker, text, emotion (by its German initial), version."""
     pattern = r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])"
-    table = _from_names(folder, paths, pattern)
-    if table is None:
-        return None
-    table["emotion"] = table["emotion"].map(EMODB_EMOTIONS)
-    return table.assign(valence=table["emotion"].map(valence))
+    return _from_names(folder, paths, pattern, EMODB_EMOTIONS)
 
 
 CREMAD_EMOTIONS = {
-    "A": "angry",
-    "D": "disgusted",
-    "F": "fearful",
-    "H": "happy",
-    "N": "neutral",
-    "S": "sad",
+    "ANG": "angry",
+    "DIS": "disgusted",
+    "FEA": "fearful",
+    "HAP": "happy",
+    "NEU": "neutral",
+    "SAD": "sad",
 }
-CREMAD_NAME = (
-    r"(?P<speaker>\d{4})_(?P<sentence>[A-Z]{3})_(?P<acted>ANG|DIS|FEA|HAP|NEU|SAD)"
-    r"_(?P<level>LO|MD|HI|XX?)"
-)
 
 
 def _cremad_acted(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
     """Read names such as ``1001_DFA_ANG_XX``: speaker, sentence, acted emotion, its level."""
-    table = _from_names(folder, paths, CREMAD_NAME)
-    if table is None:
-        return None
-    table["emotion"] = table["acted"].str[0].map(CREMAD_EMOTIONS)
-    return table.drop(columns="acted").assign(valence=table["emotion"].map(valence))
+    pattern = (
+        rf"(?P<speaker>\d{{4}})_(?P<sentence>[A-Z]{{3}})_(?P<emotion>{'|'.join(CREMAD_EMOTIONS)})"
+        r"_(?P<level>LO|MD|HI|XX?)"
+    )
+    return _from_names(folder, paths, pattern, CREMAD_EMOTIONS)
 
 
 def _cremad_perceived(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
     """Average the valence of the emotions that listeners chose, having heard the voice alone."""
     responses = next((path for path in paths if path.name == "finishedResponses.csv"), None)
-    table = _cremad_acted(folder, paths)
-    if responses is None or table is None:
+    table = None if responses is None else _cremad_acted(folder, paths)
+    if table is None:
         return None
     votes = pd.read_csv(responses, dtype=str)
     votes = votes[votes["queryType"].str.strip() == "1"]
-    chosen = votes["respEmo"].str.strip().str[0].str.upper().map(CREMAD_EMOTIONS)
+    by_initial = {code[0]: emotion for code, emotion in CREMAD_EMOTIONS.items()}
+    chosen = votes["respEmo"].str.strip().str[0].str.upper().map(by_initial)
     by_clip = chosen.dropna().map(valence).groupby(votes["clipName"].str.strip())
     name = table["file"].map(lambda file: Path(file).stem)
     return table.assign(valence=name.map(by_clip.mean()), votes=name.map(by_clip.size()))
