@@ -351,7 +351,7 @@ def _boxes(model) -> list[dict]:
             box = {"level": level, "sources": sources, "layers": [], "parameters": 0}
             home[layer.name] = len(boxes)
             boxes.append(box)
-        box["layers"].append(_describe(layer))
+        box["layers"] += _describe(layer)
         box["parameters"] += layer.count_params()
         box["shape"] = " × ".join(str(size) for size in layer.output.shape[1:])
     for box in boxes:
@@ -362,21 +362,26 @@ def _boxes(model) -> list[dict]:
     return boxes
 
 
-def _describe(layer) -> str:
+def _describe(layer) -> list[str]:
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "InputLayer":
-        return "mel spectrogram"
+        return ["mel spectrogram"]
     if kind == "Conv2D":
-        activation = ", ReLU" if config["activation"] == "relu" else ""
-        return (
-            f"{config['filters']} filters {' × '.join(map(str, config['kernel_size']))}{activation}"
-        )
+        activation = ["ReLU"] if config["activation"] == "relu" else []
+        return [f"{config['filters']} filters {_times(config['kernel_size'])}", *activation]
+    if kind == "ConvMaxPool":
+        filters = f"{config['filters']} filters {_times(config['kernel_size'])}"
+        return [filters, "ReLU", f"max to {_times(config['grid'])}"]
     if kind == "MaxPooling2D":
-        return f"max over {' × '.join(map(str, config['pool_size']))}"
+        return [f"max over {_times(config['pool_size'])}"]
     if kind == "Dense":
-        return f"{config['units']} unit{'s' if config['units'] > 1 else ''}"
+        return [f"{config['units']} unit{'s' if config['units'] > 1 else ''}"]
     if kind == "Bidirectional":
-        return f"BLSTM, 2 × {layer.forward_layer.units} units"
+        return [f"BLSTM, 2 × {layer.forward_layer.units} units"]
     if kind == "Dropout":
-        return f"dropout {config['rate']:g}"
-    return {"BatchNormalization": "batch norm."}.get(kind, kind if kind == "ReLU" else kind.lower())
+        return [f"dropout {config['rate']:g}"]
+    return [{"BatchNormalization": "batch norm.", "ReLU": "ReLU"}.get(kind, kind.lower())]
+
+
+def _times(size: tuple[int, int]) -> str:
+    return " × ".join(map(str, size))

@@ -67,7 +67,7 @@ def test_the_diagram_shows_every_parameter_and_every_branch():
     assert sum(counts) == model.count_params()
     drawn = plots.architecture(model).axes[0].texts
     arrows = [text for text in drawn if isinstance(text, Annotation)]
-    assert len(arrows) == 4 + 4 + 4 + 3  # to, within and from the branches; down to the output
+    assert len(arrows) == 4 + 4 + 3  # to and from the branches; down to the output
 
 
 def test_the_diagram_needs_no_weights():
