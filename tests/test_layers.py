@@ -10,6 +10,7 @@ from helpers import layers, models, training
 from helpers.backend import fast_bfloat16
 from helpers.layers import ConvMaxPool
 from helpers.splits import Split
+from tests.stock import stock_parallel_cnn
 
 tensorflow = pytest.importorskip("tensorflow")
 
@@ -217,25 +218,6 @@ def test_a_saved_model_loads_in_safe_mode_and_predicts_the_same(tmp_path):
     assert np.array_equal(loaded.predict(x, verbose=0), expected)
 
 
-def stock_twin(input_shape, *, filters, kernels, units, dropout):
-    """`models.parallel_cnn` with Conv2D and MaxPooling2D in the place of ConvMaxPool."""
-    inputs = keras.Input(input_shape)
-    image = keras.layers.Reshape((*input_shape, 1))(inputs)
-    branches = []
-    for kernel in kernels:
-        x = keras.layers.Conv2D(filters, kernel, activation="relu")(image)
-        cell = tuple(-(-size // 2) for size in x.shape[1:3])
-        branches.append(keras.layers.Flatten()(keras.layers.MaxPooling2D(cell, padding="same")(x)))
-    x = keras.layers.Concatenate()(branches)
-    for i, width in enumerate(units, start=1):
-        x = keras.layers.Dense(width)(x)
-        x = keras.layers.BatchNormalization(momentum=models.MOMENTUM)(x)
-        x = keras.layers.ReLU()(x)
-        if i < len(units):
-            x = keras.layers.Dropout(dropout)(x)
-    return keras.Model(inputs, keras.layers.Dense(1)(x))
-
-
 def test_a_whole_training_ends_where_stock_layers_end():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(40, 40, 47)).astype(np.float32)
@@ -244,7 +226,7 @@ def test_a_whole_training_ends_where_stock_layers_end():
     size = {"filters": 6, "kernels": ((6, 8), (14, 20)), "units": (20, 10), "dropout": 0.3}
     runs = [
         training.train(build((40, 47), **size), features, ratings, split, epochs=3, seed=1)
-        for build in (models.parallel_cnn, stock_twin)
+        for build in (models.parallel_cnn, stock_parallel_cnn)
     ]
     columns = ["train_mae", "validation_mae"]
     ours, theirs = (run.history[columns].to_numpy() for run in runs)
