@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH] [PROFILE=quick|full]
+report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [PROFILE=quick|full]
 	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
 
 data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]

@@ -11,13 +11,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
-from helpers import downloads
+from helpers import corpora, downloads
+from helpers.corpora import CorpusError
 from helpers.downloads import DownloadError
 from helpers.settings import PROJECT
-from tests.conftest import voice
+from tests.conftest import voice, write_corpus
 from tests.test_corpora import zipped
 
 
@@ -121,6 +123,25 @@ def test_the_catalogue_has_ravdess_as_it_is_published():
     assert ravdess.url.startswith("https://zenodo.org/records/1188976/files/Audio_Speech_Actors_")
     assert ravdess.size == 208_468_073
     assert ravdess.md5 == "bc696df654c87fed845eb13823edef8a"
+
+
+@pytest.mark.parametrize("name", ["ravdess", "RAVDESS"])
+def test_a_name_is_all_that_a_corpus_takes(server, content, name):
+    corpus = corpora.load(name)
+    assert (corpus.name, corpus.layout) == ("ravdess", "RAVDESS")
+    assert corpus.licence == downloads.CORPORA["ravdess"].licence
+    clips = corpus.clips.sort_values("path")
+    np.testing.assert_allclose(clips["valence"], [4.62, 1.98, 4.36])
+    assert clips["speaker"].tolist() == ["01", "01", "02"]
+    assert corpora.load(name).fingerprint == corpus.fingerprint
+    assert (len(server.asked), server.sent) == (1, len(content))
+
+
+def test_a_folder_of_that_name_wins(server, tmp_path, monkeypatch):
+    write_corpus(tmp_path / "ravdess", clips=4)
+    monkeypatch.chdir(tmp_path)
+    assert corpora.load("ravdess").layout == "labels table"
+    assert server.asked == []
 
 
 def test_only_what_is_missing_is_asked_for(server, content, path, part):
@@ -259,17 +280,29 @@ def test_without_a_server_the_sentence_says_where_to_get_the_file_and_where_to_p
     url = downloads.CORPORA["ravdess"].url
     server.shutdown()
     server.server_close()
-    assert downloads.main(["ravdess"]) == 2
-    sentence = one_sentence(capsys)
-    assert sentence.startswith(f"{url} stopped at 0 of")
-    assert re.search(r"MB \(\[Errno \d+\] Connection refused\): run", sentence)
-    assert sentence.endswith(f"or download it elsewhere and put it at {path}.\n")
+    for command in (downloads, corpora):
+        assert command.main(["ravdess"]) == 2
+        sentence = one_sentence(capsys)
+        assert sentence.startswith(f"{url} stopped at 0 of")
+        assert re.search(r"MB \(\[Errno \d+\] Connection refused\): run", sentence)
+        assert sentence.endswith(f"or download it elsewhere and put it at {path}.\n")
+
+
+def test_a_refusal_of_the_server_is_named(server, monkeypatch):
+    monkeypatch.setitem(downloads.HEADERS, "User-Agent", "python-requests/2.32.5")
+    with pytest.raises(DownloadError, match=r"\(the server answers 403 Forbidden\)"):
+        downloads.fetch("ravdess")
 
 
 @pytest.mark.parametrize("arguments", [[], ["iemocap"]])
 def test_without_a_known_name_those_there_are_are_named(output, capsys, arguments):
     assert downloads.main(arguments) == 2
     assert one_sentence(capsys).endswith("can be downloaded: name one of ravdess.\n")
+
+
+def test_what_does_not_exist_may_be_a_misspelt_name(output):
+    with pytest.raises(CorpusError, match=r"ravdes does not exist: .* downloaded \(ravdess\)"):
+        corpora.load("ravdes")
 
 
 PYTHON = """#!{python}
