@@ -37,11 +37,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         for piece in (body[: server.pause_after], body[server.pause_after :]):
+            server.sent += len(piece)  # before the client can have it, so that no test is too early
             try:
                 self.wfile.write(piece)
             except ConnectionError:  # the client is gone
                 return None
-            server.sent += len(piece)
             if server.breaks:
                 return None
             server.go_on.wait()
