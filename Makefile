@@ -9,13 +9,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lab clean
+.PHONY: help report data test lab clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH] [PROFILE=quick|full]
+report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [PROFILE=quick|full]
 	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
+
+data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]
+	$(BIN)/python -m helpers.downloads "$(CORPUS)"
 
 test: $(INSTALLED)  ## lint, unit tests with doctests, notebooks against their stored outputs
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ Flat, one module a concern, each importing only those above it in this list:
 - `settings`: where things are, quick or full, what made a result
 - `progress`: one look for every progress bar
 - `layouts`: known corpora and where they keep their labels
+- `downloads`: open corpora by name, from the internet
 - `corpora`: any rated speech as one table
 - `features`: audio as mel spectrograms, cached
 - `splits`: who is trained on, who is tested on

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from helpers import layouts
+from helpers import downloads, layouts
 from helpers.progress import bar
 from helpers.settings import PROJECT, cache_folder
 
@@ -114,7 +114,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             either a known corpus (see `layouts.LAYOUTS`) or has one labels table (CSV or TSV) with
             a column of file names, a column of valence ratings and perhaps others, under the names
             in `COLUMNS`. Without ratings, a column of emotions gives each category's published
-            valence. None is the bundled demo corpus
+            valence. Where nothing has that name, one of `downloads.CORPORA`, downloaded on first
+            use. None is the bundled demo corpus
         scale: lowest and highest possible rating; None takes the narrowest of `SCALES` that holds
             nine in ten ratings
 
@@ -134,12 +135,25 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """
     source = DEMO if source is None else Path(source).expanduser()
     if not source.exists():
-        raise CorpusError(f"{source} does not exist: name a folder or a zip file of rated speech.")
+        source = _downloaded(str(source))
     folder = source if source.is_dir() else _unpacked(source)
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
         raise CorpusError(str(error).replace(str(folder), str(source))) from error
+
+
+def _downloaded(name: str) -> Path:
+    """Path of the zip of a corpus that `downloads` knows."""
+    if name.lower() not in downloads.CORPORA:
+        raise CorpusError(
+            f"{name} does not exist: name a folder or a zip file of rated speech, or a corpus that "
+            f"can be downloaded ({', '.join(downloads.CORPORA)})."
+        )
+    try:
+        return downloads.fetch(name)
+    except downloads.DownloadError as error:
+        raise CorpusError(str(error)) from error
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
@@ -507,7 +521,7 @@ def _spread(values: pd.Series) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Print the summary of a corpus; 0, or 2 with one sentence if it cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m helpers.corpora", description=main.__doc__)
-    parser.add_argument("path", nargs="?", help="folder or zip file; left out, the demo corpus")
+    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     try:
         corpus = load(parser.parse_args(arguments).path)
     except CorpusError as error:

@@ -299,7 +299,7 @@ def _features_or_error(path: str, settings: MelSettings, duration: float) -> np.
 def main(arguments: list[str] | None = None) -> int:
     """Extract the features of a corpus into the cache; 0, or 2 with one sentence if it cannot."""
     parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
-    parser.add_argument("path", nargs="?", help="folder or zip file; left out, the demo corpus")
+    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")
     options = parser.parse_args(arguments)
     try:
