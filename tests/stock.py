@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-import keras
-
+from helpers.backend import keras
 from helpers.models import KERNELS, MOMENTUM
 
 

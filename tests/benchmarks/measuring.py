@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -42,9 +45,15 @@ def in_turns(functions: dict[str, Callable[[], object]], rounds: int = 7) -> dic
 
 def peak_memory(code: str) -> float:
     """Most memory, in MB, that a new Python process had while running `code`."""
-    own = f"import resource\n{code}\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    own = f"from tests.benchmarks import measuring\n{code}\nprint(measuring.most_memory())"
     done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[-1]) * _RSS_UNIT / 1e6
+    return float(done.stdout.split()[-1])
 
 
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+def most_memory() -> float:
+    """Most memory that this process has had, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where ru_maxrss of a new process begins with its parent's
+        kilobytes = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]
+        return int(kilobytes) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
