@@ -7,6 +7,7 @@ Ito's, told apart by colour-blind eyes; lines and markers differ too, for print 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from helpers.features import MelSettings
 
@@ -221,6 +223,57 @@ def mel_filters(settings: MelSettings, *, every: int = 8, ax: Axes | None = None
         ax.plot(hertz, band, color=COLOURS[i % 2], linestyle=LINES[i % 2], linewidth=1)
     ax.set(xlabel="frequency (Hz)", ylabel="weight", xlim=(0, hertz[-1]), ylim=(0, None))
     return ax.figure
+
+
+def max_pooling(
+    levels: np.ndarray,
+    responses: np.ndarray,
+    *,
+    grid: tuple[int, int] = (2, 2),
+) -> Figure:
+    """One filter's responses with the largest in each cell of a grid, and the patches they answer.
+
+    Args:
+        levels: what the filter saw, standardised decibels [n_mels, frames]
+        responses: at each position of the kernel [rows, columns]
+        grid: cells along both axes, see `layers.ConvMaxPool`
+
+    See: notebooks/03_model.ipynb
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    seen, answered = figure.subplots(1, 2)
+    image = seen.imshow(levels, origin="lower", aspect="auto", cmap="magma")
+    figure.colorbar(image, ax=seen, label="level (standardised)")
+    image = answered.imshow(responses, origin="lower", aspect="auto", cmap="Greys")
+    figure.colorbar(image, ax=answered, label="response")
+    height, width = (a - b + 1 for a, b in zip(levels.shape, responses.shape, strict=True))
+    rows, columns = (
+        np.array_split(np.arange(n), cells) for n, cells in zip(responses.shape, grid, strict=True)
+    )
+    for edges, line in ((rows, answered.axhline), (columns, answered.axvline)):
+        for cell in edges[1:]:
+            line(cell[0] - 0.5, color=GREY, linestyle="--", linewidth=1)
+    for number, (r, c) in enumerate(itertools.product(rows, columns), start=1):
+        best = np.argmax(responses[np.ix_(r, c)])
+        row, column = r[best // len(c)], c[best % len(c)]
+        left = column < responses.shape[1] / 2
+        answered.plot(column, row, "o", markersize=8, markeredgecolor="white", color=ORANGE)
+        answered.annotate(
+            str(number),
+            (column, row),
+            xytext=(8 if left else -8, 0),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            va="center",
+            weight="bold",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+        frame = (column - 0.5, row - 0.5), width, height
+        seen.add_patch(Rectangle(*frame, fill=False, edgecolor="white", linewidth=1.5))
+        seen.annotate(f" {number}", (column, row + height - 1), color="white", va="top")
+    seen.set(title="the spectrogram", xlabel="frame", ylabel="mel band")
+    answered.set(title="the filter's responses", xlabel="frame", ylabel="mel band")
+    return figure
 
 
 def learning_curves(

@@ -43,11 +43,11 @@ def in_turns(functions: dict[str, Callable[[], object]], rounds: int = 7) -> dic
     return least
 
 
-def peak_memory(code: str) -> float:
-    """Most memory, in MB, that a new Python process had while running `code`."""
+def in_new_process(code: str) -> list[float]:
+    """Numbers that `code` prints in a Python process of its own, then its most memory in MB."""
     own = f"from tests.benchmarks import measuring\n{code}\nprint(measuring.most_memory())"
     done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    return [float(number) for number in done.stdout.split()]
 
 
 def most_memory() -> float:
