@@ -16,7 +16,7 @@ from helpers.progress import bar
 from helpers.settings import cache_folder
 
 
-def unpacked(source: Path, name: str, suffixes: set[str]) -> Path:
+def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
     """Unpack a zip file into the cache, unless it is there already.
 
     Args:
@@ -36,7 +36,7 @@ def unpacked(source: Path, name: str, suffixes: set[str]) -> Path:
             members = [m for m in archive.infolist() if not m.is_dir()]
             for member in members:
                 _refuse_unsafe(member, source)
-            wanted = [m for m in members if Path(m.filename).suffix.lower() in suffixes]
+            wanted = [m for m in members if m.filename.lower().endswith(suffixes)]
             content = "\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted)
             key = hashlib.sha256(content.encode(errors="replace")).hexdigest()[:16]
             folder = cache_folder("corpora") / f"{name}-{key}"

@@ -25,8 +25,6 @@ from helpers.settings import PROJECT
 
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
-KEPT = layouts.AUDIO | labels.TABLES | {".txt"}  # what is looked at; IEMOCAP's labels are text
-
 #: What the kinds of labels are, in words.
 LABELS = {
     "rated": "ratings of valence",
@@ -77,11 +75,12 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """Read a corpus of rated speech.
 
     Args:
-        source: a folder or a zip file with audio (wav, flac, ogg or mp3, at any depth), which is
-            either a known corpus (see `layouts.LAYOUTS`) or has one labels table (CSV or TSV) with
-            a column of file names, a column of valence ratings and perhaps others, under the names
-            in `labels.COLUMNS`. Without ratings, a column of emotions gives each category's
-            published valence. None is the bundled demo corpus
+        source: a folder or a zip file with audio (wav, flac, ogg, mp3 or, where FFmpeg is
+            installed, m4a, at any depth), which is either a known corpus (see `layouts.LAYOUTS`)
+            or has one labels table (CSV or TSV) with a column of file names, a column of valence
+            ratings and perhaps others, under the names in `labels.COLUMNS`. Without ratings, a
+            column of emotions gives each category's published valence. None is the bundled demo
+            corpus
         scale: lowest and highest possible rating; None takes the narrowest of `labels.SCALES`
             that holds nine in ten ratings
 
@@ -103,7 +102,7 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     if not source.exists():
         raise CorpusError(f"{source} does not exist: name a folder or a zip file of rated speech.")
     zipped = not source.is_dir()
-    folder = archives.unpacked(source, _name(source), KEPT) if zipped else source
+    folder = archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
@@ -111,13 +110,13 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
-    paths = layouts.files(folder, KEPT)
-    table, where, about = labels.read(folder, paths, source, scale)
+    files = layouts.files(folder)
+    table, where, about = labels.read(files, source, scale)
     table["reason"] = pd.Series(None, index=table.index, dtype=object)
     checks.ratings(table, about["scale"], categorical=about["labels"] == "categorical")
-    checks.find_audio(table, folder, paths)
+    unlabelled = checks.find_audio(table, files)
     checks.repeats(table)
-    checks.audio_files(table)
+    checks.audio_files(table, folder)
     usable = table["reason"].isna()
     if not usable.any():
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, where)}.")
@@ -125,10 +124,11 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     last = ["sha256"]
     others = [c for c in table.columns if c not in [*first, *last, "reason"]]
     clips = table.loc[usable, first + others + last].reset_index(drop=True)
+    rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
         clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
-        rejected=table.loc[~usable, ["file", "path", "reason"]].reset_index(drop=True),
+        rejected=pd.concat(rejected, ignore_index=True),
         **about,
     )
 
@@ -165,7 +165,7 @@ def summary(corpus: Corpus) -> pd.Series:
         "labels": LABELS[corpus.labels],
         "clips": f"{len(clips)}",
         "rejected": f"{len(corpus.rejected)}",
-        "speakers": f"{clips['speaker'].nunique() or 'unknown'}",
+        "speakers": _speakers(clips["speaker"]),
         "hours": f"{clips['duration'].sum() / 3600:.2f}",
         "rating scale": f"{low:g} to {high:g}",
         "ratings": _spread(clips["valence"]),
@@ -178,8 +178,24 @@ def summary(corpus: Corpus) -> pd.Series:
     return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
 
 
+def _speakers(speakers: pd.Series) -> str:
+    unknown = speakers.isna().sum()
+    if unknown == len(speakers):
+        return "unknown"
+    return f"{speakers.nunique()}" + (
+        f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
+    )
+
+
 def _spread(values: pd.Series) -> str:
     return f"{values.min():.2f} to {values.max():.2f}, median {values.median():.2f}"
+
+
+def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
+    """How many clips have each reason, whatever its numbers are, and the first of them."""
+    kinds = rejected.groupby(rejected["reason"].str.replace(r"[\d.]+", "", regex=True), sort=False)
+    found = [(len(rows), f"{rows['file'].iloc[0]} {rows['reason'].iloc[0]}") for _, rows in kinds]
+    return sorted(found, key=lambda kind: -kind[0])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -199,8 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{low:5.2f} to {high:5.2f} {'#' * round(40 * count / counts.max()):40} {count}")
     if len(corpus.rejected):
         print("\nrejected:")
-        for reason, count in corpus.rejected["reason"].value_counts().items():
-            print(f"{count:6} {reason}")
+        for count, example in _kinds(corpus.rejected):
+            print(f"{count:6} {example}")
     return 0
 
 

@@ -6,14 +6,13 @@ ratings and the audio can be used is for `checks` to say.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from helpers import layouts
 from helpers.errors import CorpusError
-
-TABLES = {".csv", ".tsv"}
 
 #: Names under which labels tables carry each column, compared in lower case; the first is ours.
 COLUMNS = {
@@ -33,13 +32,15 @@ SCALES = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0))
 
 
 def read(
-    folder: Path, paths: list[Path], source: Path, scale: tuple[float, float] | None
+    files: layouts.Files, source: Path, scale: tuple[float, float] | None
 ) -> tuple[pd.DataFrame, str, dict]:
     """Read the labels of a corpus.
 
+    A table with ratings says more than emotions in files' names, and those, which come with
+    speakers, more than emotions in a table.
+
     Args:
-        folder: where the corpus is
-        paths: the audio, tables and texts in it, see `layouts.files`
+        files: what is in the folder
         source: the corpus as the user named it, for error messages
         scale: lowest and highest possible rating, None to find it
 
@@ -51,21 +52,22 @@ def read(
     Raises:
         CorpusError: if there are no labels, or they are not clear
     """
-    known = layouts.recognise(folder, paths)
+    known = layouts.recognise(files)
     if known and known[0].labels != "categorical":
-        return _known_labels(*known, scale)
-    tables = {path: _missing_columns(path) for path in paths if path.suffix.lower() in TABLES}
-    if known and all(tables.values()):  # a complete table says more than emotions in files' names
-        return _known_labels(*known, scale)
-    path = _labels_path(tables, folder, source)
-    table = _read_labels(path)
+        return _of_layout(*known, scale)
+    tables, problems = _tables(files)
+    if known:
+        tables = {name: table for name, table in tables.items() if "valence" in table}
+        if not tables:
+            return _of_layout(*known, scale)
+    name, table = _only(tables, problems, source)
     labels = "rated" if "valence" in table else "categorical"
     table = _completed(table)
-    scale = scale or (_scale(table, path) if labels == "rated" else (1.0, 5.0))
-    return table, path.name, {"labels": labels, "scale": scale}
+    scale = scale or (_scale(table, files.folder / name) if labels == "rated" else (1.0, 5.0))
+    return table, name, {"labels": labels, "scale": scale}
 
 
-def _known_labels(
+def _of_layout(
     layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
 ) -> tuple[pd.DataFrame, str, dict]:
     about = {
@@ -78,40 +80,38 @@ def _known_labels(
     return _completed(table.astype({"file": str})), layout.name, about
 
 
-def _labels_path(tables: dict[Path, list[str]], folder: Path, source: Path) -> Path:
-    """The one table with all the columns of a labels table; each comes with those it lacks."""
-    if not tables:
+def _tables(
+    files: layouts.Files,
+) -> tuple[dict[str, pd.DataFrame], list[tuple[int, str]]]:
+    """Tables with all the columns of labels; what is wrong with the others, the likeliest least."""
+    tables, problems = {}, []
+    for name in files.tables:
+        path = files.folder / name
+        try:
+            missing = _missing_columns(path)
+            if missing:
+                problems.append((len(missing), _without_columns(path, missing)))
+            else:
+                tables[name] = _read_labels(path)
+        except CorpusError as error:
+            problems.append((0, str(error)))
+    return tables, problems
+
+
+def _only(
+    tables: dict[str, pd.DataFrame], problems: list[tuple[int, str]], source: Path
+) -> tuple[str, pd.DataFrame]:
+    if not (tables or problems):
         raise CorpusError(
             f"{source} has no labels table and is no known corpus: add a CSV with the columns "
             "file, valence and speaker."
         )
-    complete = [path for path, missing in tables.items() if not missing]
-    if not complete:
-        path = min(tables, key=lambda path: len(tables[path]))
-        raise CorpusError(
-            f"{path} has no column of {' or '.join(tables[path])}: name one "
-            + " and one ".join(" or ".join(COLUMNS[column]) for column in tables[path])
-            + f" (its columns are {', '.join(_read_csv(path, nrows=0).columns) or 'none'})."
-        )
-    if len(complete) > 1:
-        names = ", ".join(str(path.relative_to(folder)) for path in complete)
-        raise CorpusError(f"{source} has {len(complete)} labels tables ({names}): keep one.")
-    return complete[0]
-
-
-def _read_csv(path: Path, **options) -> pd.DataFrame:
-    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            header = lines.readline()
-        separator = max(",;\t", key=header.count)
-        return pd.read_csv(
-            path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=False, **options
-        )
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
-        ) from error
+    if not tables:
+        raise CorpusError(min(problems)[1])
+    if len(tables) > 1:
+        names = ", ".join(tables)
+        raise CorpusError(f"{source} has {len(tables)} labels tables ({names}): keep one.")
+    return next(iter(tables.items()))
 
 
 def _missing_columns(path: Path) -> list[str]:
@@ -120,6 +120,28 @@ def _missing_columns(path: Path) -> list[str]:
     if "emotion" in has:
         has.add("valence")  # which can be had from it
     return [column for column in ("file", "valence") if column not in has]
+
+
+def _without_columns(path: Path, missing: list[str]) -> str:
+    return (
+        f"{path} has no column of {' or '.join(missing)}: name one "
+        + " and one ".join(" or ".join(COLUMNS[column]) for column in missing)
+        + f" (its columns are {', '.join(_read_csv(path, nrows=0).columns) or 'none'})."
+    )
+
+
+def _read_csv(path: Path, **options) -> pd.DataFrame:
+    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
+    try:
+        with open(path, encoding="utf-8-sig") as lines:
+            header = lines.readline()
+        options |= {"sep": max(",;\t", key=header.count), "encoding": "utf-8-sig"}
+        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):
+            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
+    except (ValueError, pd.errors.ParserWarning) as error:  # the warning: cells without a column
+        raise CorpusError(
+            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
+        ) from error
 
 
 def _read_labels(path: Path) -> pd.DataFrame:
