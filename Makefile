@@ -9,19 +9,25 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lab clean
+.PHONY: help report data test bench lab clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH] [PROFILE=quick|full]
+report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [PROFILE=quick|full]
 	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
+
+data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]
+	$(BIN)/python -m helpers.downloads "$(CORPUS)"
 
 test: $(INSTALLED)  ## lint, unit tests with doctests, notebooks against their stored outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval notebooks/
+
+bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
+	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/01_exploration.ipynb

@@ -10,6 +10,7 @@ Flat, one module a concern, each importing only those above it in this list:
 - `archives`: zip files, unpacked once
 - `labels`: which file says what of which clip
 - `checks`: which clips can be used, and why others cannot
+- `downloads`: open corpora by name, from the internet
 - `corpora`: any rated speech as one table
 - `features`: audio as mel spectrograms, cached
 - `splits`: who is trained on, who is tested on

@@ -1,4 +1,4 @@
-"""Keras, imported quietly and made reproducible, whichever backend runs it.
+"""Keras, imported quietly, only when it is used, and made reproducible, whichever backend runs it.
 
 Every other module takes `keras` from here.
 """
@@ -6,8 +6,12 @@ Every other module takes `keras` from here.
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import os
 import sys
+import types
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -29,16 +33,30 @@ def _no_stderr():
         os.close(kept)
 
 
+class _Late(types.ModuleType):
+    """A module that is imported when something in it is first asked for."""
+
+    def __getattr__(self, name: str):
+        quiet = contextlib.nullcontext if self.__name__ in sys.modules else _no_stderr
+        with quiet():
+            module = importlib.import_module(self.__name__)
+        return getattr(module, name)
+
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _no_stderr():
-    import keras
 
-name = keras.backend.backend()
+#: Keras, which takes seconds to import: reading a corpus or drawing a figure does not wait for it.
+keras = _Late("keras")
 
-#: What `compile` is given. XLA takes longer to compile this study's networks for a processor than
-#: it saves; JAX needs it, since without it every step runs operation by operation.
-JIT_COMPILE = name == "jax"
+
+def jit_compile() -> bool:
+    """What `compile` is given.
+
+    XLA takes longer to compile this study's networks for a processor than it saves; JAX needs it,
+    since without it every step runs operation by operation.
+    """
+    return keras.backend.backend() == "jax"
 
 
 def seed_everything(seed: int) -> None:
@@ -48,6 +66,7 @@ def seed_everything(seed: int) -> None:
         seed: any non-negative integer
     """
     keras.utils.set_random_seed(seed)
+    name = keras.backend.backend()
     if name == "tensorflow":
         import tensorflow
 
@@ -56,3 +75,31 @@ def seed_everything(seed: int) -> None:
         import torch
 
         torch.use_deterministic_algorithms(True)
+
+
+@functools.cache
+def fast_bfloat16() -> bool:
+    """Whether the processor or the GPU multiplies bfloat16 faster than float32."""
+    name = keras.backend.backend()
+    if name == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.is_bf16_supported()
+    elif name == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return True
+    elif name == "tensorflow":
+        import tensorflow
+
+        gpus = tensorflow.config.list_physical_devices("GPU")
+        if gpus:
+            details = tensorflow.config.experimental.get_device_details(gpus[0])
+            return details.get("compute_capability", (0, 0)) >= (8, 0)
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags

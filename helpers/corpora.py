@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import archives, checks, labels, layouts
+from helpers import archives, checks, downloads, labels, layouts
 from helpers.errors import CorpusError
 from helpers.settings import PROJECT
 
@@ -79,7 +79,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             installed, m4a, at any depth), which is either a known corpus (see `layouts.LAYOUTS`)
             or has one labels table (CSV or TSV) with a column of file names, a column of valence
             ratings and perhaps others, under the names in `labels.COLUMNS`. Without ratings, a
-            column of emotions gives each category's published valence. None is the bundled demo
+            column of emotions gives each category's published valence. Where nothing has that
+            name, one of `downloads.CORPORA`, downloaded on first use. None is the bundled demo
             corpus
         scale: lowest and highest possible rating; None takes the narrowest of `labels.SCALES`
             that holds nine in ten ratings
@@ -100,13 +101,26 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """
     source = DEMO if source is None else Path(source).expanduser()
     if not source.exists():
-        raise CorpusError(f"{source} does not exist: name a folder or a zip file of rated speech.")
+        source = _downloaded(str(source))
     zipped = not source.is_dir()
     folder = archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
         raise CorpusError(str(error).replace(str(folder), str(source))) from error
+
+
+def _downloaded(name: str) -> Path:
+    """Path of the zip of a corpus that `downloads` knows."""
+    if name.lower() not in downloads.CORPORA:
+        raise CorpusError(
+            f"{name} does not exist: name a folder or a zip file of rated speech, or a corpus that "
+            f"can be downloaded ({', '.join(downloads.CORPORA)})."
+        )
+    try:
+        return downloads.fetch(name)
+    except downloads.DownloadError as error:
+        raise CorpusError(str(error)) from error
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
@@ -201,7 +215,7 @@ def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the summary of a corpus; 0, or 2 with one sentence if it cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m helpers.corpora", description=main.__doc__)
-    parser.add_argument("path", nargs="?", help="folder or zip file; left out, the demo corpus")
+    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     try:
         corpus = load(parser.parse_args(arguments).path)
     except CorpusError as error:

@@ -7,13 +7,13 @@ returns a model that is not compiled; `training.train` does that.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from helpers.backend import keras
 
-layers = keras.layers
+if TYPE_CHECKING:
+    from helpers.layers import Precision
 
 #: Kernels of the four branches, frequency x time (Tripathi et al. 2019).
 KERNELS = ((12, 16), (18, 24), (24, 32), (30, 40))
@@ -31,6 +31,7 @@ def parallel_cnn(
     units: Sequence[int] = (400, 200),
     dropout: float = 0.5,
     pool: Literal["grid", "window"] = "grid",
+    precision: Precision = "float32",
 ) -> keras.Model:
     """Four convolutions side by side, each with a kernel of another size (Tripathi et al. 2019).
 
@@ -46,46 +47,39 @@ def parallel_cnn(
         pool: how "2 x 2 max pooling" is read. ``"grid"`` pools to 2 x 2 values a filter, halving
             the map along each axis, as the paper does; ``"window"`` pools windows of 2 x 2, which
             leaves hundreds of times more values
+        precision: of the convolutions, see `layers.ConvMaxPool`; all else is float32
 
     Raises:
-        ValueError: if `pool` is neither, or a kernel is larger than the input
+        ValueError: if `pool` or `precision` is none of these, or a kernel is larger than the input
 
     See: notebooks/03_model.ipynb
     """
     if pool not in ("grid", "window"):
         raise ValueError(f"pool is {pool!r}: it is 'grid' or 'window'.")
-    n_mels, frames = input_shape[:2]
-    for height, width in kernels:
-        if height > n_mels or width > frames:
-            raise ValueError(
-                f"The kernel {height} x {width} is larger than the input {n_mels} x {frames}: "
-                "use longer clips, more mel bands or smaller kernels."
-            )
+    from helpers.layers import ConvMaxPool, convolution_dtype  # late, since it imports Keras
+
+    dtype = convolution_dtype(precision)
+    policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype  # the weights stay in float32
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     image = _image(inputs)
     branches = []
-    for height, width in kernels:
-        name = f"{height}x{width}"
-        x = layers.Conv2D(filters, (height, width), activation="relu", name=f"conv_{name}")(image)
+    for kernel in kernels:
+        name = f"{kernel[0]}x{kernel[1]}"
         if pool == "grid":
-            x = _halve(x, name=f"pool_{name}")
+            x = ConvMaxPool(filters, kernel, precision=precision, name=f"conv_{name}")(image)
         else:
-            x = layers.MaxPooling2D((2, 2), name=f"pool_{name}")(x)
-        branches.append(layers.Flatten(name=f"flatten_{name}")(x))
-    x = layers.Concatenate(name="concatenate")(branches) if len(branches) > 1 else branches[0]
+            convolution = {"activation": "relu", "dtype": policy, "name": f"conv_{name}"}
+            x = keras.layers.Conv2D(filters, kernel, **convolution)(image)
+            x = keras.layers.MaxPooling2D((2, 2), dtype=policy, name=f"pool_{name}")(x)
+        branches.append(keras.layers.Flatten(name=f"flatten_{name}")(x))
+    x = keras.layers.Concatenate(name="concatenate")(branches) if len(branches) > 1 else branches[0]
     for i, width in enumerate(units, start=1):
-        x = layers.Dense(width, name=f"dense_{i}")(x)
-        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
-        x = layers.ReLU(name=f"relu_{i}")(x)
+        x = keras.layers.Dense(width, name=f"dense_{i}")(x)
+        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
+        x = keras.layers.ReLU(name=f"relu_{i}")(x)
         if i < len(units):
-            x = layers.Dropout(dropout, name=f"dropout_{i}")(x)
-    return keras.Model(inputs, layers.Dense(1, name="valence")(x), name="parallel_cnn")
-
-
-def _halve(x, *, name: str):
-    """Max pooling to a 2 x 2 grid: every position is in one cell, the first the larger if odd."""
-    cell = tuple(math.ceil(size / 2) for size in x.shape[1:3])
-    return layers.MaxPooling2D(cell, padding="same", name=name)(x)
+            x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
+    return keras.Model(inputs, keras.layers.Dense(1, name="valence")(x), name="parallel_cnn")
 
 
 def cnn_blstm(
@@ -111,24 +105,24 @@ def cnn_blstm(
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     x = _image(inputs)
     for i, count in enumerate(filters, start=1):
-        x = layers.Conv2D(count, (5, 5), padding="same", use_bias=False, name=f"conv_{i}")(x)
-        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
-        x = layers.ReLU(name=f"relu_{i}")(x)
-        x = layers.MaxPooling2D((4, 2), name=f"pool_{i}")(x)
-    x = layers.Permute((2, 1, 3), name="time_first")(x)
-    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="frames")(x)
-    lstm = layers.LSTM(lstm_units, return_sequences=True, name="lstm_1")
-    x = layers.Bidirectional(lstm, name="blstm_1")(x)
-    x = layers.Bidirectional(layers.LSTM(lstm_units, name="lstm_2"), name="blstm_2")(x)
-    x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, layers.Dense(1, name="valence")(x), name="cnn_blstm")
+        x = keras.layers.Conv2D(count, (5, 5), padding="same", use_bias=False, name=f"conv_{i}")(x)
+        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
+        x = keras.layers.ReLU(name=f"relu_{i}")(x)
+        x = keras.layers.MaxPooling2D((4, 2), name=f"pool_{i}")(x)
+    x = keras.layers.Permute((2, 1, 3), name="time_first")(x)
+    x = keras.layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="frames")(x)
+    lstm = keras.layers.LSTM(lstm_units, return_sequences=True, name="lstm_1")
+    x = keras.layers.Bidirectional(lstm, name="blstm_1")(x)
+    x = keras.layers.Bidirectional(keras.layers.LSTM(lstm_units, name="lstm_2"), name="blstm_2")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return keras.Model(inputs, keras.layers.Dense(1, name="valence")(x), name="cnn_blstm")
 
 
 def _image(inputs):
     """Add the channel axis that convolutions want, unless it is there."""
     if len(inputs.shape) == 4:
         return inputs
-    return layers.Reshape((*inputs.shape[1:], 1), name="channel")(inputs)
+    return keras.layers.Reshape((*inputs.shape[1:], 1), name="channel")(inputs)
 
 
 @contextlib.contextmanager

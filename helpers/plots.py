@@ -7,6 +7,7 @@ Ito's, told apart by colour-blind eyes; lines and markers differ too, for print 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from helpers.features import MelSettings
 
@@ -223,6 +225,57 @@ def mel_filters(settings: MelSettings, *, every: int = 8, ax: Axes | None = None
     return ax.figure
 
 
+def max_pooling(
+    levels: np.ndarray,
+    responses: np.ndarray,
+    *,
+    grid: tuple[int, int] = (2, 2),
+) -> Figure:
+    """One filter's responses with the largest in each cell of a grid, and the patches they answer.
+
+    Args:
+        levels: what the filter saw, standardised decibels [n_mels, frames]
+        responses: at each position of the kernel [rows, columns]
+        grid: cells along both axes, see `layers.ConvMaxPool`
+
+    See: notebooks/03_model.ipynb
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    seen, answered = figure.subplots(1, 2)
+    image = seen.imshow(levels, origin="lower", aspect="auto", cmap="magma")
+    figure.colorbar(image, ax=seen, label="level (standardised)")
+    image = answered.imshow(responses, origin="lower", aspect="auto", cmap="Greys")
+    figure.colorbar(image, ax=answered, label="response")
+    height, width = (a - b + 1 for a, b in zip(levels.shape, responses.shape, strict=True))
+    rows, columns = (
+        np.array_split(np.arange(n), cells) for n, cells in zip(responses.shape, grid, strict=True)
+    )
+    for edges, line in ((rows, answered.axhline), (columns, answered.axvline)):
+        for cell in edges[1:]:
+            line(cell[0] - 0.5, color=GREY, linestyle="--", linewidth=1)
+    for number, (r, c) in enumerate(itertools.product(rows, columns), start=1):
+        best = np.argmax(responses[np.ix_(r, c)])
+        row, column = r[best // len(c)], c[best % len(c)]
+        left = column < responses.shape[1] / 2
+        answered.plot(column, row, "o", markersize=8, markeredgecolor="white", color=ORANGE)
+        answered.annotate(
+            str(number),
+            (column, row),
+            xytext=(8 if left else -8, 0),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            va="center",
+            weight="bold",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+        frame = (column - 0.5, row - 0.5), width, height
+        seen.add_patch(Rectangle(*frame, fill=False, edgecolor="white", linewidth=1.5))
+        seen.annotate(f" {number}", (column, row + height - 1), color="white", va="top")
+    seen.set(title="the spectrogram", xlabel="frame", ylabel="mel band")
+    answered.set(title="the filter's responses", xlabel="frame", ylabel="mel band")
+    return figure
+
+
 def learning_curves(
     histories: Mapping[str, pd.DataFrame], *, reference: float | None = None, ax: Axes | None = None
 ) -> Figure:
@@ -351,7 +404,7 @@ def _boxes(model) -> list[dict]:
             box = {"level": level, "sources": sources, "layers": [], "parameters": 0}
             home[layer.name] = len(boxes)
             boxes.append(box)
-        box["layers"].append(_describe(layer))
+        box["layers"] += _describe(layer)
         box["parameters"] += layer.count_params()
         box["shape"] = " × ".join(str(size) for size in layer.output.shape[1:])
     for box in boxes:
@@ -362,21 +415,26 @@ def _boxes(model) -> list[dict]:
     return boxes
 
 
-def _describe(layer) -> str:
+def _describe(layer) -> list[str]:
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "InputLayer":
-        return "mel spectrogram"
+        return ["mel spectrogram"]
     if kind == "Conv2D":
-        activation = ", ReLU" if config["activation"] == "relu" else ""
-        return (
-            f"{config['filters']} filters {' × '.join(map(str, config['kernel_size']))}{activation}"
-        )
+        activation = ["ReLU"] if config["activation"] == "relu" else []
+        return [f"{config['filters']} filters {_times(config['kernel_size'])}", *activation]
+    if kind == "ConvMaxPool":
+        filters = f"{config['filters']} filters {_times(config['kernel_size'])}"
+        return [filters, "ReLU", f"max to {_times(config['grid'])}"]
     if kind == "MaxPooling2D":
-        return f"max over {' × '.join(map(str, config['pool_size']))}"
+        return [f"max over {_times(config['pool_size'])}"]
     if kind == "Dense":
-        return f"{config['units']} unit{'s' if config['units'] > 1 else ''}"
+        return [f"{config['units']} unit{'s' if config['units'] > 1 else ''}"]
     if kind == "Bidirectional":
-        return f"BLSTM, 2 × {layer.forward_layer.units} units"
+        return [f"BLSTM, 2 × {layer.forward_layer.units} units"]
     if kind == "Dropout":
-        return f"dropout {config['rate']:g}"
-    return {"BatchNormalization": "batch norm."}.get(kind, kind if kind == "ReLU" else kind.lower())
+        return [f"dropout {config['rate']:g}"]
+    return [{"BatchNormalization": "batch norm.", "ReLU": "ReLU"}.get(kind, kind.lower())]
+
+
+def _times(size: tuple[int, int]) -> str:
+    return " × ".join(map(str, size))

@@ -34,7 +34,7 @@ class Settings:
     """The choices of one study.
 
     Attributes:
-        corpus: path of the corpus; None is the bundled demo corpus
+        corpus: path or name of the corpus; None is the bundled demo corpus
         profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the report's sizes)
         filters: filters of each branch of `models.parallel_cnn`
         epochs: training epochs

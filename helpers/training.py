@@ -8,12 +8,14 @@ with the mean and the standard deviation of the training set.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from helpers.backend import JIT_COMPILE, keras, seed_everything
+from helpers.backend import jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
 
@@ -79,7 +81,7 @@ def train(
     seed_everything(seed)
     model = keras.models.clone_model(model)
     model.compile(
-        keras.optimizers.Adam(learning_rate), loss="mean_absolute_error", jit_compile=JIT_COMPILE
+        keras.optimizers.Adam(learning_rate), loss="mean_absolute_error", jit_compile=jit_compile()
     )
     settings = {
         "model": model.name,
@@ -98,9 +100,9 @@ def train(
     with bar(total=epochs, desc=model.name, unit="epoch") as progress:
         for epoch in range(1, epochs + 1):
             total = 0.0
-            for rows in _batches(order.permutation(split.train), batch_size):
-                loss = model.train_on_batch(_standardised(run, features, rows), ratings[rows])
-                total += len(rows) * float(loss)
+            batches = _batches(order.permutation(split.train), batch_size)
+            for rows, inputs in _ready(run, features, batches):
+                total += len(rows) * float(model.train_on_batch(inputs, ratings[rows]))
             if not np.isfinite(total):
                 raise FloatingPointError(
                     f"The loss is no longer a number in epoch {epoch}: lower the learning rate "
@@ -120,6 +122,20 @@ def train(
 
 def _batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _ready(
+    run: Run, features: np.ndarray, batches: list[np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows and standardised features of each batch, read while the network is at the one before."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = None
+        for rows in batches:
+            now, coming = coming, (rows, reader.submit(_standardised, run, features, rows))
+            if now:
+                yield now[0], now[1].result()
+        if coming:
+            yield coming[0], coming[1].result()
 
 
 def _standardised(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -166,5 +182,5 @@ def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     See: notebooks/03_model.ipynb
     """
     batches = _batches(np.asarray(rows), run.settings["batch_size"])
-    predicted = [run.model.predict_on_batch(_standardised(run, features, each)) for each in batches]
+    predicted = [run.model.predict_on_batch(x) for _, x in _ready(run, features, batches)]
     return np.concatenate(predicted)[:, 0]

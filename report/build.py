@@ -30,10 +30,8 @@ def main() -> int:
     except (SettingsError, corpora.CorpusError) as error:
         print(error, file=sys.stderr)
         return 2
-    if (
-        settings.corpus is not None
-    ):  # kernels run in notebooks/, where a relative path means another
-        os.environ["VALENCE_CORPUS"] = str(Path(settings.corpus).expanduser().resolve())
+    if settings.corpus is not None:
+        os.environ["VALENCE_CORPUS"] = for_kernels(settings.corpus)
     os.environ["TQDM_DISABLE"] = "1"  # the bar below is the one; stored outputs hold none
 
     start = time.perf_counter()
@@ -56,6 +54,12 @@ def main() -> int:
     pdf = typeset(corpus.name, settings)
     print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
+
+
+def for_kernels(corpus: str) -> str:
+    """A choice of corpus as it reads in notebooks/, where kernels run: paths made absolute."""
+    path = Path(corpus).expanduser()
+    return str(path.resolve()) if path.exists() else corpus  # else a name, see helpers.downloads
 
 
 def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:

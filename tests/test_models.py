@@ -3,6 +3,7 @@ import pytest
 
 from helpers import models
 from helpers.backend import keras
+from helpers.layers import ConvMaxPool
 
 
 def test_the_reports_network_has_the_reports_number_of_parameters():
@@ -29,23 +30,11 @@ def test_a_model_gives_one_number_a_clip(build, shape):
     assert model.get_layer("valence").activation is keras.activations.linear
 
 
-@pytest.mark.parametrize("height", [9, 10, 11])
-@pytest.mark.parametrize("width", [7, 8])
-def test_the_grid_is_two_by_two_and_holds_every_position_once(height, width):
-    x = np.arange(height * width, dtype=np.float32).reshape(1, height, width, 1)
-    found = np.asarray(models._halve(keras.ops.convert_to_tensor(x), name="pool"))[0, :, :, 0]
-    top, left = -(-height // 2), -(-width // 2)
-    cells = [[(0, top), (0, left)], [(0, top), (left, width)],
-             [(top, height), (0, left)], [(top, height), (left, width)]]  # fmt: skip
-    expected = [x[0, r0:r1, c0:c1].max() for (r0, r1), (c0, c1) in cells]
-    assert found.ravel().tolist() == expected
-
-
 def test_the_arguments_set_what_they_name():
     model = models.parallel_cnn(
         (128, 94), filters=3, kernels=((5, 7), (9, 11), (3, 3)), units=(20, 10, 5), dropout=0.3
     )
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    convolutions = [layer for layer in model.layers if isinstance(layer, ConvMaxPool)]
     assert [layer.kernel_size for layer in convolutions] == [(5, 7), (9, 11), (3, 3)]
     assert {layer.filters for layer in convolutions} == {3}
     assert [model.get_layer(f"dense_{i}").units for i in (1, 2, 3)] == [20, 10, 5]
@@ -63,6 +52,21 @@ def test_a_pooling_that_does_not_exist_is_named():
         models.parallel_cnn((128, 94), pool="max")
 
 
+@pytest.mark.parametrize("pool", ["grid", "window"])
+def test_in_bfloat16_weights_stay_in_float32_and_so_does_the_prediction(pool):
+    size = {"filters": 3, "kernels": ((5, 7), (9, 11)), "units": (6, 4), "pool": pool}
+    model = models.parallel_cnn((32, 40), precision="bfloat16", **size)
+    exact = models.parallel_cnn((32, 40), **size)
+    exact.set_weights(model.get_weights())
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    x = np.random.default_rng(0).normal(size=(4, 32, 40)).astype(np.float32)
+    found, expected = np.asarray(model(x)), np.asarray(exact(x))
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
+
+
 def test_a_kernel_that_does_not_fit_is_named_with_the_mend():
-    with pytest.raises(ValueError, match="30 x 40 is larger than the input 128 x 32: use longer"):
+    with pytest.raises(
+        ValueError, match="24 x 32 is too large to .* input of 128 x 32: use longer"
+    ):
         models.parallel_cnn((128, 32))

@@ -67,10 +67,24 @@ def test_the_diagram_shows_every_parameter_and_every_branch():
     assert sum(counts) == model.count_params()
     drawn = plots.architecture(model).axes[0].texts
     arrows = [text for text in drawn if isinstance(text, Annotation)]
-    assert len(arrows) == 4 + 4 + 4 + 3  # to, within and from the branches; down to the output
+    assert len(arrows) == 4 + 4 + 3  # to and from the branches; down to the output
 
 
 def test_the_diagram_needs_no_weights():
     with models.without_weights():
         figure = plots.architecture(models.parallel_cnn((128, 94), pool="window"))
     assert any("570" in t.get_text() or "569" in t.get_text() for t in figure.axes[0].texts)
+
+
+def test_the_largest_response_of_each_cell_is_marked_where_it_is():
+    levels = np.zeros((12, 20))
+    responses = np.zeros((8, 15))  # a kernel of 5 x 6
+    places = [(1, 2), (3, 14), (7, 0), (4, 8)]  # row, column, one in each cell
+    for row, column in places:
+        responses[row, column] = 1
+    seen, answered = plots.max_pooling(levels, responses).axes[:2]
+    marks = [line.get_xydata()[0] for line in answered.lines if line.get_marker() == "o"]
+    assert sorted((int(y), int(x)) for x, y in marks) == sorted(places)
+    boxes = sorted((b.get_y() + 0.5, b.get_x() + 0.5) for b in seen.patches)
+    assert boxes == sorted(places)
+    assert {(box.get_height(), box.get_width()) for box in seen.patches} == {(5, 6)}

@@ -70,3 +70,10 @@ def test_a_choice_that_cannot_be_used_is_one_sentence(monkeypatch, choice, value
     )
     assert run.returncode == 2 and run.stdout == ""
     assert sentence in run.stderr and len(run.stderr.splitlines()) == 1
+
+
+def test_kernels_get_a_path_whole_and_a_name_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert build.for_kernels("ravdess") == "ravdess"
+    (tmp_path / "ravdess").mkdir()
+    assert build.for_kernels("ravdess") == str(tmp_path / "ravdess")

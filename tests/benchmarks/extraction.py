@@ -1,0 +1,93 @@
+"""Features of the demo corpus, against librosa in a plain loop, and against decoding alone.
+
+As it is, in FLAC, where decoding takes most of the time, and as WAV.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+
+from helpers import corpora, features
+from tests.benchmarks.measuring import Row, in_turns
+
+CLIPS = 120  # of the demo corpus: enough for every worker
+LOOP = "librosa in a plain loop"
+
+
+def by_librosa(path: str, mel: features.MelSettings, duration: float) -> np.ndarray:
+    """`features.clip_features` as one would write it with librosa."""
+    y, _ = librosa.load(path, sr=mel.sample_rate)
+    y = librosa.util.fix_length((y - y.mean()) / y.std(), size=int(duration * mel.sample_rate))
+    power = librosa.feature.melspectrogram(
+        y=y,
+        sr=mel.sample_rate,
+        n_fft=mel.n_fft,
+        hop_length=mel.hop_length,
+        n_mels=mel.n_mels,
+    )
+    return librosa.power_to_db(power)
+
+
+def measure() -> list[Row]:
+    """Clips a second, from files to the memory-mapped features."""
+    demo = corpora.load()
+    clips = demo.clips.iloc[:CLIPS]
+    with tempfile.TemporaryDirectory() as folder:
+        wav = clips.assign(path=[_as_wav(path, Path(folder)) for path in clips["path"]])
+        return _rows("FLAC", dataclasses.replace(demo, clips=clips)) + _rows(
+            "WAV", dataclasses.replace(demo, clips=wav)
+        )
+
+
+def _as_wav(path: str, folder: Path) -> str:
+    y, rate = soundfile.read(path)
+    target = folder / f"{Path(path).stem}.wav"
+    soundfile.write(target, y, rate)
+    return str(target)
+
+
+def _rows(kind: str, corpus: corpora.Corpus) -> list[Row]:
+    mel, duration = features.MelSettings(), features.target_duration(corpus.clips["duration"])
+    paths = corpus.clips["path"].tolist()
+
+    def extract(jobs: int) -> None:
+        with tempfile.TemporaryDirectory() as empty, _output_in(empty):
+            features.extract(corpus, mel, duration=duration, jobs=jobs)
+
+    seconds = in_turns(
+        {
+            LOOP: lambda: [by_librosa(path, mel, duration) for path in paths],
+            "1 job": lambda: extract(1),
+            "2 jobs": lambda: extract(2),
+            "decoding and resampling alone": lambda: [
+                features.read_clip(path, mel.sample_rate) for path in paths
+            ],
+        },
+        rounds=5,
+    )
+    return [
+        Row(f"extraction from {kind}, {name}", CLIPS / time, "clips/s", LOOP, CLIPS / seconds[LOOP])
+        for name, time in seconds.items()
+        if name != LOOP
+    ]
+
+
+@contextlib.contextmanager
+def _output_in(folder: str):
+    """Keep the cache in another folder for a while."""
+    kept = os.environ.get("VALENCE_OUTPUT")
+    os.environ["VALENCE_OUTPUT"] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop("VALENCE_OUTPUT")
+        if kept is not None:
+            os.environ["VALENCE_OUTPUT"] = kept

@@ -1,0 +1,31 @@
+"""What importing the helpers costs: a script that trains nothing should not wait for Keras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.benchmarks.measuring import Row, in_turns
+
+ALL = "from helpers import corpora, evaluation, features, models, plots, splits, training"
+
+
+def measure() -> list[Row]:
+    """Seconds from nothing to imported, each in a new process."""
+
+    def importing(code: str):
+        return lambda: subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+    seconds = in_turns(
+        {
+            "every module but Keras": importing(ALL),
+            "helpers.corpora": importing("from helpers import corpora"),
+            "keras": importing("from helpers.backend import keras; keras.Model"),
+        },
+        rounds=3,
+    )
+    return [
+        Row(f"start-up, {name}", value, "s", "importing Keras", seconds["keras"])
+        for name, value in seconds.items()
+        if name != "keras"
+    ]

@@ -1,0 +1,84 @@
+"""A training step of the four-branch network, against the same network in stock Keras layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers import models
+from helpers.backend import jit_compile, keras, seed_everything
+from tests.benchmarks.measuring import Row, in_new_process, in_turns
+from tests.stock import stock_parallel_cnn
+
+BATCH = 16
+SHAPE = (128, 94)  # six seconds, the report's
+STOCK = "stock Keras, float32"
+WINDOW = "pool='window'"  # another network: 570 million parameters
+
+STEPS = """
+import time
+from tests.benchmarks.training import networks, stepper
+step = stepper(networks({shape}, {filters})[{name!r}]())
+step()
+start = time.perf_counter()
+for _ in range(3): step()
+print((time.perf_counter() - start) / 3)
+"""
+
+
+def networks(shape: tuple[int, int], filters: int) -> dict:
+    """Functions that build what is compared."""
+    return {
+        STOCK: lambda: stock_parallel_cnn(shape, filters=filters),
+        "stock Keras, mixed bfloat16": lambda: stock_parallel_cnn(
+            shape, filters=filters, dtype="mixed_bfloat16"
+        ),
+        "ConvMaxPool, float32": lambda: models.parallel_cnn(shape, filters=filters),
+        "ConvMaxPool, bfloat16": lambda: models.parallel_cnn(
+            shape, filters=filters, precision="bfloat16"
+        ),
+        WINDOW: lambda: models.parallel_cnn(shape, filters=filters, pool="window"),
+    }
+
+
+def stepper(model, *, predict: bool = False):
+    """A function that does one training step, or predicts one batch."""
+    seed_everything(0)
+    model.compile(
+        keras.optimizers.Adam(1e-3), loss="mean_absolute_error", jit_compile=jit_compile()
+    )
+    x = np.random.default_rng(0).normal(size=(BATCH, *model.input_shape[1:])).astype(np.float32)
+    y = np.zeros(BATCH, np.float32)
+    return lambda: model.predict_on_batch(x) if predict else model.train_on_batch(x, y)
+
+
+def measure() -> list[Row]:
+    """Steps, predictions, how steps grow with filters and frames, and memory."""
+    rows = []
+    for what, predict in (("training step", False), ("prediction of a batch", True)):
+        built = networks(SHAPE, 200).items()
+        times = in_turns(
+            {name: stepper(build(), predict=predict) for name, build in built if name != WINDOW}
+        )
+        rows += [
+            Row(f"{what}, {name}", seconds, "s", STOCK, times[STOCK])
+            for name, seconds in times.items()
+            if name != STOCK
+        ]
+    sizes = [(SHAPE, 24), (SHAPE, 100), (SHAPE, 400), ((128, 63), 200), ((128, 188), 200)]
+    for shape, filters in sizes:
+        built = networks(shape, filters)
+        ours = "ConvMaxPool, float32"
+        times = in_turns({name: stepper(built[name]()) for name in (STOCK, ours)}, rounds=3)
+        what = f"training step, {filters} filters, {shape[1]} frames"
+        rows.append(Row(what, times[ours], "s", STOCK, times[STOCK]))
+    alone = {
+        name: in_new_process(STEPS.format(shape=SHAPE, filters=200, name=name))
+        for name in networks(SHAPE, 200)
+    }
+    rows.append(Row(f"training step, {WINDOW}", alone[WINDOW][0], "s", STOCK, alone[STOCK][0]))
+    rows += [
+        Row(f"peak memory of training, {name}", memory, "MB", STOCK, alone[STOCK][1])
+        for name, (_, memory) in alone.items()
+        if name != STOCK
+    ]
+    return rows

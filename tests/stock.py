@@ -1,0 +1,35 @@
+"""`models.parallel_cnn` in stock layers: what `layers.ConvMaxPool` is tested and timed against."""
+
+from collections.abc import Sequence
+
+from helpers.backend import keras
+from helpers.models import KERNELS, MOMENTUM
+
+
+def stock_parallel_cnn(
+    input_shape: tuple[int, int],
+    *,
+    filters: int = 200,
+    kernels: Sequence[tuple[int, int]] = KERNELS,
+    units: Sequence[int] = (400, 200),
+    dropout: float = 0.5,
+    dtype: str = "float32",
+) -> keras.Model:
+    """Conv2D and MaxPooling2D in the place of ConvMaxPool; `dtype` is the convolutions' policy."""
+    layers = keras.layers
+    inputs = keras.Input(input_shape)
+    image = layers.Reshape((*input_shape, 1))(inputs)
+    branches = []
+    for kernel in kernels:
+        x = layers.Conv2D(filters, kernel, activation="relu", dtype=dtype)(image)
+        cell = tuple(-(-size // 2) for size in x.shape[1:3])
+        x = layers.MaxPooling2D(cell, padding="same", dtype=dtype)(x)
+        branches.append(layers.Flatten()(x))
+    x = layers.Concatenate()(branches)
+    for i, width in enumerate(units, start=1):
+        x = layers.Dense(width)(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
+        x = layers.ReLU()(x)
+        if i < len(units):
+            x = layers.Dropout(dropout)(x)
+    return keras.Model(inputs, layers.Dense(1)(x))

@@ -1,0 +1,233 @@
+"""ConvMaxPool against the stock layers whose work it does, and against double precision."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from helpers import layers, models, training
+from helpers.backend import fast_bfloat16
+from helpers.layers import ConvMaxPool
+from helpers.splits import Split
+from tests.stock import stock_parallel_cnn
+
+tensorflow = pytest.importorskip("tensorflow")
+
+
+def cells(positions: int, count: int) -> list[np.ndarray]:
+    return np.array_split(np.arange(positions), count)
+
+
+def stock(x, kernel, bias, grid):
+    """Convolution, bias, ReLU, and the largest of each cell, by stock operations."""
+    y = tensorflow.nn.relu(tensorflow.nn.conv2d(x, kernel, 1, "VALID") + bias)
+    rows = [
+        [
+            tensorflow.reduce_max(y[:, r[0] : r[-1] + 1, c[0] : c[-1] + 1], (1, 2))
+            for c in cells(y.shape[2], grid[1])
+        ]
+        for r in cells(y.shape[1], grid[0])
+    ]
+    return tensorflow.stack([tensorflow.stack(row, 1) for row in rows], 1)
+
+
+def outputs_and_gradients(function, kernel, bias, weights):
+    with tensorflow.GradientTape() as tape:
+        tape.watch([kernel, bias])
+        y = function()
+        loss = tensorflow.reduce_sum(y * weights)
+    return y, *tape.gradient(loss, [kernel, bias])
+
+
+def relative(found, expected) -> float:
+    scale = np.abs(expected).max()
+    return float(np.abs(np.asarray(found) - expected).max() / scale) if scale else 0.0
+
+
+@st.composite
+def cases(draw):
+    height, width = draw(st.integers(1, 14)), draw(st.integers(1, 20))
+    grid = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    return {
+        "kernel_size": (height, width),
+        "grid": grid,
+        "size": (
+            height - 1 + draw(st.integers(grid[0], 25)),
+            width - 1 + draw(st.integers(grid[1], 30)),
+        ),
+        "channels": draw(st.integers(1, 3)),
+        "filters": draw(st.integers(1, 5)),
+        "batch": draw(st.integers(1, 4)),
+        "seed": draw(st.integers(0, 2**16)),
+    }
+
+
+LARGE = {"kernel_size": (14, 20), "grid": (2, 2), "size": (39, 49), "channels": 1, "filters": 5,
+         "batch": 4, "seed": 1}  # fmt: skip
+
+
+@given(cases())
+@example(LARGE)
+@settings(max_examples=60, deadline=None)
+def test_values_and_gradients_are_those_of_the_stock_layers(case):
+    rng = np.random.default_rng(case["seed"])
+    x = rng.normal(size=(case["batch"], *case["size"], case["channels"])).astype(np.float32)
+    layer = ConvMaxPool(case["filters"], case["kernel_size"], grid=case["grid"])
+    layer.build(x.shape)
+    layer.bias.assign(0.1 * rng.normal(size=case["filters"]))
+    weights = rng.normal(size=(case["batch"], *case["grid"], case["filters"])).astype(np.float32)
+
+    kernel, bias = layer.kernel.value, layer.bias.value
+    found = outputs_and_gradients(lambda: layer(x), kernel, bias, weights)
+    expected = outputs_and_gradients(
+        lambda: stock(x, kernel, bias, case["grid"]), kernel, bias, weights
+    )
+    y, *gradients = zip(found, expected, strict=True)
+    assert relative(*map(np.asarray, y)) < 1e-6
+    for gradient in gradients:
+        assert relative(*map(np.asarray, gradient)) < 1e-5
+
+
+@pytest.mark.parametrize("search", ["_correlate_by_taps", "_correlate_by_fourier"])
+@pytest.mark.parametrize("frames", [47, 94])  # odd and even: the highest frequency differs
+def test_both_searches_respond_as_a_correlation_does(search, frames):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 40, frames, 2)).astype(np.float32)
+    kernel = rng.normal(size=(12, 16, 2, 3)).astype(np.float32)
+    found = np.asarray(getattr(layers, search)(x, kernel, "float32"))
+    exact = np.asarray(tensorflow.nn.conv2d(x.astype(float), kernel.astype(float), 1, "VALID"))
+    expected = exact.transpose(2, 3, 0, 1).reshape(found.shape)  # columns, filters, batch, rows
+    assert relative(found, expected) < 2e-6
+
+
+def test_the_search_takes_the_cheaper_way(monkeypatch):
+    taken = []
+    for name in ("_correlate_by_taps", "_correlate_by_fourier"):
+        function = getattr(layers, name)
+
+        def noted(*arguments, name=name, function=function):
+            taken.append(name)
+            return function(*arguments)
+
+        monkeypatch.setattr(layers, name, noted)
+    x = np.zeros((1, 64, 94, 1), np.float32)
+    for kernel_size in ((3, 3), (30, 40)):
+        ConvMaxPool(2, kernel_size)(x)
+    assert taken[0] == "_correlate_by_taps" and taken[-1] == "_correlate_by_fourier"
+
+
+def test_a_tie_gives_the_gradient_to_one_of_the_positions_that_share_the_maximum():
+    x = np.zeros((1, 6, 6, 1), np.float32)
+    x[0, 1, 1], x[0, 4, 4] = 1, 1  # alike, and so is what is around them
+    layer = ConvMaxPool(1, (3, 3), grid=(1, 1))
+    layer.build(x.shape)
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    kernel[1, 1] = 2
+    layer.kernel.assign(kernel)
+    y, gradient, _ = outputs_and_gradients(
+        lambda: layer(x), layer.kernel.value, layer.bias.value, np.ones((1, 1, 1, 1), np.float32)
+    )
+    assert np.asarray(y).item() == 2
+    assert np.array_equal(np.asarray(gradient), kernel / 2)  # the patch, once
+
+
+def test_padding_that_ties_everywhere_has_the_stock_gradient():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 30, 40, 1)).astype(np.float32)
+    x[:, :, 20:] = -2.5  # as silence at the end of a clip, after decibels
+    layer = ConvMaxPool(4, (6, 8))
+    layer.build(x.shape)
+    weights = rng.normal(size=(3, 2, 2, 4)).astype(np.float32)
+    kernel, bias = layer.kernel.value, layer.bias.value
+    found = outputs_and_gradients(lambda: layer(x), kernel, bias, weights)
+    expected = outputs_and_gradients(lambda: stock(x, kernel, bias, (2, 2)), kernel, bias, weights)
+    assert relative(found[0], np.asarray(expected[0])) < 1e-6
+    assert relative(found[2], np.asarray(expected[2])) < 1e-5
+
+
+def test_the_input_gets_its_gradient_too():
+    x = tensorflow.constant(np.random.default_rng(0).normal(size=(2, 20, 24, 1)), "float32")
+    layer = ConvMaxPool(3, (4, 5))
+    layer.build(x.shape)
+    gradients = []
+    for function in (layer, lambda x: stock(x, layer.kernel, layer.bias, (2, 2))):
+        with tensorflow.GradientTape() as tape:
+            tape.watch(x)
+            loss = tensorflow.reduce_sum(function(x) ** 2)
+        gradients.append(np.asarray(tape.gradient(loss, x)))
+    assert relative(*gradients) < 1e-5
+
+
+def test_in_bfloat16_only_the_position_is_approximate():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 64, 60, 1)).astype(np.float32)
+    exact, fast = ConvMaxPool(8, (12, 16)), ConvMaxPool(8, (12, 16), precision="bfloat16")
+    for layer in (exact, fast):
+        layer.build(x.shape)
+    fast.set_weights(exact.get_weights())
+    expected, found = np.asarray(exact(x)), np.asarray(fast(x))
+    assert found.dtype == np.float32
+    shortfall = (expected - found) / expected.std()
+    assert shortfall.min() > -1e-5  # never more than the maximum
+    assert shortfall.max() < 0.1
+    assert (shortfall < 1e-5).mean() > 0.5  # and mostly the maximum itself, to float32
+
+
+def test_auto_is_what_the_machine_is_faster_in():
+    expected = "bfloat16" if fast_bfloat16() else "float32"
+    assert layers.convolution_dtype("auto") == expected
+
+
+def test_a_precision_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="precision is 'float16': it is 'float32', 'bfloat16' or"):
+        ConvMaxPool(1, (2, 2), precision="float16")
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((8, 30), "kernel 9 x 3 is too large to be pooled to 2 x 2 on an input of 8 x 30: use"),
+        ((9, 30), "too large to be pooled to 2 x 2 on an input of 9 x 30: use longer clips"),
+        ((9, None), "needs an input of a fixed size"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_named_with_the_mend(size, message):
+    with pytest.raises(ValueError, match=message):
+        ConvMaxPool(1, (9, 3)).build((None, *size, 1))
+
+
+@pytest.mark.parametrize("shape", [(20, 24), (20, 24, 1), (20, 24, 3)])
+def test_the_output_has_the_shape_that_it_says(shape):
+    layer = ConvMaxPool(3, (4, 5), grid=(2, 3))
+    assert layer.compute_output_shape((None, *shape)) == (None, 2, 3, 3)
+    assert layer(np.zeros((7, *shape), np.float32)).shape == (7, 2, 3, 3)
+
+
+def test_a_saved_model_loads_in_safe_mode_and_predicts_the_same(tmp_path):
+    inputs = keras.Input((32, 40))
+    outputs = ConvMaxPool(3, (6, 8), grid=(2, 1), precision="auto")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(outputs)))
+    x = np.random.default_rng(0).normal(size=(5, 32, 40)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    layer = loaded.layers[1]
+    assert isinstance(layer, ConvMaxPool)
+    assert (layer.grid, layer.kernel_size, layer.precision) == ((2, 1), (6, 8), "auto")
+    assert np.array_equal(loaded.predict(x, verbose=0), expected)
+
+
+def test_a_whole_training_ends_where_stock_layers_end():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 40, 47)).astype(np.float32)
+    ratings = 3 + features[:, :20].mean(axis=(1, 2)) * 20
+    split = Split(np.arange(32), np.arange(32, 40), np.arange(0))
+    size = {"filters": 6, "kernels": ((6, 8), (14, 20)), "units": (20, 10), "dropout": 0.3}
+    runs = [
+        training.train(build((40, 47), **size), features, ratings, split, epochs=3, seed=1)
+        for build in (models.parallel_cnn, stock_parallel_cnn)
+    ]
+    columns = ["train_mae", "validation_mae"]
+    ours, theirs = (run.history[columns].to_numpy() for run in runs)
+    assert np.abs(ours / theirs - 1).max() < 1e-4
