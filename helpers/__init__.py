@@ -4,7 +4,12 @@ Flat, one module a concern, each importing only those above it in this list:
 
 - `settings`: where things are, quick or full, what made a result
 - `progress`: one look for every progress bar
+- `errors`: what callers may want to catch
+- `audio`: audio files of any format as blocks of samples
 - `layouts`: known corpora and where they keep their labels
+- `archives`: zip files, unpacked once
+- `labels`: which file says what of which clip
+- `checks`: which clips can be used, and why others cannot
 - `downloads`: open corpora by name, from the internet
 - `corpora`: any rated speech as one table
 - `features`: audio as mel spectrograms, cached

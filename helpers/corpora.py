@@ -11,42 +11,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
-import shutil
-import stat
 import sys
-import zipfile
-import zlib
-from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
-import soundfile
 
-from helpers import downloads, layouts
-from helpers.progress import bar
-from helpers.settings import PROJECT, cache_folder
+from helpers import archives, checks, downloads, labels, layouts
+from helpers.errors import CorpusError
+from helpers.settings import PROJECT
 
 DEMO = PROJECT / "data" / "demo_speech.zip"
-
-TABLES = {".csv", ".tsv"}
-KEPT = layouts.AUDIO | TABLES | {".txt"}  # what is looked at; IEMOCAP's labels are text
-
-#: Names under which labels tables carry each column, compared in lower case; the first is ours.
-COLUMNS = {
-    "file": ("file", "filename", "file_name", "path", "file_id", "clip", "wav", "audio"),
-    "valence": ("valence", "val", "emoval"),
-    "speaker": ("speaker", "speaker_id", "spkrid", "actor", "actor_id"),
-    "emotion": ("emotion", "label", "emoclass", "category"),
-    "split": ("split", "partition", "split_set"),
-}
-
-#: Names of the parts of an official split, by how they begin in lower case.
-PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
 
 #: What the kinds of labels are, in words.
 LABELS = {
@@ -54,18 +31,6 @@ LABELS = {
     "perceived": "mean valence of the emotions that listeners chose",
     "categorical": "one valence for each emotion category, nobody's rating",
 }
-
-#: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
-#: self-assessment manikins from 1 to 5 (IEMOCAP) or 1 to 7 (MSP-Podcast).
-SCALES = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0))
-
-#: Standard deviation under which a clip holds nothing to hear: -80 dB of full scale, three
-#: quantisation steps of a 16-bit recording.
-SILENCE = 1e-4
-
-
-class CorpusError(ValueError):
-    """A corpus that cannot be used; the message names the file and the mend."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +75,15 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """Read a corpus of rated speech.
 
     Args:
-        source: a folder or a zip file with audio (wav, flac, ogg or mp3, at any depth), which is
-            either a known corpus (see `layouts.LAYOUTS`) or has one labels table (CSV or TSV) with
-            a column of file names, a column of valence ratings and perhaps others, under the names
-            in `COLUMNS`. Without ratings, a column of emotions gives each category's published
-            valence. Where nothing has that name, one of `downloads.CORPORA`, downloaded on first
-            use. None is the bundled demo corpus
-        scale: lowest and highest possible rating; None takes the narrowest of `SCALES` that holds
-            nine in ten ratings
+        source: a folder or a zip file with audio (wav, flac, ogg, mp3 or, where FFmpeg is
+            installed, m4a, at any depth), which is either a known corpus (see `layouts.LAYOUTS`)
+            or has one labels table (CSV or TSV) with a column of file names, a column of valence
+            ratings and perhaps others, under the names in `labels.COLUMNS`. Without ratings, a
+            column of emotions gives each category's published valence. Where nothing has that
+            name, one of `downloads.CORPORA`, downloaded on first use. None is the bundled demo
+            corpus
+        scale: lowest and highest possible rating; None takes the narrowest of `labels.SCALES`
+            that holds nine in ten ratings
 
     Returns:
         the corpus, its clips in the order of the labels table
@@ -136,7 +102,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     source = DEMO if source is None else Path(source).expanduser()
     if not source.exists():
         source = _downloaded(str(source))
-    folder = source if source.is_dir() else _unpacked(source)
+    zipped = not source.is_dir()
+    folder = archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
@@ -157,13 +124,13 @@ def _downloaded(name: str) -> Path:
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
-    paths = layouts.files(folder, KEPT)
-    table, where, about = _labels(folder, paths, source, scale)
+    files = layouts.files(folder)
+    table, where, about = labels.read(files, source, scale)
     table["reason"] = pd.Series(None, index=table.index, dtype=object)
-    _check_ratings(table, about["scale"], categorical=about["labels"] == "categorical")
-    _find_audio(table, folder, paths)
-    _check_repeats(table)
-    _check_audio(table)
+    checks.ratings(table, about["scale"], categorical=about["labels"] == "categorical")
+    unlabelled = checks.find_audio(table, files)
+    checks.repeats(table)
+    checks.audio_files(table, folder)
     usable = table["reason"].isna()
     if not usable.any():
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, where)}.")
@@ -171,10 +138,11 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     last = ["sha256"]
     others = [c for c in table.columns if c not in [*first, *last, "reason"]]
     clips = table.loc[usable, first + others + last].reset_index(drop=True)
+    rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
         clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
-        rejected=table.loc[~usable, ["file", "path", "reason"]].reset_index(drop=True),
+        rejected=pd.concat(rejected, ignore_index=True),
         **about,
     )
 
@@ -189,296 +157,6 @@ def _why_none(table: pd.DataFrame, where: str) -> str:
         return f"{where} has no rows"
     first = table.iloc[0]
     return f"{where} lists {len(table)}, the first of them {first.file}, {first.reason}"
-
-
-# Archives
-
-
-def _unpacked(source: Path) -> Path:
-    """Folder in the cache with the audio and the tables of a zip file, unpacked once."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            for member in members:
-                _refuse_unsafe(member, source)
-            content = "\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in members)
-            key = hashlib.sha256(content.encode(errors="replace")).hexdigest()[:16]
-            folder = cache_folder("corpora") / f"{_name(source)}-{key}"
-            if not folder.exists():
-                _unpack(archive, members, folder)
-            return folder
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise CorpusError(
-            f"{source} is not a zip file that can be read ({error}): make or download it again."
-        ) from error
-
-
-def _refuse_unsafe(member: zipfile.ZipInfo, source: Path) -> None:
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    absolute = name.is_absolute() or re.match("[A-Za-z]:", member.filename)
-    link = stat.S_ISLNK(member.external_attr >> 16)
-    if absolute or ".." in name.parts or link:
-        raise CorpusError(
-            f"{source} holds {member.filename!r}, which would land outside its folder: "
-            "make the zip again without links and with paths that stay inside it."
-        )
-    if member.flag_bits & 0x1:
-        raise CorpusError(
-            f"{source} is encrypted: unpack it with its password and name the folder instead."
-        )
-
-
-def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
-    """Unpack beside `folder`, then rename, so that a killed run leaves no half of it."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    wanted = [m for m in members if Path(m.filename).suffix.lower() in KEPT]
-    for member in bar(wanted, desc="unpacking", unit="file"):
-        target = partial / member.filename
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(target, "wb") as out:
-            try:
-                with archive.open(member) as packed:
-                    shutil.copyfileobj(packed, out)
-            except (zipfile.BadZipFile, zlib.error, EOFError):
-                out.truncate(0)  # a damaged clip is then rejected as unreadable, like any other
-    try:
-        os.replace(partial, folder)
-    except OSError:
-        shutil.rmtree(partial)
-        if not folder.exists():  # else another run was faster, and its files are the same
-            raise
-
-
-# Labels
-
-
-def _labels(
-    folder: Path, paths: list[Path], source: Path, scale: tuple[float, float] | None
-) -> tuple[pd.DataFrame, str, dict]:
-    """Labels, the name of where they were, and what `Corpus` says of them."""
-    known = layouts.recognise(folder, paths)
-    if known and known[0].labels != "categorical":
-        return _known_labels(*known, scale)
-    tables = {path: _missing_columns(path) for path in paths if path.suffix.lower() in TABLES}
-    if known and all(tables.values()):  # a complete table says more than emotions in files' names
-        return _known_labels(*known, scale)
-    path = _labels_path(tables, folder, source)
-    table = _read_labels(path)
-    labels = "rated" if "valence" in table else "categorical"
-    table = _completed(table)
-    scale = scale or (_scale(table, path) if labels == "rated" else (1.0, 5.0))
-    return table, path.name, {"labels": labels, "scale": scale}
-
-
-def _known_labels(
-    layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
-) -> tuple[pd.DataFrame, str, dict]:
-    about = {
-        "layout": layout.name,
-        "labels": layout.labels,
-        "citation": layout.citation,
-        "licence": layout.licence,
-        "scale": scale or layout.scale,
-    }
-    return _completed(table.astype({"file": str})), layout.name, about
-
-
-def _labels_path(tables: dict[Path, list[str]], folder: Path, source: Path) -> Path:
-    """The one table with all the columns of a labels table; each comes with those it lacks."""
-    if not tables:
-        raise CorpusError(
-            f"{source} has no labels table and is no known corpus: add a CSV with the columns "
-            "file, valence and speaker."
-        )
-    complete = [path for path, missing in tables.items() if not missing]
-    if not complete:
-        path = min(tables, key=lambda path: len(tables[path]))
-        raise CorpusError(
-            f"{path} has no column of {' or '.join(tables[path])}: name one "
-            + " and one ".join(" or ".join(COLUMNS[column]) for column in tables[path])
-            + f" (its columns are {', '.join(_read_csv(path, nrows=0).columns) or 'none'})."
-        )
-    if len(complete) > 1:
-        names = ", ".join(str(path.relative_to(folder)) for path in complete)
-        raise CorpusError(f"{source} has {len(complete)} labels tables ({names}): keep one.")
-    return complete[0]
-
-
-def _read_csv(path: Path, **options) -> pd.DataFrame:
-    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            header = lines.readline()
-        separator = max(",;\t", key=header.count)
-        return pd.read_csv(
-            path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=False, **options
-        )
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
-        ) from error
-
-
-def _missing_columns(path: Path) -> list[str]:
-    names = {name.strip().lower() for name in _read_csv(path, nrows=0).columns}
-    has = {column for column, known in COLUMNS.items() if names & set(known)}
-    if "emotion" in has:
-        has.add("valence")  # which can be had from it
-    return [column for column in ("file", "valence") if column not in has]
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    """The labels table with our column names, its other columns as numbers where all are."""
-    table = _read_csv(path)
-    for column, known in COLUMNS.items():
-        found = [name for name in table.columns if name.strip().lower() in known]
-        if len(found) > 1:
-            raise CorpusError(
-                f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
-            )
-        table = table.rename(columns={name: column for name in found})
-    for column in table.columns.difference(list(COLUMNS)):
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        if numbers.notna().all():
-            table[column] = numbers
-    return table
-
-
-def _completed(table: pd.DataFrame) -> pd.DataFrame:
-    """Labels with every column that the checks and `Corpus.clips` want."""
-    table = table.copy()
-    if "speaker" not in table:
-        table["speaker"] = ""
-    table["speaker"] = table["speaker"].fillna("").astype(str).str.strip().replace("", None)
-    if "valence" in table:
-        table["as written"] = table["valence"].fillna("").astype(str).str.strip()
-        comma = table["as written"].str.replace(",", ".")
-        table["valence"] = pd.to_numeric(comma, errors="coerce")
-    else:
-        table["as written"] = table["emotion"].str.strip()
-        table["valence"] = table["emotion"].map(layouts.valence)
-    if "split" in table:
-        written = table["split"].fillna("").astype(str).str.strip().str.lower()
-        table["split"] = written.map(
-            lambda part: next((PARTS[start] for start in PARTS if part.startswith(start)), None)
-        )
-    return table
-
-
-def _scale(table: pd.DataFrame, labels: Path) -> tuple[float, float]:
-    ratings = table["valence"].dropna()
-    if ratings.empty:
-        raise CorpusError(f"{labels} has no rating that is a number: fill its column of valence.")
-    for low, high in SCALES:
-        if ratings.between(low, high).mean() >= 0.9:
-            return low, high
-    scales = ", ".join(f"{low:g} to {high:g}" for low, high in SCALES)
-    raise CorpusError(
-        f"{labels} has ratings from {ratings.min():g} to {ratings.max():g}, which fit none of the "
-        f"known scales ({scales}): rescale them, or call load with scale=(low, high)."
-    )
-
-
-# Clips
-
-
-def _reject(table: pd.DataFrame, rows: pd.Series, reason: pd.Series | str) -> None:
-    """Give a reason to the rows that have none yet."""
-    rows = rows & table["reason"].isna()
-    table.loc[rows, "reason"] = reason if isinstance(reason, str) else reason[rows]
-
-
-def _check_ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
-    low, high = scale
-    written = table.pop("as written")
-    valence = table["valence"]
-    _reject(table, written == "", "has no rating")
-    if categorical:
-        known = ", ".join(layouts.PLEASURE)
-        reason = "has the emotion '" + written + f"', whose valence is not known ({known} are)"
-    else:
-        reason = "has the rating '" + written + "', which is not a number"
-    _reject(table, valence.isna(), reason)
-    _reject(
-        table,
-        ~valence.between(low, high),
-        "has the rating " + written + f", which is outside the scale {low:g} to {high:g}",
-    )
-
-
-def _find_audio(table: pd.DataFrame, folder: Path, paths: list[Path]) -> None:
-    """Match names with files: as paths below `folder` or as bare names, with or without suffix."""
-    files: dict[str, list[Path]] = defaultdict(list)
-    for path in (path for path in paths if path.suffix.lower() in layouts.AUDIO):
-        below = path.relative_to(folder)
-        for key in {below.as_posix(), below.with_suffix("").as_posix(), path.name, path.stem}:
-            files[key].append(path)
-
-    def matches(name: str) -> list[Path]:
-        path = PurePosixPath(name.strip().replace("\\", "/").removeprefix("./"))
-        return files.get(str(path)) or files.get(path.name) or files.get(path.stem) or []
-
-    found = table["file"].map(matches)
-    count = found.map(len)
-    table["path"] = found.map(lambda paths: str(paths[0]) if len(paths) == 1 else None)
-    _reject(table, count == 0, "is not in the corpus")
-    _reject(table, count > 1, "matches " + count.astype(str) + " files; add its folder to the name")
-
-
-def _check_repeats(table: pd.DataFrame) -> None:
-    """Keep the first of rows that say the same of a file, none of those that disagree."""
-    listed = table["path"].notna() & table["reason"].isna()
-    by_path = table[listed].groupby("path")["valence"]
-    disagree = by_path.transform("nunique").gt(1).reindex(table.index, fill_value=False)
-    _reject(table, disagree, "is listed with different ratings")
-    _reject(table, listed & table.duplicated("path"), "is listed more than once")
-
-
-def _check_audio(table: pd.DataFrame) -> None:
-    """Add what the audio files say of themselves, and reject those that cannot be used."""
-    paths = table.loc[table["reason"].isna(), "path"]
-    checks = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-        joblib.delayed(_check_clip)(path) for path in paths
-    )
-    progress = bar(checks, total=len(paths), desc="checking", unit="clip")
-    columns = ["duration", "sample_rate", "channels", "sha256", "problem"]
-    found = pd.DataFrame(progress, index=paths.index, columns=columns)
-    table[columns[:-1]] = found[columns[:-1]]
-    problem = found["problem"].reindex(table.index)
-    _reject(table, problem.notna(), problem)
-
-
-def _check_clip(path: str) -> dict:
-    """Decode a clip block by block, whatever its length."""
-    try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with soundfile.SoundFile(path) as audio:
-            about = {
-                "duration": audio.frames / audio.samplerate,
-                "sample_rate": audio.samplerate,
-                "channels": audio.channels,
-                "sha256": digest,
-            }
-            frames, total, squares = 0, 0.0, 0.0
-            for block in audio.blocks(2**18, dtype="float32", always_2d=True):
-                mono = block.mean(axis=1, dtype=np.float64)
-                frames += len(mono)
-                total += mono.sum()
-                squares += mono @ mono
-            declared = audio.frames
-    except (soundfile.LibsndfileError, OSError) as error:
-        return {"problem": f"is not readable audio ({error})".replace(f"{path!r}: ", "")}
-    if frames == 0:
-        return {**about, "problem": "has no samples"}
-    if frames < declared:
-        return {**about, "problem": f"is truncated: {frames} of {declared} samples are there"}
-    if not np.isfinite(squares):
-        return {**about, "problem": "has samples that are not numbers"}
-    if squares / frames - (total / frames) ** 2 < SILENCE**2:
-        return {**about, "problem": "is silent or constant"}
-    return about
 
 
 # What is in this corpus
@@ -501,7 +179,7 @@ def summary(corpus: Corpus) -> pd.Series:
         "labels": LABELS[corpus.labels],
         "clips": f"{len(clips)}",
         "rejected": f"{len(corpus.rejected)}",
-        "speakers": f"{clips['speaker'].nunique() or 'unknown'}",
+        "speakers": _speakers(clips["speaker"]),
         "hours": f"{clips['duration'].sum() / 3600:.2f}",
         "rating scale": f"{low:g} to {high:g}",
         "ratings": _spread(clips["valence"]),
@@ -514,8 +192,24 @@ def summary(corpus: Corpus) -> pd.Series:
     return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
 
 
+def _speakers(speakers: pd.Series) -> str:
+    unknown = speakers.isna().sum()
+    if unknown == len(speakers):
+        return "unknown"
+    return f"{speakers.nunique()}" + (
+        f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
+    )
+
+
 def _spread(values: pd.Series) -> str:
     return f"{values.min():.2f} to {values.max():.2f}, median {values.median():.2f}"
+
+
+def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
+    """How many clips have each reason, whatever its numbers are, and the first of them."""
+    kinds = rejected.groupby(rejected["reason"].str.replace(r"[\d.]+", "", regex=True), sort=False)
+    found = [(len(rows), f"{rows['file'].iloc[0]} {rows['reason'].iloc[0]}") for _, rows in kinds]
+    return sorted(found, key=lambda kind: -kind[0])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -535,8 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{low:5.2f} to {high:5.2f} {'#' * round(40 * count / counts.max()):40} {count}")
     if len(corpus.rejected):
         print("\nrejected:")
-        for reason, count in corpus.rejected["reason"].value_counts().items():
-            print(f"{count:6} {reason}")
+        for count, example in _kinds(corpus.rejected):
+            print(f"{count:6} {example}")
     return 0
 
 

@@ -24,10 +24,9 @@ import joblib
 import librosa
 import numpy as np
 import pandas as pd
-import soundfile
 import threadpoolctl
 
-from helpers import corpora
+from helpers import audio, corpora
 from helpers.corpora import Corpus
 from helpers.progress import bar
 from helpers.settings import cache_folder
@@ -101,11 +100,13 @@ def read_clip(path: str | Path, sample_rate: int) -> np.ndarray:
 
     Returns:
         float32 [samples]
+
+    Raises:
+        audio.AudioError: if the file cannot be decoded
     """
-    y, native_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return librosa.resample(
-        y.mean(axis=1), orig_sr=native_rate, target_sr=sample_rate, res_type="soxr_hq"
-    )
+    with audio.opened(path) as clip:
+        y = np.concatenate([block.mean(axis=1) for block in clip.blocks])
+    return librosa.resample(y, orig_sr=clip.sample_rate, target_sr=sample_rate, res_type="soxr_hq")
 
 
 def normalise(y: np.ndarray) -> np.ndarray:
@@ -299,7 +300,7 @@ def _extract_to(
 def _features_or_error(path: str, settings: MelSettings, duration: float) -> np.ndarray:
     try:
         return clip_features(path, settings, duration=duration)
-    except (soundfile.LibsndfileError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise corpora.CorpusError(
             f"{path} can no longer be used ({error}): mend it or take it out of the labels table."
         ) from error

@@ -1,13 +1,14 @@
 """Known corpora: where each keeps its labels, what they mean, whom to cite.
 
 A layout is recognised by what is in the folder, never by the folder's name. Its reader returns one
-row a labelled clip and leaves finding and checking the audio to `corpora`. A new corpus is one
+row a labelled clip and leaves finding and checking the audio to `checks`. A new corpus is one
 reader and one line in `LAYOUTS`.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
-AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
+from helpers import audio
+
+TABLES = (".csv", ".tsv")
+KEPT = (*audio.SUFFIXES, *TABLES, ".txt")  # what is looked at; IEMOCAP's labels are text
 
 #: Pleasure of emotion categories from -1 to 1 (Russell & Mehrabian 1977, Journal of Research in
 #: Personality 11; "relaxed" stands for calm). One value a category: coarse, and nobody's rating.
@@ -45,6 +49,42 @@ SYNONYMS = {
 
 
 @dataclass(frozen=True)
+class Files:
+    """What is in a corpus's folder, by names below it such as ``audio/clip.wav``, sorted.
+
+    Names are plain text, because a hundred thousand `Path` objects take seconds.
+
+    Attributes:
+        folder: where the corpus is
+        clips: the audio, without IEMOCAP's recordings of whole dialogues
+        tables: CSV and TSV
+        texts: the rest of what may hold labels
+    """
+
+    folder: Path
+    clips: list[str]
+    tables: list[str]
+    texts: list[str]
+
+
+def files(folder: Path) -> Files:
+    """Find the audio, tables and texts below a folder, without what systems hide there."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
+        below = Path(parent).relative_to(folder).parts
+        found += [(*below, name) for name in names if not name.startswith(".")]
+    names = ["/".join(parts) for parts in sorted(found)]
+    sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
+    return Files(
+        folder,
+        clips=[name for name in sounds if not re.search(r"(^|/)Session\d/dialog/", name)],
+        tables=[name for name in names if name.lower().endswith(TABLES)],
+        texts=[name for name in names if name.lower().endswith(".txt")],
+    )
+
+
+@dataclass(frozen=True)
 class Layout:
     """A known corpus.
 
@@ -55,8 +95,8 @@ class Layout:
             whose valence is averaged) or ``"categorical"`` (from the emotion that was acted)
         citation: the paper to cite
         licence: the terms of use
-        read: from the folder and the files in it, a row a labelled clip (``file``, ``valence``,
-            ``speaker`` and what else is known), or None where the folder is not in this layout
+        read: from the files, a row a labelled clip (``file``, ``valence``, ``speaker`` and what
+            else is known), or None where they are not in this layout
     """
 
     name: str
@@ -64,21 +104,20 @@ class Layout:
     labels: str
     citation: str
     licence: str
-    read: Callable[[Path, list[Path]], pd.DataFrame | None]
+    read: Callable[[Files], pd.DataFrame | None]
 
 
-def recognise(folder: Path, paths: list[Path]) -> tuple[Layout, pd.DataFrame] | None:
+def recognise(files: Files) -> tuple[Layout, pd.DataFrame] | None:
     """Find out which known corpus a folder holds.
 
     Args:
-        folder: where the corpus is
-        paths: the audio, tables and texts in it, see `files`
+        files: what is in the folder
 
     Returns:
-        the layout and its labels, or None if the folder is in none of `LAYOUTS`
+        the layout and its labels, or None if it is in none of `LAYOUTS`
     """
     for layout in LAYOUTS:
-        table = layout.read(folder, paths)
+        table = layout.read(files)
         if table is not None and len(table):
             return layout, table
     return None
@@ -101,31 +140,11 @@ def valence(emotion: str) -> float:
     return round(3 + 2 * PLEASURE.get(SYNONYMS.get(word, word), float("nan")), 2)
 
 
-def files(folder: Path, suffixes: set[str]) -> list[Path]:
-    """Files below a folder with one of the suffixes, sorted, without what systems hide there."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
-        found += [
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in suffixes and not name.startswith(".")
-        ]
-    return sorted(found)
-
-
-def _from_names(
-    folder: Path, paths: list[Path], pattern: str, emotions: dict[str, str]
-) -> pd.DataFrame | None:
+def _from_names(files: Files, pattern: str, emotions: dict[str, str]) -> pd.DataFrame | None:
     """Read a pattern's named groups where most audio files' names match it; code `emotions`."""
-    audio = [path for path in paths if path.suffix.lower() in AUDIO]
-    matches = [(path, re.fullmatch(pattern, path.stem)) for path in audio]
-    rows = [
-        {"file": path.relative_to(folder).as_posix(), **match.groupdict()}
-        for path, match in matches
-        if match
-    ]
-    if len(rows) <= len(audio) / 2:
+    match = re.compile(rf"(?:.*/)?{pattern}\.\w+").fullmatch
+    rows = [{"file": name, **found.groupdict()} for name in files.clips if (found := match(name))]
+    if len(rows) <= len(files.clips) / 2:
         return None
     table = pd.DataFrame(rows)
     table["emotion"] = table["emotion"].map(emotions)
@@ -144,13 +163,13 @@ RAVDESS_EMOTIONS = {
 }
 
 
-def _ravdess(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+def _ravdess(files: Files) -> pd.DataFrame | None:
     """Read names such as ``03-01-06-02-01-01-17``: audio only, speech, emotion, intensity ..."""
     pattern = (
         r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>\d\d)"
         r"-(?P<repetition>\d\d)-(?P<speaker>\d\d)"
     )
-    table = _from_names(folder, paths, pattern, RAVDESS_EMOTIONS)
+    table = _from_names(files, pattern, RAVDESS_EMOTIONS)
     if table is not None:
         table["intensity"] = table["intensity"].map({"01": "normal", "02": "strong"})
     return table
@@ -167,10 +186,10 @@ EMODB_EMOTIONS = {
 }
 
 
-def _emodb(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+def _emodb(files: Files) -> pd.DataFrame | None:
     """Read names such as ``03a01Fa``: speaker, text, emotion (by its German initial), version."""
     pattern = r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])"
-    return _from_names(folder, paths, pattern, EMODB_EMOTIONS)
+    return _from_names(files, pattern, EMODB_EMOTIONS)
 
 
 CREMAD_EMOTIONS = {
@@ -183,28 +202,27 @@ CREMAD_EMOTIONS = {
 }
 
 
-def _cremad_acted(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+def _cremad_acted(files: Files) -> pd.DataFrame | None:
     """Read names such as ``1001_DFA_ANG_XX``: speaker, sentence, acted emotion, its level."""
     pattern = (
         rf"(?P<speaker>\d{{4}})_(?P<sentence>[A-Z]{{3}})_(?P<emotion>{'|'.join(CREMAD_EMOTIONS)})"
         r"_(?P<level>LO|MD|HI|XX?)"
     )
-    return _from_names(folder, paths, pattern, CREMAD_EMOTIONS)
+    return _from_names(files, pattern, CREMAD_EMOTIONS)
 
 
-def _cremad_perceived(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+def _cremad_perceived(files: Files) -> pd.DataFrame | None:
     """Average the valence of the emotions that listeners chose, having heard the voice alone."""
-    responses = next((path for path in paths if path.name == "finishedResponses.csv"), None)
-    table = None if responses is None else _cremad_acted(folder, paths)
-    if table is None:
+    votes = _read_csv(files, "finishedResponses.csv", dtype=str)
+    table = None if votes is None else _cremad_acted(files)
+    if table is None or not {"clipName", "queryType", "respEmo"} <= set(votes.columns):
         return None
-    votes = pd.read_csv(responses, dtype=str)
     votes = votes[votes["queryType"].str.strip() == "1"]
     by_initial = {code[0]: emotion for code, emotion in CREMAD_EMOTIONS.items()}
     chosen = votes["respEmo"].str.strip().str[0].str.upper().map(by_initial)
     by_clip = chosen.dropna().map(valence).groupby(votes["clipName"].str.strip())
-    name = table["file"].map(lambda file: Path(file).stem)
-    return table.assign(valence=name.map(by_clip.mean()), votes=name.map(by_clip.size()))
+    clip = table["file"].map(lambda file: Path(file).stem)
+    return table.assign(valence=clip.map(by_clip.mean()), votes=clip.map(by_clip.size()))
 
 
 IEMOCAP_LINE = re.compile(
@@ -214,13 +232,15 @@ IEMOCAP_LINE = re.compile(
 )
 
 
-def _iemocap(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+def _iemocap(files: Files) -> pd.DataFrame | None:
     """Read the summary line of each turn in ``Session*/dialog/EmoEvaluation/*.txt``."""
     rows = [
         match.groupdict()
-        for path in paths
-        if path.match("Session*/dialog/EmoEvaluation/*.txt")
-        for match in IEMOCAP_LINE.finditer(path.read_text(encoding="utf-8", errors="replace"))
+        for name in files.texts
+        if re.search(r"(^|/)Session\d/dialog/EmoEvaluation/[^/]+$", name)
+        for match in IEMOCAP_LINE.finditer(
+            (files.folder / name).read_text(encoding="utf-8", errors="replace")
+        )
     ]
     if not rows:
         return None
@@ -229,13 +249,10 @@ def _iemocap(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
     return table.assign(speaker=table["file"].str[:5] + table.pop("gender"))
 
 
-def _msp_podcast(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
+def _msp_podcast(files: Files) -> pd.DataFrame | None:
     """Read ``labels_consensus.csv``; its partitions become ``split``."""
-    labels = next((path for path in paths if path.name == "labels_consensus.csv"), None)
-    if labels is None:
-        return None
-    table = pd.read_csv(labels, dtype={"SpkrID": str})
-    names = {
+    table = _read_csv(files, "labels_consensus.csv", dtype={"SpkrID": str})
+    columns = {
         "FileName": "file",
         "EmoVal": "valence",
         "SpkrID": "speaker",
@@ -245,12 +262,23 @@ def _msp_podcast(folder: Path, paths: list[Path]) -> pd.DataFrame | None:
         "Gender": "gender",
         "Split_Set": "split",
     }
-    if not {"FileName", "EmoVal"} <= set(table.columns):
+    if table is None or not {"FileName", "EmoVal"} <= set(table.columns):
         return None
-    table = table.rename(columns=names)
+    table = table.rename(columns=columns)
     if "speaker" in table:
         table["speaker"] = table["speaker"].where(table["speaker"].str.lower() != "unknown")
     return table
+
+
+def _read_csv(files: Files, wanted: str, **options) -> pd.DataFrame | None:
+    """The table of this name, wherever it is; None if it is not there or cannot be read."""
+    name = next((name for name in files.tables if posixpath.basename(name) == wanted), None)
+    try:
+        return (
+            None if name is None else pd.read_csv(files.folder / name, low_memory=False, **options)
+        )
+    except ValueError:  # not UTF-8, without a column or with rows of different lengths
+        return None
 
 
 LAYOUTS = (

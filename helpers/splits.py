@@ -1,11 +1,13 @@
 """Who is trained on, who chooses the settings, who is tested on.
 
 A split by clip (the report's) lets the same speaker sit on both sides, and a network that knows
-the speaker is flattered by it; a split by speaker asks about voices never heard.
+the speaker is flattered by it; a split by speaker asks about voices never heard; the one that a
+corpus's authors made can be compared with what others found on it.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -66,6 +68,61 @@ def speaker_split(
     return _three_parts(clips, _speakers(clips), seed=seed, test=test, validation=validation)
 
 
+def official_split(clips: pd.DataFrame, *, seed: int, validation: float = 0.2) -> Split:
+    """Split as the corpus's authors did; clips that they put into no part are left out.
+
+    Args:
+        clips: `corpora.Corpus.clips`, whose column ``split`` says train, validation or test
+        seed: of the shuffle, where the authors made no validation part
+        validation: share of their training part that then becomes one, by speaker if all its
+            speakers are known, else by clip
+
+    Raises:
+        ValueError: if the corpus has no official split, or one without training or test part
+    """
+    if "split" not in clips:
+        raise ValueError("The corpus has no official split: split it by speaker or by clip.")
+    train, valid, test = (np.flatnonzero(clips["split"] == part) for part in Split._fields)
+    if not (len(train) and len(test)):
+        raise ValueError(
+            f"The official split has {len(train)} clips for training and {len(test)} for testing "
+            "and needs both: split by speaker or by clip."
+        )
+    if not len(valid):
+        groups = clips["speaker"].to_numpy()
+        by_speaker = clips["speaker"].iloc[train].notna().all() and len(set(groups[train])) > 1
+        train, valid = _two_parts(
+            train, groups if by_speaker else None, share=validation, seed=seed
+        )
+    return Split(train, valid, test)
+
+
+def available(clips: pd.DataFrame, *, seed: int) -> dict[str, Split]:
+    """Every split that a corpus allows.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        seed: of the shuffles
+
+    Returns:
+        ``"official"`` if its authors made one, ``"speaker"`` if its speakers are known and enough
+        for three parts, and ``"clip"``, in this order
+
+    Raises:
+        ValueError: if there are too few clips for three parts
+
+    Examples:
+        >>> from helpers import corpora
+        >>> list(available(corpora.load().clips, seed=0))
+        ['speaker', 'clip']
+    """
+    splits = {}
+    for name, split in (("official", official_split), ("speaker", speaker_split)):
+        with contextlib.suppress(ValueError):
+            splits[name] = split(clips, seed=seed)
+    return {**splits, "clip": random_split(clips, seed=seed)}
+
+
 def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Clips and speakers in each part of a split.
 
@@ -75,18 +132,25 @@ def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
 
     Returns:
         a row a part: number of ``clips`` and ``speakers``, and how many of those speakers were
-        ``heard in training``
+        ``heard in training``; ``"unknown"`` where a clip's speaker is
 
     See: notebooks/03_model.ipynb
     """
-    speakers = {name: set(clips["speaker"].iloc[rows].dropna()) for name, rows in _named(split)}
+    parts = {name: clips["speaker"].iloc[rows] for name, rows in _named(split)}
+    known = {name: speakers.notna().all() for name, speakers in parts.items()}
+
+    def heard(name: str) -> int | str:
+        both = known[name] and known["train"]
+        return len(set(parts[name]) & set(parts["train"])) if both else "unknown"
+
     return pd.DataFrame(
         {
-            "clips": {name: len(rows) for name, rows in _named(split)},
-            "speakers": {name: len(each) for name, each in speakers.items()},
-            "heard in training": {
-                name: len(each & speakers["train"]) for name, each in speakers.items()
+            "clips": {name: len(speakers) for name, speakers in parts.items()},
+            "speakers": {
+                name: speakers.nunique() if known[name] else "unknown"
+                for name, speakers in parts.items()
             },
+            "heard in training": {name: heard(name) for name in parts},
         }
     )
 
@@ -141,6 +205,9 @@ def _three_parts(
 def _two_parts(
     rows: np.ndarray, groups: np.ndarray | None, *, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    if len(set(rows if groups is None else groups[rows])) < 2:
+        what = "clips" if groups is None else "speakers"
+        raise ValueError(f"There are too few {what} for three parts: three are the least.")
     kind = ShuffleSplit if groups is None else GroupShuffleSplit
     splitter = kind(n_splits=1, test_size=share, random_state=seed)
     among = None if groups is None else groups[rows]

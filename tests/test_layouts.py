@@ -26,22 +26,23 @@ def ravdess(folder):
             "Actor_01/03-01-03-01-01-01-01.wav",
             "Actor_01/03-01-05-02-02-01-01.wav",
             "Actor_02/03-01-02-01-01-02-02.wav",
+            "Actor_03/03-01-01-01-02-01-03.wav",
         ],
     )
-    return {"valence": [4.62, 1.98, 4.36], "speaker": ["01", "01", "02"]}
+    return {"valence": [4.62, 1.98, 4.36, 3.0], "speaker": ["01", "01", "02", "03"]}
 
 
 def emodb(folder):
-    write(folder, ["wav/03a01Fa.wav", "wav/03a01Wa.wav", "wav/16b10Lb.wav"])
-    return {"valence": [4.62, 1.98, 1.7], "speaker": ["03", "03", "16"]}
+    write(folder, ["wav/03a01Fa.wav", "wav/03a01Wa.wav", "wav/08a02Nc.wav", "wav/16b10Lb.wav"])
+    return {"valence": [4.62, 1.98, 3.0, 1.7], "speaker": ["03", "03", "08", "16"]}
 
 
-CREMAD = ("1001_DFA_ANG_XX", "1001_IEO_HAP_HI", "1002_DFA_NEU_XX")
+CREMAD = ("1001_DFA_ANG_XX", "1001_IEO_HAP_HI", "1002_DFA_NEU_XX", "1003_TIE_SAD_LO")
 
 
 def cremad(folder):
     write(folder, [f"AudioWAV/{name}.wav" for name in CREMAD])
-    return {"valence": [1.98, 4.62, 3.0], "speaker": ["1001", "1001", "1002"]}
+    return {"valence": [1.98, 4.62, 3.0, 1.74], "speaker": ["1001", "1001", "1002", "1003"]}
 
 
 def cremad_with_votes(folder):
@@ -50,14 +51,20 @@ def cremad_with_votes(folder):
         # the voice alone (1) counts, the face (2) and both (3) do not
         ("1001_DFA_ANG_XX", 1, "A"), ("1001_DFA_ANG_XX", 1, "N"), ("1001_DFA_ANG_XX", 2, "H"),
         ("1001_IEO_HAP_HI", 1, "H"), ("1001_IEO_HAP_HI", 3, "S"), ("1002_DFA_NEU_XX", 1, "S"),
+        ("1003_TIE_SAD_LO", 1, "F"),
     ]  # fmt: skip
     table = pd.DataFrame(votes, columns=["clipName", "queryType", "respEmo"])
     table.to_csv(folder / "finishedResponses.csv")
-    return expected | {"valence": [(1.98 + 3) / 2, 4.62, 1.74]}
+    return expected | {"valence": [(1.98 + 3) / 2, 4.62, 1.74, 1.72]}
 
 
 def iemocap(folder):
-    names = ["Ses01F_impro01_F000", "Ses01F_impro01_M000", "Ses02M_script01_1_F003"]
+    names = [
+        "Ses01F_impro01_F000",
+        "Ses01F_impro01_M000",
+        "Ses02M_script01_1_F003",
+        "Ses02M_script01_1_M004",
+    ]
     write(
         folder,
         [f"Session{n[4]}/sentences/wav/{n.rsplit('_', 1)[0]}/{n}.wav" for n in names]
@@ -65,7 +72,7 @@ def iemocap(folder):
     )
     for n in "12":
         (folder / f"Session{n}/dialog/EmoEvaluation/Categorical").mkdir(parents=True)
-    ratings = [[2.5, 2.0, 3.0], [4.3333, 3.0, 2.0], [1.0, 4.5, 4.0]]
+    ratings = [[2.5, 2.0, 3.0], [4.3333, 3.0, 2.0], [1.0, 4.5, 4.0], [5.0, 3.0, 3.0]]
     for name, three in zip(names, ratings, strict=True):
         text = folder / f"Session{name[4]}/dialog/EmoEvaluation/{name.rsplit('_', 1)[0]}.txt"
         with text.open("a") as lines:
@@ -74,26 +81,42 @@ def iemocap(folder):
             lines.write(f"[6.2901 - 8.2357]\t{name}\tneu\t[{values}]\nC-E2:\tNeutral;\t()\n")
     other = folder / "Session1/dialog/EmoEvaluation/Categorical/x.txt"
     other.write_text(f"[0 - 1]\t{names[0]}\tang\t[5.0, 5.0, 5.0]\n")
-    return {"valence": [2.5, 4.3333, 1.0], "speaker": ["Ses01F", "Ses01M", "Ses02F"]}
+    return {
+        "valence": [2.5, 4.3333, 1.0, 5.0],
+        "speaker": ["Ses01F", "Ses01M", "Ses02F", "Ses02M"],
+    }
 
 
 def msp_podcast(folder):
-    names = [f"MSP-PODCAST_0001_000{i}.wav" for i in range(4)]
+    names = [f"MSP-PODCAST_0001_000{i}.wav" for i in range(6)]
     write(folder, [f"Audios/{name}" for name in names])
     (folder / "Labels").mkdir()
     pd.DataFrame(
         {
             "FileName": names,
-            "EmoClass": ["H", "N", "A", "S"],
-            "EmoAct": [4.0, 3.0, 6.0, 2.0],
-            "EmoVal": [6.2, 4.0, 1.5, 2.25],
-            "EmoDom": [4.0, 4.0, 5.0, 3.0],
-            "SpkrID": ["7", "7", "12", "Unknown"],
-            "Gender": ["Male", "Male", "Female", "Unknown"],
-            "Split_Set": ["Train", "Development", "Test1", "Test2"],
+            "EmoClass": ["H", "N", "A", "S", "N", "N"],
+            "EmoAct": [4.0, 3.0, 6.0, 2.0, 4.0, 4.0],
+            "EmoVal": [6.2, 4.0, 1.5, 2.25, 4.0, 4.5],
+            "EmoDom": [4.0, 4.0, 5.0, 3.0, 4.0, 4.0],
+            "SpkrID": ["7", "7", "12", "Unknown", "9", "10"],
+            "Gender": ["Male", "Male", "Female", "Unknown", "Male", "Male"],
+            "Split_Set": ["Train", "Development", "Test1", "Test2", "Test3", "Private"],
         }
     ).to_csv(folder / "Labels" / "labels_consensus.csv", index=False)
-    return {"valence": [6.2, 4.0, 1.5, 2.25], "speaker": ["7", "7", "12", None]}
+    return {
+        "valence": [6.2, 4.0, 1.5, 2.25, 4.0, 4.5],
+        "speaker": ["7", "7", "12", None, "9", "10"],
+    }
+
+
+TREES = {
+    "RAVDESS": ravdess,
+    "EMO-DB": emodb,
+    "CREMA-D": cremad,
+    "CREMA-D with votes": cremad_with_votes,
+    "IEMOCAP": iemocap,
+    "MSP-Podcast": msp_podcast,
+}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +146,44 @@ def test_a_known_corpus_is_recognised_by_its_content(tmp_path, output, tree, nam
 def test_the_partitions_of_msp_podcast_are_train_validation_and_test(tmp_path, output):
     msp_podcast(tmp_path / "c")
     parts = corpora.load(tmp_path / "c").clips["split"]
-    assert parts.tolist() == ["train", "validation", "test", "test"]
+    assert parts.fillna("none").tolist() == [
+        "train", "validation", "test", "test", "test", "none",
+    ]  # fmt: skip
+
+
+def test_the_official_split_of_msp_podcast_leaves_out_what_is_in_no_part(tmp_path, output):
+    msp_podcast(tmp_path / "c")
+    clips = corpora.load(tmp_path / "c").clips
+    split = splits.official_split(clips, seed=0)
+    assert [list(rows) for rows in split] == [[0], [1], [2, 3, 4]]
+    assert list(splits.available(clips, seed=0)) == ["official", "clip"]
+    assert splits.summary(clips, split).to_dict("index") == {
+        "train": {"clips": 1, "speakers": 1, "heard in training": 1},
+        "validation": {"clips": 1, "speakers": 1, "heard in training": 1},
+        "test": {"clips": 3, "speakers": "unknown", "heard in training": "unknown"},
+    }
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_no_speaker_of_a_known_corpus_is_in_two_parts(tmp_path, output, name):
+    speakers = TREES[name](tmp_path / "c")["speaker"]
+    clips = corpora.load(tmp_path / "c").clips
+    if None in speakers:
+        with pytest.raises(ValueError, match="1 of 6 clips have no speaker"):
+            splits.speaker_split(clips, seed=0)
+        return
+    parts = [set(clips["speaker"].iloc[rows]) for rows in splits.speaker_split(clips, seed=0)]
+    assert all(parts) and sorted(s for part in parts for s in part) == sorted(set(speakers))
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_audio_without_a_label_is_listed_beside_a_known_corpus(tmp_path, output, name):
+    expected = TREES[name](tmp_path / "c")
+    write(tmp_path / "c", ["Song/03-02-01-01-01-01-01.wav", "stray.wav"])
+    corpus = corpora.load(tmp_path / "c")
+    assert len(corpus.clips) == len(expected["valence"])
+    assert corpus.rejected["file"].tolist() == ["Song/03-02-01-01-01-01-01.wav", "stray.wav"]
+    assert set(corpus.rejected["reason"]) == {"has no label"}
 
 
 def test_ratings_in_a_table_say_more_than_emotions_in_names(tmp_path, output):
@@ -133,6 +193,40 @@ def test_ratings_in_a_table_say_more_than_emotions_in_names(tmp_path, output):
     corpus = corpora.load(tmp_path / "c")
     assert (corpus.layout, corpus.labels) == ("labels table", "rated")
     assert corpus.clips["valence"].tolist() == [2.5, 3.5]
+
+
+def test_names_say_more_than_a_table_of_emotions_alone(tmp_path, output):
+    expected = ravdess(tmp_path / "c")
+    table = "file,emotion\n03-01-03-01-01-01-01,happy\n03-01-05-02-02-01-01,angry\n"
+    (tmp_path / "c" / "emotions.csv").write_text(table)
+    corpus = corpora.load(tmp_path / "c")
+    assert corpus.layout == "RAVDESS"
+    assert corpus.clips["speaker"].tolist() == expected["speaker"]
+    (tmp_path / "c" / "ratings.csv").write_text("file,valence\n03-01-03-01-01-01-01,2.5\n")
+    assert corpora.load(tmp_path / "c").layout == "labels table"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01" * 40, b"", b"file,valence\nx\ny,1,2\n"])
+@pytest.mark.parametrize("name", TREES)
+def test_a_table_that_cannot_be_read_does_not_stop_a_known_corpus(tmp_path, output, name, content):
+    TREES[name](tmp_path / "c")
+    (tmp_path / "c" / "a.csv").write_bytes(content)
+    corpus = corpora.load(tmp_path / "c")
+    assert corpus.layout == name.split(" with")[0] and corpus.rejected.empty
+
+
+def test_votes_that_cannot_be_read_leave_the_emotions_that_were_acted(tmp_path, output):
+    cremad(tmp_path / "c")
+    for content in (b"\xff\xfe\x00", b"clipName,respEmo\n1001_DFA_ANG_XX,A\n"):
+        (tmp_path / "c" / "finishedResponses.csv").write_bytes(content)
+        assert corpora.load(tmp_path / "c").labels == "categorical"
+
+
+def test_unreadable_labels_of_msp_podcast_are_named(tmp_path, output):
+    msp_podcast(tmp_path / "c")
+    (tmp_path / "c" / "Labels" / "labels_consensus.csv").write_bytes(b"\xff\xfe\x00\x01" * 40)
+    with pytest.raises(corpora.CorpusError, match=r"labels_consensus.csv is not a table"):
+        corpora.load(tmp_path / "c")
 
 
 def test_emotions_in_a_table_become_their_published_valence(tmp_path, output):
@@ -157,7 +251,15 @@ def test_the_summary_names_layout_labels_licence_and_split(tmp_path, output, cap
     msp_podcast(tmp_path / "c")
     assert corpora.main([str(tmp_path / "c")]) == 0
     printed = capsys.readouterr().out
-    for words in ("MSP-Podcast", "Lotfian", "UT Dallas", "1 to 7", "train 1", "test 2"):
+    for words in (
+        "MSP-Podcast",
+        "Lotfian",
+        "UT Dallas",
+        "1 to 7",
+        "train 1",
+        "test 3",
+        "4, unknown for 1 of 6 clips",
+    ):
         assert words in printed
 
 

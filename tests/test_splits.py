@@ -25,7 +25,7 @@ def test_a_random_split_holds_each_clip_once(clips, seed):
 @given(st.lists(st.integers(0, 30), min_size=30, max_size=150), st.integers(0, 2**32 - 1))
 def test_a_speaker_split_holds_each_clip_once_and_each_speaker_on_one_side(speakers, seed):
     clips = table(speakers)
-    if clips["speaker"].nunique() < 5:
+    if clips["speaker"].nunique() < 3:
         return
     split = splits.speaker_split(clips, seed=seed)
     assert sorted(np.concatenate(split)) == list(range(len(clips)))
@@ -67,3 +67,85 @@ def test_unknown_speakers_cannot_be_split_and_the_error_says_what_to_do():
     clips = pd.DataFrame({"speaker": ["a", None, "b"]})
     with pytest.raises(ValueError, match="1 of 3 clips have no speaker.*or split by clip"):
         splits.speaker_split(clips, seed=0)
+
+
+PARTS = st.sampled_from(["train", "validation", "test", None])
+
+
+def official(parts, speakers=None):
+    names = parts if speakers is None else speakers
+    return pd.DataFrame({"split": parts, "speaker": names}).astype(object)
+
+
+@given(st.lists(PARTS, min_size=3, max_size=60), st.integers(0, 2**32 - 1))
+def test_the_official_split_is_the_authors(parts, seed):
+    clips = official(parts)
+    if not {"train", "validation", "test"} <= set(parts):
+        return
+    split = splits.official_split(clips, seed=seed)
+    for name, rows in split._asdict().items():
+        assert rows.tolist() == [i for i, part in enumerate(parts) if part == name]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "by_speaker"),
+    [
+        (["a", "a", "b", "b", "c", "c", "d", "d", "e", "e"], True),
+        (["a", "a", "b", "b", "c", "c", "d", "d", "e", None], False),
+        (["a"] * 10, False),  # who alone cannot be on one side
+    ],
+)
+def test_a_missing_validation_part_is_taken_from_the_authors_training_part(speakers, by_speaker):
+    clips = official(["train"] * 10 + ["test"] * 2, [*speakers, None, "a"])
+    split = splits.official_split(clips, seed=1)
+    assert split.test.tolist() == [10, 11]
+    assert sorted([*split.train, *split.validation]) == list(range(10))
+    assert len(split.validation) == 2
+    if by_speaker:
+        assert not set(clips["speaker"][split.train]) & set(clips["speaker"][split.validation])
+    larger = splits.official_split(clips, seed=1, validation=0.4)
+    assert len(larger.validation) == 4 and larger.test.tolist() == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("clips", "sentence"),
+    [
+        (table([1, 2, 3]), "has no official split: split it by speaker or by clip"),
+        (official(["train", "validation"]), "1 clips for training and 0 for testing"),
+        (official(["test", "test", None]), "0 clips for training and 2 for testing"),
+    ],
+)
+def test_half_an_official_split_is_none_and_the_error_says_what_to_do(clips, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        splits.official_split(clips, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("clips", "names"),
+    [
+        (official(["train", "test"] * 5, list("abcdefghij")), ["official", "speaker", "clip"]),
+        (official(["train", "test"] * 5, [None] * 10), ["official", "clip"]),
+        (official(["train", None] * 5, list("abcdefghij")), ["speaker", "clip"]),
+        (table(range(3)), ["speaker", "clip"]),
+        (table([0, 1] * 5), ["clip"]),
+    ],
+)
+def test_all_splits_that_a_corpus_allows_are_available(clips, names):
+    found = splits.available(clips, seed=5)
+    assert list(found) == names
+    for name, split in found.items():
+        way = {"clip": splits.random_split, "speaker": splits.speaker_split,
+               "official": splits.official_split}[name]  # fmt: skip
+        assert all(map(np.array_equal, split, way(clips, seed=5)))
+
+
+@pytest.mark.parametrize(
+    ("split", "clips", "sentence"),
+    [
+        (splits.random_split, table([1, 2]), "too few clips for three parts"),
+        (splits.speaker_split, table([1, 2, 2]), "too few speakers for three parts"),
+    ],
+)
+def test_too_few_for_three_parts_is_one_sentence(split, clips, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        split(clips, seed=0)
