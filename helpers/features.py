@@ -105,7 +105,8 @@ def read_clip(path: str | Path, sample_rate: int) -> np.ndarray:
         audio.AudioError: if the file cannot be decoded
     """
     with audio.opened(path) as clip:
-        y = np.concatenate([block.mean(axis=1) for block in clip.blocks])
+        mono = [b[:, 0] if clip.channels == 1 else b.mean(axis=1) for b in clip.blocks]
+    y = mono[0] if len(mono) == 1 else np.concatenate(mono)
     return librosa.resample(y, orig_sr=clip.sample_rate, target_sr=sample_rate, res_type="soxr_hq")
 
 

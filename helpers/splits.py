@@ -3,6 +3,8 @@
 A split by clip (the report's) lets the same speaker sit on both sides, and a network that knows
 the speaker is flattered by it; a split by speaker asks about voices never heard; the one that a
 corpus's authors made can be compared with what others found on it.
+
+scikit-learn is imported where it is used, since that takes longer than most of what is done here.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, ShuffleSplit
 
 
 class Split(NamedTuple):
@@ -176,6 +177,8 @@ def folds(
     Raises:
         ValueError: if speakers are unknown or fewer than k
     """
+    from sklearn.model_selection import GroupKFold, KFold
+
     groups = _speakers(clips) if by == "speaker" else None
     kind = KFold if groups is None else GroupKFold
     splits = []
@@ -208,6 +211,8 @@ def _two_parts(
     if len(set(rows if groups is None else groups[rows])) < 2:
         what = "clips" if groups is None else "speakers"
         raise ValueError(f"There are too few {what} for three parts: three are the least.")
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+
     kind = ShuffleSplit if groups is None else GroupShuffleSplit
     splitter = kind(n_splits=1, test_size=share, random_state=seed)
     among = None if groups is None else groups[rows]
