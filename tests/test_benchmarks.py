@@ -1,0 +1,53 @@
+import importlib
+import json
+
+import pytest
+
+from tests.benchmarks import __main__ as bench
+from tests.benchmarks.measuring import Row, in_new_process, in_turns
+
+
+@pytest.mark.parametrize(
+    ("row", "ratio"),
+    [
+        (Row("step", 0.5, "s", "stock", 2.0), 4),
+        (Row("extraction", 300, "clips/s", "librosa", 100), 3),
+        (Row("memory", 200, "MB", "stock", 100), 0.5),
+    ],
+)
+def test_a_ratio_above_one_is_better_whatever_the_unit(row, ratio):
+    assert bench.table([row])["ratio"].item() == pytest.approx(ratio)
+
+
+def test_functions_are_timed_in_turns_after_one_call_each():
+    calls = []
+    times = in_turns({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=2)
+    assert calls == ["a", "b", "a", "b", "a", "b"]
+    assert set(times) == {"a", "b"} and all(seconds >= 0 for seconds in times.values())
+
+
+def test_memory_is_that_of_the_new_process():
+    number, little = in_new_process("print(7)")
+    _, much = in_new_process("block = b'x' * 300_000_000\nprint(len(block))")
+    assert number == 7
+    assert 250 < much - little < 350
+
+
+def test_results_are_kept_beside_those_of_other_modules(output, monkeypatch, capsys):
+    for name in ("training", "startup"):
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        monkeypatch.setattr(module, "measure", lambda: [Row("x", 1.0, "s", "y", 2.0)])
+    for name in ("training", "startup"):
+        monkeypatch.setattr("sys.argv", ["benchmarks", name])
+        assert bench.main() == 0
+    kept = json.loads((output / "report" / "benchmarks" / "results.json").read_text())["results"]
+    assert list(kept) == ["startup", "training"]
+    assert kept["startup"]["rows"][0]["what"] == "x" and kept["startup"]["machine"]
+    assert "ratio" in capsys.readouterr().out
+
+
+def test_a_module_that_does_not_exist_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "speed"])
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert "there is no speed; there are startup, extraction" in capsys.readouterr().err
