@@ -106,6 +106,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _with_audioread(path: str) -> Iterator[Audio]:
+    """FFmpeg decodes ahead of whoever reads; it stops when the file is closed."""
     decoders = audioread.available_backends()[1:]  # the first reads uncompressed files alone
     if not decoders:
         raise AudioError("needs a decoder of AAC: install FFmpeg (https://ffmpeg.org)")

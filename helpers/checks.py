@@ -23,11 +23,11 @@ from helpers import audio, layouts
 from helpers.progress import bar
 from helpers.settings import cache_folder
 
-#: Seconds under which a clip holds no speech sound; at 8 kHz, less than one hop of a spectrogram.
+#: Seconds under which a clip holds no speech sound, and less than one hop of the spectrogram.
 SHORTEST = 0.05
 
-#: Seconds beyond which no one rating describes a clip. Rated utterances last half a minute at most
-#: (IEMOCAP's longest 34 s); ten minutes are a conversation.
+#: Seconds beyond which no one rating describes a clip. Rated utterances last seconds, those of
+#: MSP-Podcast at most 11; ten minutes are a conversation.
 LONGEST = 600
 
 #: Share of the samples that may be missing where a header only estimates their number.
@@ -41,8 +41,8 @@ SILENCE = 1e-4
 FULL_SCALE = (0.999, 1.0)
 
 #: Share of samples at full scale from which a clip is rejected. Amplitudes of speech are about
-#: Laplacian, so that 1 % means a level of 10 dB below full scale, 16 dB over the nominal -26 dB of
-#: ITU-T P.56. Hot recordings stay: in RAVDESS, which has shouting at 0 dB, 0.05 % is the most.
+#: Laplacian, so that 1 % means a root mean square 10 dB below full scale, 12 dB over the level that
+#: RFC 7874 recommends. Hot recordings stay: in RAVDESS, which has shouting, 0.05 % is the most.
 CLIPPED = 0.01
 
 #: Seconds that a file must have been left alone to be taken as unchanged while its size and times

@@ -45,8 +45,8 @@ class Corpus:
             (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels (among
             them perhaps ``emotion``, and ``split``: train, validation or test, as the corpus's
             authors divided it), and ``sha256`` (of the audio file)
-        rejected: a row a clip that cannot be used: ``file``, ``path`` (missing where there is no
-            such file) and ``reason``
+        rejected: a row a clip that cannot be used, and a row an audio file without a label:
+            ``file``, ``path`` (missing where there is no such file) and ``reason``
         layout: name of the known corpus (see `layouts`), or ``"labels table"``
         labels: ``"rated"``, ``"perceived"`` or ``"categorical"``, see `layouts.Layout`
         citation: the paper to cite, where known

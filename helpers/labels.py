@@ -83,7 +83,7 @@ def _of_layout(
 def _tables(
     files: layouts.Files,
 ) -> tuple[dict[str, pd.DataFrame], list[tuple[int, str]]]:
-    """Tables with all the columns of labels; what is wrong with the others, the likeliest least."""
+    """The labels tables; of each other table, how many columns it lacks and what is wrong."""
     tables, problems = {}, []
     for name in files.tables:
         path = files.folder / name
@@ -138,7 +138,7 @@ def _read_csv(path: Path, **options) -> pd.DataFrame:
         options |= {"sep": max(",;\t", key=header.count), "encoding": "utf-8-sig"}
         with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):
             return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
-    except (ValueError, pd.errors.ParserWarning) as error:  # the warning: cells without a column
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # it warns of too long rows
         raise CorpusError(
             f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
         ) from error

@@ -273,11 +273,11 @@ def _msp_podcast(files: Files) -> pd.DataFrame | None:
 def _read_csv(files: Files, wanted: str, **options) -> pd.DataFrame | None:
     """The table of this name, wherever it is; None if it is not there or cannot be read."""
     name = next((name for name in files.tables if posixpath.basename(name) == wanted), None)
+    if name is None:
+        return None
     try:
-        return (
-            None if name is None else pd.read_csv(files.folder / name, low_memory=False, **options)
-        )
-    except ValueError:  # not UTF-8, without a column or with rows of different lengths
+        return pd.read_csv(files.folder / name, low_memory=False, **options)
+    except (OSError, ValueError):  # not UTF-8, without a column or with rows of different lengths
         return None
 
 

@@ -249,6 +249,14 @@ def test_unreadable_audio_is_rejected_with_its_reason(corpus_folder, content):
     assert reasons(corpora.load(corpus_folder))["clip03.wav"].startswith("is not readable audio (")
 
 
+def test_links_to_nowhere_cost_only_their_clips(corpus_folder):
+    (corpus_folder / "audio" / "clip03.wav").unlink()
+    for name in ("audio/clip03.wav", "notes.csv"):
+        (corpus_folder / name).symlink_to("nowhere")
+    corpus = corpora.load(corpus_folder)
+    assert reasons(corpus) == {"clip03.wav": "is not readable audio (System error)"}
+
+
 def test_a_truncated_flac_is_rejected(corpus_folder):
     soundfile.write(corpus_folder / "audio" / "clip03.flac", voice(1.0), 16000)
     (corpus_folder / "audio" / "clip03.wav").unlink()
