@@ -24,6 +24,8 @@ import joblib
 import librosa
 import numpy as np
 import pandas as pd
+import scipy.sparse
+import soxr
 import threadpoolctl
 
 from helpers import audio, corpora
@@ -38,7 +40,7 @@ CLIPS_PER_TASK = 16
 FRAMES_AT_ONCE = 16
 
 #: Changes whenever the same clip would give other features, so that no old cache is read.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def read_clip(path: str | Path, sample_rate: int) -> np.ndarray:
     with audio.opened(path) as clip:
         mono = [b[:, 0] if clip.channels == 1 else b.mean(axis=1) for b in clip.blocks]
     y = mono[0] if len(mono) == 1 else np.concatenate(mono)
-    return librosa.resample(y, orig_sr=clip.sample_rate, target_sr=sample_rate, res_type="soxr_hq")
+    samples = math.ceil(len(y) * sample_rate / clip.sample_rate)
+    return fit_duration(soxr.resample(y, clip.sample_rate, sample_rate, "soxr_hq"), samples)
 
 
 def normalise(y: np.ndarray) -> np.ndarray:
@@ -148,9 +151,10 @@ def fit_duration(y: np.ndarray, samples: int) -> np.ndarray:
 
 
 @functools.cache
-def _mel_basis(settings: MelSettings) -> np.ndarray:
-    return librosa.filters.mel(
-        sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels
+def _mel_basis(settings: MelSettings) -> scipy.sparse.csr_array:
+    """Filter bank [n_mels, 1 + n_fft // 2]; narrow triangles, and nearly all of it zeros."""
+    return scipy.sparse.csr_array(
+        librosa.filters.mel(sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
     )
 
 
@@ -181,14 +185,15 @@ def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
     # In double precision, as in librosa: in single, quiet bands beside loud ones lose five digits.
     windowed = np.empty((FRAMES_AT_ONCE, settings.n_fft))
     spectrum = np.empty((FRAMES_AT_ONCE, settings.n_fft // 2 + 1), dtype=complex)
-    power = np.empty((len(frames), spectrum.shape[1]), dtype=np.float32)
-    for start in range(0, len(frames), FRAMES_AT_ONCE):
+    power = np.zeros((spectrum.shape[1], len(frames)), dtype=np.float32)
+    sounding = len(padded) - np.argmax(padded[::-1] != 0)  # frames of padding have no power
+    for start in range(0, min(len(frames), sounding // settings.hop_length + 1), FRAMES_AT_ONCE):
         rows = slice(start, start + FRAMES_AT_ONCE)
         n = len(frames[rows])
         np.multiply(frames[rows], _window(settings.n_fft), out=windowed[:n])
         np.fft.rfft(windowed[:n], out=spectrum[:n])
-        power[rows] = spectrum[:n].real ** 2 + spectrum[:n].imag ** 2
-    return _mel_basis(settings) @ power.T
+        power[:, rows] = (spectrum[:n].real ** 2 + spectrum[:n].imag ** 2).T
+    return _mel_basis(settings) @ power
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
@@ -266,7 +271,7 @@ def _extract_to(
     shape = (len(clips), settings.n_mels, settings.frames(duration))
     if not (partial.exists() and done.exists()):
         done.unlink(missing_ok=True)
-        np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape).flush()
+        _reserve(partial, shape)
         done.touch()
     finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
     tasks = [start for start in range(0, len(clips), CLIPS_PER_TASK) if str(start) not in finished]
@@ -296,6 +301,14 @@ def _extract_to(
             progress.update(min(CLIPS_PER_TASK, len(clips) - start))
     os.replace(partial, path)
     done.unlink()
+
+
+def _reserve(path: Path, shape: tuple[int, ...]) -> None:
+    """Make a file for an array of zeros, which takes no room until they are written over."""
+    about = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, about)
+        file.truncate(file.tell() + 4 * math.prod(shape))
 
 
 def _features_or_error(path: str, settings: MelSettings, duration: float) -> np.ndarray:
