@@ -37,7 +37,7 @@ from helpers.settings import cache_folder
 CLIPS_PER_TASK = 16
 
 #: Frames that are transformed at once: few enough to stay in a processor's cache.
-FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 32
 
 #: Changes whenever the same clip would give other features, so that no old cache is read.
 VERSION = 2
