@@ -6,6 +6,7 @@ Every other module takes `keras` from here.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -34,6 +35,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _no_stderr():
     import keras
 
+# TensorFlow also warns of networks that are compiled one after another, as if by mistake.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
 name = keras.backend.backend()
 
 #: What `compile` is given. XLA takes longer to compile this study's networks for a processor than
@@ -56,3 +60,27 @@ def seed_everything(seed: int) -> None:
         import torch
 
         torch.use_deterministic_algorithms(True)
+
+
+def limit_threads(threads: int) -> None:
+    """Compute on so many threads in this process.
+
+    Parts of a sum that are added in another order round in another way, so the number of threads
+    decides the last digits of a training, op determinism or not (tensorflow/community#346).
+
+    Args:
+        threads: for each operation, and for operations at once. JAX knows no such limit and is
+            left alone
+
+    Raises:
+        RuntimeError: if TensorFlow has begun to compute with another number
+    """
+    if name == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+    elif name == "torch":
+        import torch
+
+        torch.set_num_threads(threads)

@@ -66,6 +66,20 @@ def speaker_split(
     return _three_parts(clips, _speakers(clips), seed=seed, test=test, validation=validation)
 
 
+def strictest_split(clips: pd.DataFrame, *, seed: int) -> Split:
+    """Split by speaker where all speakers are known, else by clip.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        seed: of the shuffle
+
+    Raises:
+        ValueError: if there are too few speakers or clips for three parts
+    """
+    split = speaker_split if clips["speaker"].notna().all() else random_split
+    return split(clips, seed=seed)
+
+
 def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Clips and speakers in each part of a split.
 

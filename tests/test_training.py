@@ -122,7 +122,9 @@ def test_weight_decay_takes_its_share_of_each_weight_in_a_step():
     # One step: Adam's own part is the same with and without, so that only the decay is left.
     one = {"epochs": 1, "batch_size": 30, "seed": 3}
     initial, plain, decayed = (
-        run(**one, learning_rate=rate, weight_decay=decay).model.get_layer("dense_1").get_weights()[0]
+        run(**one, learning_rate=rate, weight_decay=decay)
+        .model.get_layer("dense_1")
+        .get_weights()[0]
         for rate, decay in ((0.0, 0.0), (0.01, 0.0), (0.01, 5.0))
     )
     np.testing.assert_allclose(plain - decayed, 0.01 * 5.0 * initial, atol=1e-6)
