@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import logging
 import os
 import sys
 import types
@@ -45,6 +46,9 @@ class _Late(types.ModuleType):
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# TensorFlow also warns of networks that are compiled one after another, as if by mistake.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 #: Keras, which takes seconds to import: reading a corpus or drawing a figure does not wait for it.
 keras = _Late("keras")
@@ -103,3 +107,28 @@ def fast_bfloat16() -> bool:
     except OSError:  # not Linux
         return False
     return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def limit_threads(threads: int) -> None:
+    """Compute on so many threads in this process.
+
+    Parts of a sum that are added in another order round in another way, so the number of threads
+    decides the last digits of a training, op determinism or not (tensorflow/community#346).
+
+    Args:
+        threads: for each operation, and for operations at once. JAX knows no such limit and is
+            left alone
+
+    Raises:
+        RuntimeError: if TensorFlow has begun to compute with another number
+    """
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+    elif name == "torch":
+        import torch
+
+        torch.set_num_threads(threads)

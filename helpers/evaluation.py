@@ -119,8 +119,9 @@ def mae_difference(
 
     Args:
         truth: ratings [clips]
-        prediction: predicted valence [clips]
-        reference: what another model predicts [clips]
+        prediction: predicted valence [clips], or [trainings, clips], whose errors are averaged over
+            the trainings
+        reference: what another model predicts, likewise
         seed: of the bootstrap
 
     Returns:
@@ -133,10 +134,15 @@ def mae_difference(
     See: notebooks/03_model.ipynb
     """
     truth = np.asarray(truth, dtype=np.float64)
-    gain = np.abs(reference - truth) - np.abs(prediction - truth)
+    gain = _errors(truth, reference) - _errors(truth, prediction)
     rows = _resamples(len(gain), seed)
     low, high = np.percentile(gain[rows].mean(axis=1), [2.5, 97.5])
     return pd.Series({"value": gain.mean(), "low": low, "high": high})
+
+
+def _errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Absolute error of each clip, averaged over trainings."""
+    return np.abs(np.atleast_2d(prediction) - truth).mean(axis=0)
 
 
 def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:

@@ -124,6 +124,19 @@ def available(clips: pd.DataFrame, *, seed: int) -> dict[str, Split]:
     return {**splits, "clip": random_split(clips, seed=seed)}
 
 
+def main_split(clips: pd.DataFrame, *, seed: int) -> Split:
+    """The first of `available`, on which conclusions rest.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        seed: of the shuffle
+
+    Raises:
+        ValueError: if there are too few clips for three parts
+    """
+    return next(iter(available(clips, seed=seed).values()))
+
+
 def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Clips and speakers in each part of a split.
 

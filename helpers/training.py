@@ -8,7 +8,7 @@ with the mean and the standard deviation of the training set.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -32,6 +32,8 @@ class Run:
         settings: every argument that decided the weights, the number of ``parameters``, and the
             ``mean`` and ``deviation`` (decibels) that features are standardised with
         seconds: time that training took
+        validation: predictions after each epoch, float32 [epochs, validation clips]; None without
+            a validation part
     """
 
     model: keras.Model
@@ -39,6 +41,7 @@ class Run:
     scores: dict[str, float]
     settings: dict
     seconds: float
+    validation: np.ndarray | None = None
 
 
 def train(
@@ -50,7 +53,9 @@ def train(
     batch_size: int = 16,
     epochs: int = 20,
     learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
     seed: int = 0,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Run:
     """Train a network with Adam on the mean absolute error, the report's metric.
 
@@ -63,7 +68,11 @@ def train(
         batch_size: clips in a training step
         epochs: passes over the training part
         learning_rate: of Adam
+        weight_decay: share of each weight, times the learning rate, that a step takes away
+            (Loshchilov & Hutter 2019); 0 is plain Adam
         seed: of initial weights, batch order and dropout
+        on_epoch: called after each epoch with its number and its errors, as in `Run.history`; what
+            it raises ends the training
 
     Raises:
         ValueError: if the number of ratings is not that of the features, or the training part is
@@ -80,22 +89,22 @@ def train(
     mean, deviation = statistics(features, split.train)
     seed_everything(seed)
     model = keras.models.clone_model(model)
-    model.compile(
-        keras.optimizers.Adam(learning_rate), loss="mean_absolute_error", jit_compile=jit_compile()
-    )
+    adam = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay or None)
+    model.compile(adam, loss="mean_absolute_error", jit_compile=jit_compile())
     settings = {
         "model": model.name,
         "parameters": model.count_params(),
         "batch_size": batch_size,
         "epochs": epochs,
         "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
         "seed": seed,
         "mean": mean,
         "deviation": deviation,
     }
     run = Run(model, pd.DataFrame(), {}, settings, 0.0)
     order = np.random.default_rng(seed)
-    history = []
+    history, validation = [], []
     start = time.perf_counter()
     with bar(total=epochs, desc=model.name, unit="epoch") as progress:
         for epoch in range(1, epochs + 1):
@@ -110,14 +119,24 @@ def train(
                 )
             losses = {"train_mae": total / len(split.train)}
             if len(split.validation):
-                losses["validation_mae"] = _mae(run, features, ratings, split.validation)
+                validation.append(predict(run, features, split.validation))
+                losses["validation_mae"] = _mae(validation[-1], ratings[split.validation])
             history.append({"epoch": epoch, **losses})
             progress.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
             progress.update()
+            if on_epoch is not None:
+                on_epoch(epoch, losses)
     seconds = time.perf_counter() - start
-    parts = {"train": split.train, "validation": split.validation}
-    scores = {n: _mae(run, features, ratings, rows) for n, rows in parts.items() if len(rows)}
-    return replace(run, history=pd.DataFrame(history), scores=scores, seconds=seconds)
+    scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
+    if validation:
+        scores["validation"] = history[-1]["validation_mae"]
+    return replace(
+        run,
+        history=pd.DataFrame(history),
+        scores=scores,
+        seconds=seconds,
+        validation=np.stack(validation) if validation else None,
+    )
 
 
 def _batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
@@ -143,8 +162,8 @@ def _standardised(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarra
     return (features[rows] - mean) / deviation
 
 
-def _mae(run: Run, features: np.ndarray, ratings: np.ndarray, rows: np.ndarray) -> float:
-    return float(np.abs(predict(run, features, rows) - ratings[rows]).mean())
+def _mae(predicted: np.ndarray, ratings: np.ndarray) -> float:
+    return float(np.abs(predicted - ratings).mean())
 
 
 def statistics(features: np.ndarray, rows: np.ndarray) -> tuple[float, float]:

@@ -53,6 +53,14 @@ def test_a_paired_difference_is_surer_than_two_separate_scores():
     assert evaluation.mae_difference(TRUTH, PREDICTION, PREDICTION).eq(0).all()
 
 
+def test_the_errors_of_several_trainings_are_averaged_before_they_are_compared():
+    several = np.stack([PREDICTION, PREDICTION + 0.2, PREDICTION - 0.4])
+    found = evaluation.mae_difference(TRUTH, several, PREDICTION)
+    errors = [np.abs(each - TRUTH).mean() for each in several]
+    assert found["value"] == pytest.approx(errors[0] - np.mean(errors))
+    assert evaluation.mae_difference(TRUTH, several, several).eq(0).all()
+
+
 @pytest.mark.parametrize(
     ("truth", "prediction"),
     [([1, 2], [1, 2, 3]), ([], []), ([[1, 2]], [[1, 2]]), ([1, np.nan], [1, 2]), ([1], [np.inf])],

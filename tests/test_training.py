@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import models, training
@@ -99,6 +100,47 @@ def test_without_a_validation_part_there_is_no_validation_error():
     everything = Split(np.arange(40), np.array([], int), SPLIT.test)
     trained = training.train(small(), FEATURES, RATINGS, everything, epochs=1)
     assert list(trained.scores) == ["train"] and "validation_mae" not in trained.history
+    assert trained.validation is None
+
+
+def test_the_predictions_after_each_epoch_are_kept_and_end_with_the_final_weights():
+    trained = run(epochs=3)
+    assert trained.validation.shape == (3, 10) and trained.validation.dtype == np.float32
+    errors = np.abs(trained.validation - RATINGS[SPLIT.validation]).mean(axis=1)
+    np.testing.assert_array_equal(errors, trained.history["validation_mae"])
+    last = training.predict(trained, FEATURES, SPLIT.validation)
+    np.testing.assert_array_equal(trained.validation[-1], last)
+
+
+def test_a_longer_training_begins_with_the_shorter_one_to_the_bit():
+    short, long = run(epochs=2), run(epochs=4)
+    assert long.history[:2].equals(short.history)
+    np.testing.assert_array_equal(long.validation[:2], short.validation)
+
+
+def test_weight_decay_takes_its_share_of_each_weight_in_a_step():
+    # One step: Adam's own part is the same with and without, so that only the decay is left.
+    one = {"epochs": 1, "batch_size": 30, "seed": 3}
+    initial, plain, decayed = (
+        run(**one, learning_rate=rate, weight_decay=decay)
+        .model.get_layer("dense_1")
+        .get_weights()[0]
+        for rate, decay in ((0.0, 0.0), (0.01, 0.0), (0.01, 5.0))
+    )
+    np.testing.assert_allclose(plain - decayed, 0.01 * 5.0 * initial, atol=1e-6)
+
+
+def test_a_caller_sees_each_epoch_and_can_end_the_training():
+    seen = []
+
+    def second_is_enough(epoch, losses):
+        seen.append({"epoch": epoch, **losses})
+        if epoch == 2:
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        run(epochs=5, on_epoch=second_is_enough)
+    pd.testing.assert_frame_equal(pd.DataFrame(seen), run(epochs=2).history)
 
 
 def test_predictions_do_not_depend_on_the_clips_beside_them():
