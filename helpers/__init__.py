@@ -18,6 +18,9 @@ Flat, one module a concern, each importing only those above it in this list:
 - `models`: the networks
 - `training`: one reproducible training run
 - `evaluation`: metrics with intervals
+- `trials`: trainings stored once, run side by side, here or on a cluster
+- `tuning`: a grid of settings and what it says
+- `bayesian`: the search beyond the grid
 - `plots`: every figure
 
 Importing the package imports none of them, so that a script which only reads a corpus never waits

@@ -301,6 +301,37 @@ def learning_curves(
     return ax.figure
 
 
+def trials(table: pd.DataFrame, *, reference: float | None = None) -> Figure:
+    """Validation error by each setting that varies, every trial in every panel.
+
+    Args:
+        table: see `tuning.search`; settings are the columns before ``seed``. Trials that failed
+            are not drawn
+        reference: MAE of the median predictor, drawn as a level line
+
+    See: notebooks/04_tuning.ipynb
+    """
+    settings = table.columns[: table.columns.get_loc("seed")]
+    settings = [name for name in settings if table[name].nunique() > 1] or settings[-1:]
+    figure = Figure(figsize=(max(4, 2.5 * len(settings)), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
+    for ax, name in zip(panels, settings, strict=True):
+        groups = table.groupby(name)["validation_mae"]
+        for place, (_, maes) in enumerate(groups):
+            beside = place + np.linspace(-0.3, 0.3, len(maes))  # in the order of the table
+            points = ax.plot(beside, maes, "o", color=BLUE, alpha=0.5, markersize=4)
+            means = ax.hlines(maes.mean(), place - 0.4, place + 0.4, color="black")
+        shown = {"trial": points[0], "mean": means}
+        if reference is not None:
+            shown["median predictor"] = ax.axhline(reference, color=ORANGE, linestyle="--")
+        ax.set_xticks(range(len(groups)), [str(value) for value in groups.groups])
+        ax.set(xlabel=name.replace("_", " "), xlim=(-0.6, len(groups) - 0.4))
+        ax.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel="validation MAE")
+    figure.legend(shown.values(), shown, loc="outside upper left", ncols=3, frameon=False)
+    return figure
+
+
 def predicted_against_true(
     truth: np.ndarray, predictions: Mapping[str, np.ndarray], scale: tuple[float, float]
 ) -> Figure:

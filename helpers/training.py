@@ -112,15 +112,15 @@ def train(
             batches = _batches(order.permutation(split.train), batch_size)
             for rows, inputs in _ready(run, features, batches):
                 total += len(rows) * float(model.train_on_batch(inputs, ratings[rows]))
-            if not np.isfinite(total):
-                raise FloatingPointError(
-                    f"The loss is no longer a number in epoch {epoch}: lower the learning rate "
-                    f"(it is {learning_rate:g})."
-                )
             losses = {"train_mae": total / len(split.train)}
             if len(split.validation):
                 validation.append(predict(run, features, split.validation))
                 losses["validation_mae"] = _mae(validation[-1], ratings[split.validation])
+            if not np.isfinite(list(losses.values())).all():
+                raise FloatingPointError(
+                    f"The loss is no longer a number in epoch {epoch}: lower the learning rate "
+                    f"(it is {learning_rate:g})."
+                )
             history.append({"epoch": epoch, **losses})
             progress.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
             progress.update()

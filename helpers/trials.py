@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import filelock
@@ -40,7 +41,6 @@ VERSION = 1
 
 #: Of each training. It is one number wherever trials run, because it decides their last digits.
 THREADS = 1
-
 
 #: The network whose settings are searched.
 NETWORK = models.parallel_cnn
@@ -66,6 +66,23 @@ DEFAULTS = {**NETWORK_SETTINGS, **TRAINING_SETTINGS}
 
 class TuningError(ValueError):
     """A search that cannot be carried out; the message says why and the mend."""
+
+
+def check_settings(names: Iterable[str]) -> None:
+    """Refuse settings that are not in `DEFAULTS`.
+
+    Args:
+        names: of settings
+
+    Raises:
+        TuningError: naming the first of them
+    """
+    for name in names:
+        if name not in DEFAULTS:
+            raise TuningError(
+                f"{name!r} is no setting of the network or its training: those are "
+                f"{', '.join(DEFAULTS)}."
+            )
 
 
 @dataclass(frozen=True)
@@ -186,8 +203,9 @@ class Study:
             limits: see `Training`
 
         Raises:
-            TuningError: if it has no epoch
+            TuningError: if a setting is unknown, or there is no epoch
         """
+        check_settings(settings)
         chosen = {**DEFAULTS, **settings, "seed": seed}
         epochs = int(chosen.pop("epochs"))
         if epochs < 1:
@@ -217,12 +235,10 @@ class Study:
 
 
 def _code() -> dict:
-    return {
-        "tuning": VERSION,
-        "backend": backend.keras.backend.backend(),
-        "threads": THREADS,
-        **versions(),
-    }
+    """What the numbers depend on, but for the processor."""
+    name = backend.keras.backend.backend()
+    versions_here = {**versions(), name: version(name)}
+    return {"tuning": VERSION, "backend": name, "threads": THREADS, **versions_here}
 
 
 def carry_out(
@@ -246,9 +262,7 @@ def carry_out(
     if scheduler is not None:
         ended = _on_dask(study, trainings, scheduler)
     else:
-        fit = max(1, int(psutil.virtual_memory().available // memory))
-        jobs = jobs if jobs > 0 else min(joblib.effective_n_jobs(jobs), fit)
-        ended = _here(study, trainings, jobs)
+        ended = _here(study, trainings, _side_by_side(jobs, memory))
     with contextlib.closing(ended):
         for done, (training, record, workers) in enumerate(ended, start=1):
             yield training, record, min(workers, len(trainings) - done)
@@ -265,6 +279,12 @@ def _memory(training: Training, shape: tuple[int, ...]) -> float:
     outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
     clips = training.settings["batch_size"]
     return 1e9 + 4 * (3 * clips * outputs + 4 * model.count_params())
+
+
+def _side_by_side(jobs: int, memory: float) -> int:
+    """The number asked for, or one for each core as far as memory goes."""
+    fit = max(1, int(psutil.virtual_memory().available // memory))
+    return jobs if jobs > 0 else min(joblib.effective_n_jobs(jobs), fit)
 
 
 def _here(
@@ -320,6 +340,11 @@ def _on_dask(
             ) from error
         futures = {client.submit(_train, study, each, pure=False): each for each in trainings}
         for future in distributed.as_completed(futures, loop=client.loop):
+            if future.cancelled():
+                raise TuningError(
+                    f"The Dask scheduler at {scheduler} is gone: start it and the search again, "
+                    "which goes on with what is missing."
+                )
             error = future.exception()
             if error is not None and not isinstance(error, distributed.KilledWorker):
                 raise error

@@ -35,6 +35,7 @@ from helpers.trials import (
     Training,
     TuningError,
     carry_out,
+    check_settings,
 )
 
 #: The combinations in the report's table.
@@ -87,7 +88,7 @@ def grid(choices: Mapping[str, Iterable]) -> list[dict]:
 
     See: notebooks/04_tuning.ipynb
     """
-    _known(choices)
+    check_settings(choices)
     lists = []
     for name, values in choices.items():
         some = isinstance(values, Iterable) and not isinstance(values, str)
@@ -95,15 +96,6 @@ def grid(choices: Mapping[str, Iterable]) -> list[dict]:
         if not lists[-1]:
             raise TuningError(f"{name} is {values!r}: give the values to try as a list.")
     return [dict(zip(choices, each, strict=True)) for each in itertools.product(*lists)]
-
-
-def _known(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in DEFAULTS:
-            raise TuningError(
-                f"{name!r} is no setting of the network or its training: those are "
-                f"{', '.join(DEFAULTS)}."
-            )
 
 
 def cost(grid: Mapping[str, Iterable] | Sequence[Mapping], *, seeds: int = 3) -> int:
@@ -128,7 +120,7 @@ def _combinations(choices: Mapping | Sequence[Mapping], **fixed) -> list[dict]:
     """The combinations of a grid, each with all settings that any of them has."""
     rows = grid(choices) if isinstance(choices, Mapping) else list(choices)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    _known([*names, *fixed])
+    check_settings([*names, *fixed])
     if not names:
         raise TuningError("The grid is empty: name a setting and the values to try.")
     others = {**DEFAULTS, **fixed}

@@ -15,7 +15,7 @@ from helpers import corpora, trials, tuning
 from helpers.settings import PROJECT
 from helpers.trials import Study, TuningError
 from tests.conftest import write_corpus
-from tests.test_tuning import GRID, SMALL, files, numbers
+from tests.test_tuning import GRID, SMALL, files, numbers, of_the_first_seed
 
 pytest.importorskip("distributed", reason="requirements-cluster.txt is not installed")
 
@@ -85,11 +85,10 @@ def test_a_search_on_a_cluster_outlives_a_worker_and_finds_what_a_local_one_does
     assert len(files()) == 4 and table["error"].isna().all()
     monkeypatch.setenv("VALENCE_OUTPUT", str(tmp_path / "local"))
     local = tuning.search(corpus, GRID, seeds=1, jobs=1, **SMALL)
-    there = table.query("seed == 0").reset_index(drop=True)
-    pd.testing.assert_frame_equal(numbers(local), numbers(there), check_exact=True)
+    pd.testing.assert_frame_equal(numbers(local), of_the_first_seed(table), check_exact=True)
 
 
-def test_a_worker_that_cannot_do_the_training_says_why(corpus, tmp_path):
+def test_a_cluster_that_cannot_do_the_training_says_why(corpus, tmp_path, monkeypatch):
     study = Study.of(corpus)
     training = study.training(SMALL, seed=0)
     elsewhere = dataclasses.replace(study, store=tmp_path / "not mounted")
@@ -106,6 +105,14 @@ def test_a_worker_that_cannot_do_the_training_says_why(corpus, tmp_path):
         kill_when(lambda: list(study.store.glob("*.lock")), worker)
         ((_, record, _),) = trials.carry_out(study, [training], scheduler=cluster.address)
         assert record["failure"]["reason"] == trials.KILLED and not files()
+        cluster.worker()
+        monkeypatch.setattr(trials, "PATIENCE", 15)
+        (study.path(training).with_suffix(".lock")).unlink()
+        kill_when(lambda: list(study.store.glob("*.lock")), cluster.processes[0])
+        with pytest.raises(
+            TuningError, match="scheduler at tcp.* is gone: start it and the search"
+        ):
+            list(trials.carry_out(study, [training], scheduler=cluster.address))
 
 
 def test_a_cluster_that_cannot_be_used_is_named_with_the_mend(corpus, monkeypatch):

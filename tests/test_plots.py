@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from helpers import evaluation, features, models, plots
+from helpers import evaluation, features, models, plots, tuning
 
 RANDOM = np.random.default_rng(0)
 SECONDS = RANDOM.gamma(9, 0.5, 200)
@@ -27,6 +27,8 @@ FIGURES = {
     "spectrogram": lambda: plots.spectrogram(LEVELS, MEL),
     "mel_filters": lambda: plots.mel_filters(MEL),
     "learning_curves": lambda: plots.learning_curves({"a": HISTORY, "b": HISTORY}, reference=1.2),
+    "trials": lambda: plots.trials(tuning.REPORTED, reference=0.75),
+    "trials of one combination": lambda: plots.trials(tuning.REPORTED[:3]),
     "predicted_against_true": lambda: plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
 }
@@ -56,6 +58,18 @@ def test_the_histogram_of_ratings_counts_each_rating_once():
     figure = plots.ratings(TRUTH, (1, 5))
     heights = [patch.get_height() for patch in figure.axes[0].patches]
     assert heights == [np.sum(value == TRUTH) for value in np.unique(TRUTH)]
+
+
+def test_every_trial_is_in_every_panel_and_a_constant_setting_has_none():
+    table = tuning.REPORTED.query("batch_size == 16")
+    figure = plots.trials(table)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["dropout", "epochs"]
+    for ax in figure.axes:
+        drawn = np.concatenate([line.get_ydata() for line in ax.lines])
+        assert sorted(drawn) == sorted(table["validation_mae"])
+    bars = [bar.get_segments()[0][0, 1] for bar in figure.axes[1].collections]
+    by_hand = [table.query(f"epochs == {epochs}")["validation_mae"].mean() for epochs in (10, 20)]
+    assert bars == pytest.approx(by_hand)
 
 
 def test_the_diagram_shows_every_parameter_and_every_branch():
