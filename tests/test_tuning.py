@@ -110,7 +110,7 @@ def test_epochs_cost_only_the_longest_training():
         ([{"seed": 3}], "'seed' is no setting"),
         ({}, "The grid is empty"),
         ({"epochs": [0]}, "at least one epoch, not 0"),
-        ({"kernels": [((8, 8), (30, 40))]}, "30 x 40 is larger than the input 128 x 32"),
+        ({"kernels": [((8, 8), (30, 40))]}, "too large to be pooled to 2 x 2 on an input of 128 x 32"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(corpus, grid, sentence):
