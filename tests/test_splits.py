@@ -67,3 +67,14 @@ def test_unknown_speakers_cannot_be_split_and_the_error_says_what_to_do():
     clips = pd.DataFrame({"speaker": ["a", None, "b"]})
     with pytest.raises(ValueError, match="1 of 3 clips have no speaker.*or split by clip"):
         splits.speaker_split(clips, seed=0)
+
+
+def test_the_strictest_split_is_by_speaker_only_where_every_speaker_is_known():
+    known = table(range(20))
+    some = known.assign(speaker=known["speaker"].mask(known.index == 3))
+    for clips, split in ((known, splits.speaker_split), (some, splits.random_split)):
+        found, expected = splits.strictest_split(clips, seed=4), split(clips, seed=4)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert not np.array_equal(
+        splits.strictest_split(known, seed=4).test, splits.strictest_split(some, seed=4).test
+    )

@@ -97,6 +97,7 @@ def test_the_reports_grid_is_its_table_in_its_order():
 def test_epochs_cost_only_the_longest_training():
     assert tuning.cost(tuning.GRID) == 6 * 3 * 20
     assert tuning.cost(tuning.BROAD_GRID, seeds=1) == 9 * 20
+    assert tuning.cost({"dropout": [0.1, 0.2]}, seeds=5, epochs=3) == 2 * 5 * 3
     assert tuning.cost([{"dropout": 0.1}, {"dropout": 0.2, "epochs": 4}], seeds=1) == 20 + 4
 
 
