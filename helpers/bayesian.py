@@ -92,24 +92,36 @@ def explore(
     with bar(total=cost, desc="exploring", unit="epoch") as progress:
         while together := min(TOGETHER, left // epochs):
             limits = _medians(proposals)
-            asked = [proposals.ask(ranges) for _ in range(together)]
-            settings = [_settings(trial) for trial in asked]
+            trials = [proposals.ask(ranges) for _ in range(together)]
+            settings = [{**_settings(trial), "epochs": epochs} for trial in trials]
             trainings = [
-                study.training({**fixed, **each, "epochs": epochs}, seed=seed, limits=limits)
-                for each in settings
+                study.training({**fixed, **each}, seed=seed, limits=limits) for each in settings
             ]
-            records = {each.key: study.stored(each) for each in trainings}
-            missing = [each for each in trainings if records[each.key] is None]
-            progress.update(sum(_cost(e, records[e.key]) for e in trainings if e not in missing))
-            for training, record, _ in carry_out(study, missing, jobs=jobs, scheduler=scheduler):
-                records[training.key] = record
-                progress.update(_cost(training, record))
-            for trial, chosen, training in zip(asked, settings, trainings, strict=True):
+            records = _records(study, trainings, jobs, scheduler, progress)
+            for trial, chosen, training in zip(trials, settings, trainings, strict=True):
                 rows.append({**chosen, **_told(proposals, trial, training, records[training.key])})
                 left -= rows[-1]["cost"]
             best = pd.DataFrame(rows)["validation_mae"].min()
             progress.set_postfix(best=f"{best:.3f}", refresh=False)
     return pd.DataFrame(rows)
+
+
+def _records(
+    study: Study, trainings: list[Training], jobs: int, scheduler: str | None, progress
+) -> dict[str, dict]:
+    """What came of each training; the bar moves by what it cost."""
+    records, missing = {}, []
+    for training in trainings:
+        record = study.stored(training)
+        if record is None:
+            missing.append(training)
+        else:
+            records[training.key] = record
+            progress.update(_cost(training, record))
+    for training, record, _ in carry_out(study, missing, jobs=jobs, scheduler=scheduler):
+        records[training.key] = record
+        progress.update(_cost(training, record))
+    return records
 
 
 def _proposals(seed: int) -> optuna.Study:

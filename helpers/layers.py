@@ -112,8 +112,8 @@ class ConvMaxPool(keras.layers.Layer):
         size = input_shape[1:3]
         if None in size:
             raise ValueError(f"{self.name} needs an input of a fixed size; it is {input_shape}.")
-        positions = [n - k + 1 for n, k in zip(size, self.kernel_size, strict=True)]
-        if any(n < cells for n, cells in zip(positions, self.grid, strict=True)):
+        self.positions = tuple(n - k + 1 for n, k in zip(size, self.kernel_size, strict=True))
+        if any(n < cells for n, cells in zip(self.positions, self.grid, strict=True)):
             raise ValueError(
                 f"The kernel {_by(self.kernel_size)} is too large to be pooled to {_by(self.grid)} "
                 f"on an input of {_by(size)}: use longer clips, more mel bands or smaller kernels."

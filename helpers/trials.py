@@ -272,13 +272,23 @@ def _memory(training: Training, shape: tuple[int, ...]) -> float:
     """Bytes that a training needs at most, estimated.
 
     The interpreter with TensorFlow; each layer's output three times (itself, its gradient, room to
-    compute them); each weight four times (itself, its gradient, Adam's two averages).
+    compute them), or the responses that it is taken from; each weight four times (itself, its gradient, Adam's two averages).
     """
     with models.without_weights():
         model = training.model(shape)
-    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    outputs = sum(_largest(layer) for layer in model.layers)
     clips = training.settings["batch_size"]
     return 1e9 + 4 * (3 * clips * outputs + 4 * model.count_params())
+
+
+def _largest(layer) -> int:
+    """Values of a clip that a layer holds at once: of ConvMaxPool, the responses that it pools."""
+    from helpers.layers import ConvMaxPool  # late, since it imports Keras
+
+    if isinstance(layer, ConvMaxPool):
+        rows, columns = layer.positions
+        return layer.filters * rows * columns
+    return math.prod(layer.output.shape[1:])
 
 
 def _side_by_side(jobs: int, memory: float) -> int:

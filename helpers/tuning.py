@@ -98,20 +98,21 @@ def grid(choices: Mapping[str, Iterable]) -> list[dict]:
     return [dict(zip(choices, each, strict=True)) for each in itertools.product(*lists)]
 
 
-def cost(grid: Mapping[str, Iterable] | Sequence[Mapping], *, seeds: int = 3) -> int:
+def cost(grid: Mapping[str, Iterable] | Sequence[Mapping], *, seeds: int = 3, **fixed) -> int:
     """Training epochs that a search of a grid takes: the measure in which searches are compared.
 
     Args:
         grid: see `search`
         seeds: trainings of each combination
+        **fixed: settings that all combinations share
 
     Examples:
-        >>> cost(GRID), len(_combinations(GRID))
-        (360, 12)
+        >>> len(grid(GRID)), cost(GRID)
+        (12, 360)
     """
     longest: dict[str, int] = {}
-    for combination in _combinations(grid):
-        epochs = combination.pop("epochs", DEFAULTS["epochs"])
+    for combination in _combinations(grid, **fixed):
+        epochs = combination.pop("epochs", {**DEFAULTS, **fixed}["epochs"])
         longest[str(combination)] = max(epochs, longest.get(str(combination), 0))
     return seeds * sum(longest.values())
 
@@ -253,8 +254,8 @@ def best(trials: pd.DataFrame) -> pd.Series:
         TuningError: if every combination has a trial that failed
 
     Examples:
-        >>> best(REPORTED)[["dropout", "batch_size", "epochs"]].to_dict()
-        {'dropout': 0.5, 'batch_size': 16, 'epochs': 20}
+        >>> round(best(REPORTED)["mean"], 4)
+        0.5565
 
     See: notebooks/04_tuning.ipynb
     """
@@ -264,6 +265,19 @@ def best(trials: pd.DataFrame) -> pd.Series:
             f"No combination finished all its trials: {trials['error'].dropna().iloc[0]}"
         )
     return table.astype(object).loc[table["mean"].idxmin()]
+
+
+def settings_of(row: Mapping) -> dict:
+    """The settings in a row, as a combination for `search`.
+
+    Args:
+        row: see `best`
+
+    Examples:
+        >>> settings_of(best(REPORTED))
+        {'dropout': 0.5, 'batch_size': 16, 'epochs': 20}
+    """
+    return {name: value for name, value in row.items() if name in DEFAULTS}
 
 
 def predictions(trials: pd.DataFrame) -> np.ndarray:
@@ -352,7 +366,7 @@ def final(corpus: Corpus, settings: Mapping, *, seed: int = 0, **fixed) -> tuple
 
     Args:
         corpus: see `corpora.load`
-        settings: as `best` gives them; what is no setting is passed over
+        settings: such as `best` gives, see `settings_of`
         seed: of the search's split, and of the training
         **fixed: settings that all combinations of the search shared
 
@@ -361,7 +375,7 @@ def final(corpus: Corpus, settings: Mapping, *, seed: int = 0, **fixed) -> tuple
 
     See: notebooks/04_tuning.ipynb
     """
-    chosen = {**DEFAULTS, **fixed, **{n: v for n, v in settings.items() if n in DEFAULTS}}
+    chosen = {**DEFAULTS, **fixed, **settings_of(settings)}
     parts = splits.main_split(corpus.clips, seed=seed)
     both = Split(np.union1d(parts.train, parts.validation), np.array([], int), parts.test)
     duration = features.target_duration(corpus.clips["duration"])

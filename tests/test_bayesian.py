@@ -39,11 +39,10 @@ def test_a_search_is_the_same_however_it_is_cut_and_trained(corpus, tmp_path, mo
     assert table["units"].map(lambda units: units[0] // 2 == units[1]).all()
     assert set(table.columns) >= {"learning_rate", "weight_decay"} and "batch_size" not in table
     # A row is a combination for the other search, whose first seed is then done.
-    winner = table.loc[table["validation_mae"].idxmin()]
-    settings = ["learning_rate", "weight_decay", "filters", "units", "dropout", "epochs"]
-    before = files()
-    confirmed = tuning.search(corpus, [winner[settings].to_dict()], seeds=1, seed=1, **FIXED)
-    assert confirmed["validation_mae"][0] == winner["validation_mae"] and files() == before
+    winner, before = tuning.best(table), files()
+    settings = tuning.settings_of(winner)
+    confirmed = tuning.search(corpus, [settings], seeds=1, seed=1, **FIXED)
+    assert confirmed["validation_mae"][0] == winner["mean"] and files() == before
 
 
 def test_trials_are_stopped_where_optunas_median_pruner_stops_them():

@@ -149,3 +149,11 @@ def test_all_splits_that_a_corpus_allows_are_available(clips, names):
 def test_too_few_for_three_parts_is_one_sentence(split, clips, sentence):
     with pytest.raises(ValueError, match=sentence):
         split(clips, seed=0)
+
+
+def test_the_main_split_is_by_speaker_only_where_every_speaker_is_known():
+    known = table(range(20))
+    some = known.assign(speaker=known["speaker"].mask(known.index == 3))
+    for clips, split in ((known, splits.speaker_split), (some, splits.random_split)):
+        found, expected = splits.main_split(clips, seed=4), split(clips, seed=4)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))

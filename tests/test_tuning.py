@@ -97,6 +97,7 @@ def test_the_reports_grid_is_its_table_in_its_order():
 def test_epochs_cost_only_the_longest_training():
     assert tuning.cost(tuning.GRID) == 6 * 3 * 20
     assert tuning.cost(tuning.BROAD_GRID, seeds=1) == 9 * 20
+    assert tuning.cost({"dropout": [0.1, 0.2]}, seeds=5, epochs=3) == 2 * 5 * 3
     assert tuning.cost([{"dropout": 0.1}, {"dropout": 0.2, "epochs": 4}], seeds=1) == 20 + 4
 
 
@@ -110,7 +111,10 @@ def test_epochs_cost_only_the_longest_training():
         ([{"seed": 3}], "'seed' is no setting"),
         ({}, "The grid is empty"),
         ({"epochs": [0]}, "at least one epoch, not 0"),
-        ({"kernels": [((8, 8), (30, 40))]}, "too large to be pooled to 2 x 2 on an input of 128 x 32"),
+        (
+            {"kernels": [((8, 8), (30, 40))]},
+            "too large to be pooled to 2 x 2 on an input of 128 x 32",
+        ),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(corpus, grid, sentence):
