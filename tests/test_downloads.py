@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -305,7 +306,9 @@ def test_what_does_not_exist_may_be_a_misspelt_name(output):
         corpora.load("ravdes")
 
 
-PYTHON = """#!{python}
+# A shell script, since the line after #! cannot name an interpreter in a folder with a space.
+PYTHON = """#!/bin/sh
+exec {python} - "$@" <<'END'
 import sys
 from dataclasses import replace
 sys.path.insert(0, {project!r})
@@ -313,6 +316,7 @@ from helpers import downloads
 assert sys.argv[1:3] == ["-m", "helpers.downloads"]
 downloads.CORPORA["ravdess"] = replace(downloads.CORPORA["ravdess"], **{changes})
 sys.exit(downloads.main(sys.argv[3:]))
+END
 """
 
 
@@ -334,7 +338,9 @@ def test_make_data_says_where_the_file_is_or_which_names_there_are(
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(
-        PYTHON.format(python=sys.executable, project=str(PROJECT), changes=server.changes)
+        PYTHON.format(
+            python=shlex.quote(sys.executable), project=str(PROJECT), changes=server.changes
+        )
     )
     python.chmod(0o755)
     (tmp_path / ".venv" / "installed").touch()
