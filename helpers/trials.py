@@ -271,8 +271,9 @@ def carry_out(
 def _memory(training: Training, shape: tuple[int, ...]) -> float:
     """Bytes that a training needs at most, estimated.
 
-    The interpreter with TensorFlow; each layer's output three times (itself, its gradient, room to
-    compute them), or the responses that it is taken from; each weight four times (itself, its gradient, Adam's two averages).
+    The interpreter with TensorFlow; what each layer computes three times (its output or what that
+    is taken from, its gradient, room to compute them); each weight four times (itself, its
+    gradient, Adam's two averages).
     """
     with models.without_weights():
         model = training.model(shape)
