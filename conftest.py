@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import hypothesis
 import pytest
 
 # Set before anything is collected, so that doctests and the notebooks' kernels inherit them.
@@ -11,6 +12,10 @@ os.environ["VALENCE_OUTPUT"] = _OUTPUT.name
 os.environ["TQDM_DISABLE"] = "1"
 for _choice in ("VALENCE_CORPUS", "VALENCE_PROFILE"):
     os.environ.pop(_choice, None)
+
+# A first example may import what takes a second, and machines are busy.
+hypothesis.settings.register_profile("study", deadline=None)
+hypothesis.settings.load_profile("study")
 
 
 @pytest.fixture
