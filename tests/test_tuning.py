@@ -459,7 +459,7 @@ def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys
     assert tuning.main([str(tmp_path / "nowhere")]) == 2
     assert tuning.main(["--scheduler", "nonsense"]) == 2
     missing, address = capsys.readouterr().err.splitlines()
-    assert missing.endswith("nowhere does not exist: name a folder or a zip file of rated speech.")
+    assert "nowhere does not exist: name a folder or a zip file of rated speech" in missing
     assert address.startswith(("No Dask scheduler answers at nonsense", "A scheduler needs Dask"))
     write_corpus(tmp_path / "few", clips=4, speakers=2)
     assert tuning.main([str(tmp_path / "few")]) == 2
