@@ -15,6 +15,7 @@ import filelock
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals import loky
 
 from helpers import corpora
 from helpers.corpora import Corpus
@@ -64,10 +65,10 @@ def functionals(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
 def _extract(clips: pd.DataFrame, jobs: int) -> np.ndarray:
     starts = range(0, len(clips), CLIPS_PER_TASK)
     tasks = [clips.iloc[start : start + CLIPS_PER_TASK] for start in starts]
-    # In processes: opensmile crashes when several threads use it.
-    parallel = joblib.Parallel(n_jobs=jobs, prefer="processes", return_as="generator")
-    done = parallel(joblib.delayed(_some)(task) for task in tasks)
-    blocks = list(bar(done, total=len(tasks), desc="eGeMAPS", unit="task"))
+    # In fresh processes: opensmile crashes where TensorFlow is loaded, and in threads.
+    with loky.ProcessPoolExecutor(joblib.effective_n_jobs(jobs)) as processes:
+        done = processes.map(_some, tasks)
+        blocks = list(bar(done, total=len(tasks), desc="eGeMAPS", unit="task"))
     return np.concatenate(blocks)
 
 

@@ -87,6 +87,9 @@ def named(name: str, *, by_speaker: bool = False) -> Model:
     """
     if name == "recommended":
         return recommended(by_speaker=by_speaker)
+    if name == "egemaps_network":
+        settings = {**models.RECOMMENDED_TRAINING, "per_band": True}
+        return Model(name, training=settings, by_speaker=by_speaker)
     known = {
         "median": {},
         "egemaps_svr": {},
@@ -94,7 +97,9 @@ def named(name: str, *, by_speaker: bool = False) -> Model:
         "cnn_blstm": {},
     }
     if name not in known:
-        raise ValueError(f"{name!r} is no model: those are recommended, {', '.join(known)}.")
+        raise ValueError(
+            f"{name!r} is no model: those are recommended, egemaps_network, {', '.join(known)}."
+        )
     return Model(name, known[name], by_speaker=by_speaker)
 
 
@@ -216,7 +221,7 @@ class _Inputs:
         self.made: dict[str, np.ndarray] = {}
 
     def of(self, model: Model) -> np.ndarray:
-        kind = model.mel if model.is_network else baselines.FEATURE_SET
+        kind = baselines.FEATURE_SET if model.network.startswith("egemaps") else model.mel
         key = str((kind, model.by_speaker))
         if key not in self.made:
             matrix = self._extracted(kind)
@@ -285,6 +290,8 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         seconds, taken = time.perf_counter() - start, 0.0
     else:
         matrix = inputs.of(model)
+        if matrix.ndim == 2:  # functionals, as bands of one frame
+            matrix = np.nan_to_num(matrix)[:, :, None]
         network: Callable = getattr(models, model.network)
         scale = {"scale": corpus.scale} if model.training.get("loss") == "distribution" else {}
         built = network(matrix.shape[1:], **scale, **model.options)
@@ -322,13 +329,30 @@ def table(
     scores = evaluation.table(
         corpus.clips["valence"].to_numpy()[rows],
         {name: found.predictions for name, found in fits.items()},
-        groups=speakers.to_numpy() if speakers.notna().all() else None,
+        groups=speakers.to_numpy() if speakers.notna().all() and speakers.nunique() > 1 else None,
         reference=reference,
         seed=seed,
     )
     costs = pd.DataFrame({name: found.costs.mean() for name, found in fits.items()}).T
     costs.columns = pd.MultiIndex.from_product([["cost"], costs.columns])
     return scores.join(costs)
+
+
+def as_dict(scores: pd.DataFrame) -> dict:
+    """A table of `table` for a results file: model, then score, then value, low and high.
+
+    Args:
+        scores: see `table`
+
+    Returns:
+        numbers, with None where a score is not defined
+    """
+    found: dict = {}
+    for model, row in scores.iterrows():
+        for (score, part), value in row.items():
+            place = found.setdefault(model, {}).setdefault(score, {})
+            place[part] = None if pd.isna(value) else float(value)
+    return found
 
 
 def ensemble(fits: Fits) -> Fits:

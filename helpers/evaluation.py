@@ -200,11 +200,16 @@ def table(
             for score, drawn in {**values, **gains}.items()
             for part, number in zip(
                 ("value", "low", "high"),
-                (drawn[0], *np.percentile(drawn[1:], [2.5, 97.5])),
+                (drawn[0], *_interval(drawn[1:])),
                 strict=True,
             )
         }
     return pd.DataFrame(rows).T.rename_axis(index="model")
+
+
+def _interval(drawn: np.ndarray) -> np.ndarray:
+    known = drawn[~np.isnan(drawn)]
+    return np.percentile(known, [2.5, 97.5]) if len(known) else np.full(2, np.nan)
 
 
 def _draws(groups: np.ndarray, seed: int) -> np.ndarray:
@@ -213,8 +218,8 @@ def _draws(groups: np.ndarray, seed: int) -> np.ndarray:
     Examples:
         >>> _draws(np.array(["a", "a", "b"]), seed=0)[:3].astype(int)
         array([[1, 1, 1],
-               [1, 1, 1],
-               [0, 0, 2]])
+               [0, 0, 2],
+               [1, 1, 1]])
     """
     _, place = np.unique(groups, return_inverse=True)
     count = place.max() + 1
@@ -234,16 +239,18 @@ def _weighted(weights: np.ndarray, t: np.ndarray, p: np.ndarray) -> dict[str, np
     covariance = weights @ (dt * dp) / total - shift_t * shift_p
     if np.ptp(p) == 0:
         var_p, covariance = np.zeros_like(var_p), np.zeros_like(covariance)
-    spread = np.sqrt(var_t * var_p)
-    correlated = spread > 0
     return {
         "mae": weights @ np.abs(p - t) / total,
-        "ccc": 2 * covariance / (var_t + var_p + (mean_t - mean_p) ** 2),
-        "pearson": np.divide(
-            covariance, spread, out=np.full_like(spread, np.nan), where=correlated
-        ),
-        "bias": covariance / var_t - 1,
+        "ccc": _ratio(2 * covariance, var_t + var_p + (mean_t - mean_p) ** 2),
+        "pearson": _ratio(covariance, np.sqrt(np.maximum(var_t * var_p, 0))),
+        "bias": _ratio(covariance, var_t) - 1,
     }
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Not a number where ratings or predictions do not vary."""
+    defined = below > 1e-12
+    return np.divide(above, below, out=np.full_like(below, np.nan), where=defined)
 
 
 def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -272,7 +279,7 @@ def readable(scores: pd.DataFrame) -> pd.DataFrame:
 
     Examples:
         >>> readable(table([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"]
-        '0.67 [0.33, 1.00]'
+        '0.67 [0.00, 1.00]'
     """
     names = [name for name in dict.fromkeys(scores.columns.get_level_values(0)) if name != "cost"]
 
@@ -322,8 +329,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print(
-        f"{corpus.name}: {options.folds} folds by {options.by}, {options.seeds} training(s) of each "
-        f"network in each; gains are over {reference}, intervals 95 %\n"
+        f"{corpus.name}: {options.folds} folds by {options.by}, networks trained {options.seeds} "
+        f"times in each; gains are over {reference}, intervals 95 %\n"
     )
     print(readable(scores).to_string())
     print()

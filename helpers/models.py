@@ -144,10 +144,35 @@ def clip_statistics(
 
     See: notebooks/06_improvements.ipynb
     """
-    from helpers.layers import ClipStatistics, RatingMedian  # late, since it imports Keras
+    from helpers.layers import ClipStatistics  # late, since it imports Keras
 
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     x = ClipStatistics(name="statistics")(inputs)
+    x = _head(x, scale, units, dropout, input_dropout, classes)
+    return keras.Model(inputs, x, name="clip_statistics")
+
+
+def egemaps_network(
+    input_shape: tuple[int, ...], *, scale: tuple[float, float] = (1.0, 5.0)
+) -> keras.Model:
+    """The dense layers and the distribution of `clip_statistics`, on eGeMAPS functionals.
+
+    Args:
+        input_shape: (functionals, 1)
+        scale: lowest and highest rating
+
+    See: notebooks/06_improvements.ipynb
+    """
+    inputs = keras.Input(input_shape, name="functionals")
+    x = keras.layers.Flatten(name="flatten")(inputs)
+    x = _head(x, scale, units=(128,), dropout=0.5, input_dropout=0.2, classes=21)
+    return keras.Model(inputs, x, name="egemaps_network")
+
+
+def _head(x, scale, units, dropout, input_dropout, classes):
+    """From statistics of a clip to its valence."""
+    from helpers.layers import RatingMedian  # late, since it imports Keras
+
     unscaled = {"center": False, "scale": False}  # only standardises
     x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
     x = keras.layers.Dropout(input_dropout, name="dropout_0")(x)
@@ -157,11 +182,9 @@ def clip_statistics(
         x = keras.layers.ReLU(name=f"relu_{i}")(x)
         x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
     if scale is None:
-        outputs = keras.layers.Dense(1, name="valence")(x)
-    else:
-        x = keras.layers.Dense(classes, activation="softmax", name="distribution")(x)
-        outputs = RatingMedian(scale, name="valence")(x)
-    return keras.Model(inputs, outputs, name="clip_statistics")
+        return keras.layers.Dense(1, name="valence")(x)
+    x = keras.layers.Dense(classes, activation="softmax", name="distribution")(x)
+    return RatingMedian(scale, name="valence")(x)
 
 
 # The recommended model: this network on these features, trained like this. Chosen on validation

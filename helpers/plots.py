@@ -374,6 +374,40 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     return ax.figure
 
 
+def costs(table: pd.DataFrame, metric: str = "mae") -> Figure:
+    """One metric of several models over what they cost, a panel for each kind of cost.
+
+    Args:
+        table: see `comparison.table`; models without a cost (the median's) are drawn at the left
+        metric: ``"mae"``, ``"ccc"`` or ``"pearson"``
+
+    See: notebooks/06_improvements.ipynb
+    """
+    names = {
+        "seconds": "training (s)",
+        "parameters": "parameters",
+        "milliseconds": "prediction (ms per clip)",
+    }
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True)
+    for ax, (column, label) in zip(panels, names.items(), strict=True):
+        cost = table["cost", column].astype(float)
+        least = cost[cost > 0].min() / 4 if (cost > 0).any() else 1
+        for (model, row), colour, marker in zip(
+            table.iterrows(), itertools.cycle(COLOURS), itertools.cycle("osD^vP*X"), strict=False
+        ):
+            score = row[metric]
+            errors = [[score["value"] - score["low"]], [score["high"] - score["value"]]]
+            style = {"fmt": marker, "color": colour, "capsize": 3, "label": model}
+            ax.errorbar(max(cost[model], least), score["value"], yerr=errors, **style)
+        ax.set(xlabel=label, xscale="log")
+        ax.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel=f"{metric.upper()} with its 95 % interval")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False)
+    return figure
+
+
 # The diagram of a model
 
 #: Layers that are written into the box of the layer before them.
