@@ -108,7 +108,7 @@ def ablation() -> dict[str, Model]:
 
     See: notebooks/06_improvements.ipynb
     """
-    number = {"options": {"scale": None}}  # one linear unit instead of a distribution
+    number = {"options": {"distribution": False}}  # one linear unit instead of a distribution
     changes = {
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
@@ -293,7 +293,8 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         if matrix.ndim == 2:  # functionals, as bands of one frame
             matrix = np.nan_to_num(matrix)[:, :, None]
         network: Callable = getattr(models, model.network)
-        scale = {"scale": corpus.scale} if model.training.get("loss") == "distribution" else {}
+        rated = model.network in ("recommended", "clip_statistics", "egemaps_network")
+        scale = {"scale": corpus.scale} if rated else {}
         built = network(matrix.shape[1:], **scale, **model.options)
         run = training.train(built, matrix, ratings, split, seed=seed, **model.training)
         seconds, parameters = run.seconds, run.settings["parameters"]

@@ -97,12 +97,15 @@ def named(name: str, model) -> str | Callable:
     Raises:
         ValueError: if there is none of this name, or it does not fit the network
     """
-    scale = getattr(model.layers[-1], "scale", None)
+    from helpers.layers import RatingMedian  # late, since it imports Keras
+
+    last = model.layers[-1]
+    scale = last.scale if isinstance(last, RatingMedian) else None
     if name not in (*LOSSES, "distribution"):
         raise ValueError(f"loss is {name!r}: it is one of {', '.join(LOSSES)}, distribution.")
     if (name == "distribution") != (scale is not None):
         raise ValueError(
-            f"The loss {name!r} does not fit a network that ends in {model.layers[-1].name!r}: "
+            f"The loss {name!r} does not fit a network that ends in {last.name!r}: "
             "'distribution' is for those that predict one, and for them alone."
         )
     return LOSSES[name] if scale is None else distribution(scale)

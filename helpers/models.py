@@ -122,7 +122,8 @@ def cnn_blstm(
 def clip_statistics(
     input_shape: tuple[int, ...],
     *,
-    scale: tuple[float, float] | None = (1.0, 5.0),
+    scale: tuple[float, float] = (1.0, 5.0),
+    distribution: bool = True,
     units: Sequence[int] = (128,),
     dropout: float = 0.5,
     input_dropout: float = 0.2,
@@ -135,8 +136,9 @@ def clip_statistics(
 
     Args:
         input_shape: (n_mels, frames); frames may be None, for clips of any length
-        scale: lowest and highest rating; the network then predicts a distribution over them and is
-            trained with the loss ``"distribution"``. None ends in one linear unit, for other losses
+        scale: lowest and highest rating
+        distribution: predict a distribution over the scale, for the loss ``"distribution"``; False
+            ends in one linear unit that begins in the middle of the scale, for other losses
         units: of each dense layer
         dropout: share of units that are dropped while training
         input_dropout: share of statistics that are
@@ -148,7 +150,7 @@ def clip_statistics(
 
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     x = ClipStatistics(name="statistics")(inputs)
-    x = _head(x, scale, units, dropout, input_dropout, classes)
+    x = _head(x, scale, units, dropout, input_dropout, classes if distribution else 0)
     return keras.Model(inputs, x, name="clip_statistics")
 
 
@@ -181,8 +183,9 @@ def _head(x, scale, units, dropout, input_dropout, classes):
         x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
         x = keras.layers.ReLU(name=f"relu_{i}")(x)
         x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
-    if scale is None:
-        return keras.layers.Dense(1, name="valence")(x)
+    if not classes:
+        x = keras.layers.Dense(1, name="linear")(x)
+        return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
     x = keras.layers.Dense(classes, activation="softmax", name="distribution")(x)
     return RatingMedian(scale, name="valence")(x)
 

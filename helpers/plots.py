@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullFormatter
 
 from helpers.features import MelSettings
 
@@ -359,8 +360,8 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     """One metric of several models with its 95 % intervals.
 
     Args:
-        table: see `evaluation.compare`
-        metric: ``"mae"``, ``"rmse"``, ``"ccc"`` or ``"pearson"``
+        table: see `evaluation.compare` and `evaluation.table`
+        metric: one of its columns, such as ``"mae"`` or ``"mae gain"``
         ax: where to draw; None makes a figure
 
     See: notebooks/03_model.ipynb
@@ -370,7 +371,8 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     distance = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
     ax.errorbar(rows["value"], range(len(rows)), xerr=distance, fmt="o", color=BLUE, capsize=3)
     ax.set_yticks(range(len(rows)), rows.index)
-    ax.set(xlabel=f"{metric.upper()} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
+    label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
+    ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
     return ax.figure
 
 
@@ -401,10 +403,11 @@ def costs(table: pd.DataFrame, metric: str = "mae") -> Figure:
             style = {"fmt": marker, "color": colour, "capsize": 3, "label": model}
             ax.errorbar(max(cost[model], least), score["value"], yerr=errors, **style)
         ax.set(xlabel=label, xscale="log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel=f"{metric.upper()} with its 95 % interval")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False)
+    figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False)
     return figure
 
 

@@ -37,7 +37,7 @@ def test_a_distribution_around_the_rating_costs_least():
 
 
 def test_a_loss_that_does_not_exist_or_fit_is_refused():
-    number, spread = (models.clip_statistics((8, 9), scale=s) for s in (None, (1, 5)))
+    number, spread = (models.clip_statistics((8, 9), distribution=d) for d in (False, True))
     with pytest.raises(ValueError, match="one of mae, mse"):
         losses.named("mape", number)
     for name, model in (("distribution", number), ("mae", spread)):

@@ -14,6 +14,9 @@ MEL = features.MelSettings()
 LEVELS = RANDOM.normal(size=(MEL.n_mels, 20))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_mae": [2.0, 1], "validation_mae": [1.5, 1]})
 CLIPS = pd.DataFrame({"speaker": np.repeat(["a", "b", None, "d"], 50), "valence": TRUTH})
+COSTS = evaluation.table(TRUTH, PREDICTIONS)
+for column, cost in {"seconds": [0, 9.0], "parameters": [0, 1e4], "milliseconds": [0, 0.1]}.items():
+    COSTS["cost", column] = cost
 
 FIGURES = {
     "durations": lambda: plots.durations(SECONDS, 6),
@@ -31,6 +34,7 @@ FIGURES = {
     "trials of one combination": lambda: plots.trials(tuning.REPORTED[:3]),
     "predicted_against_true": lambda: plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
+    "costs": lambda: plots.costs(COSTS),
 }
 
 
