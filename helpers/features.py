@@ -250,14 +250,20 @@ def extract(
         read-only memory map of decibels, float32 [clips, n_mels, frames]
 
     Raises:
-        corpora.CorpusError: if a clip can no longer be read
+        corpora.CorpusError: if a clip can no longer be read, or the cache not be written
 
     See: notebooks/02_preprocessing.ipynb
     """
     path = cache_folder("features") / f"{corpus.name}-{_key(corpus, settings, duration)}.npy"
     with filelock.FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
+            try:
+                _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
+            except OSError as error:
+                raise corpora.CorpusError(
+                    f"{path} could not be written ({error.strerror}): make room there, or let "
+                    "VALENCE_OUTPUT name another folder; what is done is kept."
+                ) from error
     return np.load(path, mmap_mode="r")
 
 

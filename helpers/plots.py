@@ -332,13 +332,14 @@ def trials(table: pd.DataFrame, *, reference: float | None = None) -> Figure:
     return figure
 
 
-def explored(table: pd.DataFrame, settings: Sequence[str]) -> Figure:
+def explored(table: pd.DataFrame, settings: Sequence[str], *, log: Sequence[str] = ()) -> Figure:
     """Validation error over each setting of a search that proposes its own values.
 
     Args:
         table: see `bayesian.explore`; trials that were pruned or failed have no error, and are
             drawn as ticks on the axis
         settings: the columns to draw
+        log: those of them on a logarithmic axis
 
     See: notebooks/04_tuning.ipynb
     """
@@ -352,12 +353,15 @@ def explored(table: pd.DataFrame, settings: Sequence[str]) -> Figure:
         )
         height = ax.get_xaxis_transform()
         stopped = ax.plot(values[~whole], 0 * values[~whole], "|", color="black", transform=height)
-        if values.min() > 0 and values.max() >= 10 * values.min():
+        stopped[0].set(markersize=12, clip_on=False)
+        if name in log:
             ax.set_xscale("log")
+        elif values.nunique() < 5:
+            ax.set_xticks(values.unique())
         ax.set(xlabel=name.replace("_", " "))
         ax.spines[["top", "right"]].set_visible(False)
-    for ax in list(panels):
-        ax.set_axis_off()
+    for ax in figure.axes[len(settings) :]:
+        ax.remove()
     figure.supylabel("validation MAE")
     shown = {"whole trial": finished[0], "stopped early": stopped[0]}
     figure.legend(shown.values(), shown, loc="outside upper left", ncols=2, frameon=False)
