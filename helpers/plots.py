@@ -362,7 +362,8 @@ def explored(table: pd.DataFrame, settings: Sequence[str], *, log: Sequence[str]
         ax.spines[["top", "right"]].set_visible(False)
     for ax in figure.axes[len(settings) :]:
         ax.remove()
-    figure.supylabel("validation MAE")
+    for ax in figure.axes[::3]:
+        ax.set(ylabel="validation MAE")
     shown = {"whole trial": finished[0], "stopped early": stopped[0]}
     figure.legend(shown.values(), shown, loc="outside upper left", ncols=2, frameon=False)
     return figure
