@@ -110,10 +110,43 @@ def read_clip(path: str | Path, sample_rate: int) -> np.ndarray:
         audio.AudioError: if the file cannot be decoded
     """
     with audio.opened(path) as clip:
-        mono = [b[:, 0] if clip.channels == 1 else b.mean(axis=1) for b in clip.blocks]
-    y = mono[0] if len(mono) == 1 else np.concatenate(mono)
-    samples = math.ceil(len(y) * sample_rate / clip.sample_rate)
-    return fit_duration(soxr.resample(y, clip.sample_rate, sample_rate, "soxr_hq"), samples)
+        y = mixed(clip)
+    return resample(y, clip.sample_rate, sample_rate)
+
+
+def mixed(clip: audio.Audio) -> np.ndarray:
+    """All samples of an open file, its channels averaged.
+
+    Args:
+        clip: see `audio.opened`
+
+    Returns:
+        waveform at the file's own sampling rate, float32 [samples]
+
+    Raises:
+        audio.AudioError: if the file cannot be decoded
+    """
+    mono = [b[:, 0] if clip.channels == 1 else b.mean(axis=1) for b in clip.blocks]
+    return mono[0] if len(mono) == 1 else np.concatenate([np.empty(0, np.float32), *mono])
+
+
+def resample(y: np.ndarray, sample_rate: int, target: int) -> np.ndarray:
+    """Resample a waveform (soxr, high quality).
+
+    Args:
+        y: waveform [samples]
+        sample_rate: of `y`, in Hz
+        target: wanted sampling rate in Hz
+
+    Returns:
+        waveform [samples * target / sample_rate, rounded up]
+
+    Examples:
+        >>> len(resample(np.zeros(100), 16000, 8000))
+        50
+    """
+    samples = math.ceil(len(y) * target / sample_rate)
+    return fit_duration(soxr.resample(y, sample_rate, target, "soxr_hq"), samples)
 
 
 def normalise(y: np.ndarray) -> np.ndarray:

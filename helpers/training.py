@@ -34,6 +34,9 @@ class Run:
         seconds: time that training took
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part
+        features: what `train` was given, not a copy
+        ratings: of every clip, float32 [clips]
+        split: row numbers of its parts
     """
 
     model: keras.Model
@@ -42,6 +45,9 @@ class Run:
     settings: dict
     seconds: float
     validation: np.ndarray | None = None
+    features: np.ndarray | None = None
+    ratings: np.ndarray | None = None
+    split: Split | None = None
 
 
 def train(
@@ -137,6 +143,9 @@ def train(
         scores=scores,
         seconds=seconds,
         validation=np.stack(validation) if validation else None,
+        features=features,
+        ratings=ratings,
+        split=split,
     )
 
 
