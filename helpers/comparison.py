@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,7 +23,7 @@ from helpers.augmentation import Augmentation
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.progress import bar
-from helpers.settings import cache_folder, versions
+from helpers.settings import cache_folder, versions, write_whole
 from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
@@ -271,9 +270,7 @@ def _stored_or_fitted(
         if record["made_by"] == made_by and len(record["prediction"]) == len(split.test):
             return record
     record = {**_fit(corpus, model, split, seed, inputs), "made_by": made_by}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, json.dumps(record))
     return record
 
 

@@ -10,7 +10,6 @@ From a terminal, ``python -m helpers.evaluation [PATH] [--models NAME,NAME] [--b
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,8 @@ from pathlib import Path
 import audmetric
 import numpy as np
 import pandas as pd
+
+from helpers.settings import write_whole
 
 RESAMPLES = 1000
 
@@ -324,7 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
         reference = "egemaps_svr" if "egemaps_svr" in models else names[0]
         scores = comparison.table(corpus, fits, reference=reference)
         if options.csv:
-            _write_csv(scores, options.csv)
+            flat = scores.set_axis([" ".join(pair) for pair in scores.columns], axis=1)
+            write_whole(options.csv, flat.to_csv())
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -336,14 +338,6 @@ def main(arguments: list[str] | None = None) -> int:
     print()
     print(scores["cost"].round(2).to_string())
     return 0
-
-
-def _write_csv(scores: pd.DataFrame, path: Path) -> None:
-    """Write a table whole or not at all, a row a model."""
-    flat = scores.set_axis([" ".join(pair) for pair in scores.columns], axis=1)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    flat.to_csv(partial)
-    os.replace(partial, path)
 
 
 if __name__ == "__main__":

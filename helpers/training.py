@@ -38,6 +38,9 @@ class Run:
         seconds: time that training took
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part
+        features: what `train` was given, not a copy
+        ratings: of every clip, float32 [clips]
+        split: row numbers of its parts
     """
 
     model: keras.Model
@@ -46,6 +49,9 @@ class Run:
     settings: dict
     seconds: float
     validation: np.ndarray | None = None
+    features: np.ndarray | None = None
+    ratings: np.ndarray | None = None
+    split: Split | None = None
 
 
 def train(
@@ -116,6 +122,7 @@ def train(
         use_ema=averaging > 0,
         ema_momentum=averaging or 0.99,
     )
+    adam.build(model.trainable_variables)  # else the first step is traced twice
     model.compile(adam, loss=error, jit_compile=jit_compile())
     settings = {
         "model": model.name,
@@ -172,6 +179,9 @@ def train(
         scores=scores,
         seconds=seconds,
         validation=np.stack(validation) if validation else None,
+        features=features,
+        ratings=ratings,
+        split=split,
     )
 
 
