@@ -21,6 +21,8 @@ Flat, one module a concern, each importing only those above it in this list:
 - `trials`: trainings stored once, run side by side, here or on a cluster
 - `tuning`: a grid of settings and what it says
 - `bayesian`: the search beyond the grid
+- `cards`: what is known of a trained network
+- `inference`: a trained network in one file, and the valence of any recording
 - `plots`: every figure
 
 Importing the package imports none of them, so that a script which only reads a corpus never waits

@@ -8,7 +8,7 @@ Ito's, told apart by colour-blind eyes; lines and markers differ too, for print 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import librosa
@@ -188,13 +188,13 @@ def spectrogram(
     See: notebooks/02_preprocessing.ipynb
     """
     ax = _axes(ax, 7.5, 3.2)
-    image = _mel(levels, settings, ax)
+    image = _levels(levels, settings, ax)
     ax.figure.colorbar(image, ax=ax, label="level (dB)", format="%d")
     ax.set(title=title, xlabel="time (s)", ylabel="frequency (Hz)")
     return ax.figure
 
 
-def _mel(levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma", **limits):
+def _levels(levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma", **limits):
     """Mel bands over frames, with axes in hertz and seconds."""
     return librosa.display.specshow(
         levels,
@@ -208,6 +208,91 @@ def _mel(levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma
         ax=ax,
         **limits,
     )
+
+
+def recording(
+    y: np.ndarray,
+    levels: np.ndarray,
+    settings: MelSettings,
+    curve: pd.DataFrame,
+    prediction: Mapping[str, float],
+    ratings: Mapping[str, list[float]],
+) -> Figure:
+    """A recording over time: waveform, mel spectrogram and valence, beside the training ratings.
+
+    Args:
+        y: waveform at ``settings.sample_rate`` [samples]
+        levels: its decibels [n_mels, frames]
+        settings: that made them
+        curve: see `inference.curve`
+        prediction: ``valence``, ``low`` and ``high``, see `inference.predict`
+        ratings: see `cards.Card`
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    figure = Figure(figsize=(8.5, 5.6), layout="constrained")
+    grid = figure.add_gridspec(3, 2, width_ratios=(4, 1), height_ratios=(2, 3, 3))
+    wave = figure.add_subplot(grid[0, 0])
+    mel = figure.add_subplot(grid[1, 0], sharex=wave)
+    over_time = figure.add_subplot(grid[2, 0], sharex=wave)
+    spread = figure.add_subplot(grid[2, 1], sharey=over_time)
+
+    seconds = len(y) / settings.sample_rate
+    wave.plot(np.arange(len(y)) / settings.sample_rate, y, color=BLUE, linewidth=0.4)
+    wave.set(ylabel="amplitude")
+    _levels(levels, settings, mel)
+    mel.set(xlabel="", ylabel="frequency (Hz)")
+    for ax in (wave, mel):
+        ax.tick_params(labelbottom=False)
+
+    over_time.fill_between([0, seconds], *[[prediction[end]] * 2 for end in ("low", "high")],
+                           color=GREY, alpha=0.25, linewidth=0, label="90 % interval")  # fmt: skip
+    over_time.axhline(prediction["valence"], color=ORANGE, linestyle="--", label="the recording")
+    over_time.plot(curve["seconds"], curve["valence"], "o-", color=BLUE, label="each window")
+    over_time.set(xlabel="time (s)", ylabel="valence", xlim=(0, seconds))
+    edges = np.array(ratings["edges"])
+    spread.barh(edges[:-1], ratings["counts"], np.diff(edges), align="edge", color=GREY)
+    spread.axhline(prediction["valence"], color=ORANGE, linestyle="--")
+    shown = np.concatenate([edges, [prediction["low"], prediction["high"]], curve["valence"]])
+    shown = shown[np.isfinite(shown)]
+    over_time.set(ylim=(shown.min(), shown.max()))
+    spread.set(xlabel="training clips")
+    spread.tick_params(labelleft=False)
+    for ax in (wave, over_time, spread):
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def intervals(
+    table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float], *, ax: Axes | None = None
+) -> Figure:
+    """The interval of each prediction, by prediction, and the rating that it holds or misses.
+
+    Args:
+        table: ``valence``, ``low`` and ``high`` of each clip, see `inference.predict`
+        truth: ratings [clips]
+        scale: lowest and highest possible rating
+        ax: where to draw; None makes a figure
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    ax = _axes(ax, 7.5)
+    order = np.argsort(table["valence"].to_numpy(), kind="stable")
+    table, truth = table.iloc[order], np.asarray(truth)[order]
+    place = np.arange(len(table))
+    held = (table["low"] <= truth) & (truth <= table["high"])
+    ax.vlines(place, table["low"], table["high"], color=GREY, alpha=0.5, label="90 % interval")
+    ax.plot(place, table["valence"], "-", color="black", linewidth=1, label="prediction")
+    for inside, marker, colour, label in (
+        (held, "o", BLUE, "rating, held"),
+        (~held, "X", ORANGE, "rating, missed"),
+    ):
+        ax.plot(place[inside], truth[inside], marker, color=colour, markersize=4, label=label)
+    ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
+    ax.margins(y=0.03)
+    ax.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return ax.figure
 
 
 def mel_filters(settings: MelSettings, *, every: int = 8, ax: Axes | None = None) -> Figure:
@@ -338,6 +423,43 @@ def trials(table: pd.DataFrame, *, reference: float | None = None) -> Figure:
     return figure
 
 
+def explored(table: pd.DataFrame, settings: Sequence[str], *, log: Sequence[str] = ()) -> Figure:
+    """Validation error over each setting of a search that proposes its own values.
+
+    Args:
+        table: see `bayesian.explore`; trials that were pruned or failed have no error, and are
+            drawn as ticks on the axis
+        settings: the columns to draw
+        log: those of them on a logarithmic axis
+
+    See: notebooks/04_tuning.ipynb
+    """
+    figure = Figure(figsize=(9.6, 2.9 * -(-len(settings) // 3)), layout="constrained")
+    panels = figure.subplots(-(-len(settings) // 3), 3, sharey=True, squeeze=False).flat
+    whole = table["validation_mae"].notna()
+    for ax, name in zip(panels, settings, strict=False):
+        values = table[name].map(lambda value: value[0] if isinstance(value, Sequence) else value)
+        finished = ax.plot(
+            values[whole], table["validation_mae"][whole], "o", color=BLUE, alpha=0.6
+        )
+        height = ax.get_xaxis_transform()
+        stopped = ax.plot(values[~whole], 0 * values[~whole], "|", color="black", transform=height)
+        stopped[0].set(markersize=12, clip_on=False)
+        if name in log:
+            ax.set_xscale("log")
+        elif values.nunique() < 5:
+            ax.set_xticks(values.unique())
+        ax.set(xlabel=name.replace("_", " "))
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in figure.axes[len(settings) :]:
+        ax.remove()
+    for ax in figure.axes[::3]:
+        ax.set(ylabel="validation MAE")
+    shown = {"whole trial": finished[0], "stopped early": stopped[0]}
+    figure.legend(shown.values(), shown, loc="outside upper left", ncols=2, frameon=False)
+    return figure
+
+
 def predicted_against_true(
     truth: np.ndarray, predictions: Mapping[str, np.ndarray], scale: tuple[float, float]
 ) -> Figure:
@@ -379,7 +501,7 @@ def error_grid(levels: np.ndarray, clips: pd.DataFrame, settings: MelSettings) -
         ax.set_axis_off()
     limits = {"vmin": np.min(levels), "vmax": np.max(levels)}
     for ax, level, clip in zip(panels.flat, levels, clips.itertuples(), strict=False):
-        image = _mel(level, settings, ax, **limits)
+        image = _levels(level, settings, ax, **limits)
         speaker = "unknown" if pd.isna(clip.speaker) else clip.speaker
         ax.set_title(f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}", fontsize="medium")
         ax.set(xlabel=f"time (s)\n{speaker}, {clip.duration:.2f} s", ylabel="")
@@ -523,7 +645,7 @@ def occlusion(
     )
     for axes, (images, colours, label, limits) in zip(panels, rows, strict=True):
         for ax, each in zip(axes, images, strict=True):
-            image = _mel(each, settings, ax, colours, **limits)
+            image = _levels(each, settings, ax, colours, **limits)
             ax.set(xlabel="", ylabel="")
         axes[0].set(ylabel="frequency (Hz)")
         figure.colorbar(image, ax=axes, label=label, aspect=15, pad=0.01)

@@ -34,6 +34,9 @@ class Run:
         seconds: time that training took
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part
+        features: what `train` was given, not a copy
+        ratings: of every clip, float32 [clips]
+        split: row numbers of its parts
     """
 
     model: keras.Model
@@ -42,6 +45,9 @@ class Run:
     settings: dict
     seconds: float
     validation: np.ndarray | None = None
+    features: np.ndarray | None = None
+    ratings: np.ndarray | None = None
+    split: Split | None = None
 
 
 def train(
@@ -90,6 +96,7 @@ def train(
     seed_everything(seed)
     model = keras.models.clone_model(model)
     adam = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay or None)
+    adam.build(model.trainable_variables)  # else the first step is traced twice
     model.compile(adam, loss="mean_absolute_error", jit_compile=jit_compile())
     settings = {
         "model": model.name,
@@ -136,6 +143,9 @@ def train(
         scores=scores,
         seconds=seconds,
         validation=np.stack(validation) if validation else None,
+        features=features,
+        ratings=ratings,
+        split=split,
     )
 
 

@@ -1,0 +1,437 @@
+"""A trained network in one file, and the valence of any recording.
+
+`save` puts everything that a prediction needs into the ``.keras`` file itself: beside Keras's
+weights and architecture lies ``valence.json``, which says how audio is prepared, on what scale the
+answer is, how sure it is and what the network was trained on. `load` reads both, on any backend.
+
+From a terminal, ``python -m helpers.inference MODEL`` prints what a model is, and ``python -m
+helpers.inference MODEL CLIP...`` the valence of recordings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from helpers import audio, cards, checks, features, training
+from helpers.backend import keras
+from helpers.cards import Card
+from helpers.corpora import Corpus
+from helpers.features import MelSettings
+
+#: What `save` adds to Keras's file, and the version of what is in it.
+MEMBER = "valence.json"
+FORMAT = 1
+
+#: Windows that the network is given at once.
+BATCH = 32
+
+COLUMNS = ["clip", "valence", "low", "high", "problem"]
+
+#: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
+Clip = str | os.PathLike | tuple[np.ndarray, int]
+
+
+class ModelError(ValueError):
+    """A file that is no model of this study; the message names it and the mend."""
+
+
+class Model(NamedTuple):
+    """A network that is ready to predict, see `load`.
+
+    Attributes:
+        network: takes standardised mel spectrograms
+        card: how they are made, and what is known of the network
+    """
+
+    network: keras.Model
+    card: Card
+
+
+# Saving and loading
+
+
+def save(
+    run: training.Run,
+    path: str | Path,
+    *,
+    corpus: Corpus | None = None,
+    mel: MelSettings = MelSettings(),  # noqa: B008 frozen
+    duration: float | None = None,
+) -> None:
+    """Write a trained network with all that its use needs into one file, whole or not at all.
+
+    The test part of the split is predicted here, for the scores in the file.
+
+    The intervals are those of split conformal prediction (Vovk et al. 2005; Lei et al. 2018): with
+    n validation clips, the ceil((n + 1) 0.9)-th smallest of their absolute errors to each side. If
+    a new clip is exchangeable with them, the interval holds its rating with a probability of at
+    least 90 %, whatever the network and the distribution. Voices that were in no part are not
+    exchangeable with the speakers of the validation part, so the coverage on the test part says
+    more than the promise.
+
+    Args:
+        run: see `training.train`
+        path: file to write, ending in ``.keras``
+        corpus: that the run was trained on; without it, the file does not know the rating scale
+        mel: settings of the features that the run was trained on
+        duration: that they were extracted with, in seconds; None is the whole seconds that have as
+            many frames as the network takes
+
+    Raises:
+        ValueError: if the path does not end in ``.keras``, the run has no validation part, the
+            corpus is not the run's, or such features do not fit the network
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} is no name for a model: let it end in .keras.")
+    duration = _duration(run.model, mel, duration)
+    card = cards.of(run, corpus, mel=mel, duration=duration)
+    network = keras.models.clone_model(run.model)  # which has no optimiser
+    network.set_weights(run.model.get_weights())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.keras")
+    try:
+        network.save(partial)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(MEMBER, json.dumps({"format": FORMAT, **asdict(card)}, indent=1))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _duration(network: keras.Model, mel: MelSettings, duration: float | None) -> float:
+    n_mels, frames = network.input_shape[1:3]
+    if duration is None:
+        duration = math.ceil((frames - 1) * mel.hop_length / mel.sample_rate)
+    if (n_mels, frames) != (mel.n_mels, mel.frames(duration)):
+        raise ValueError(
+            f"The network takes {n_mels} mel bands x {frames} frames and {duration:g} s of audio "
+            f"are {mel.n_mels} x {mel.frames(duration)}: pass the mel settings and the duration "
+            "that its features were extracted with."
+        )
+    return float(duration)
+
+
+def load(path: str | Path) -> Model:
+    """Read a model that `save` wrote; on this backend, whichever wrote it.
+
+    Nothing in the file is executed: Keras's safe mode is on, and the rest is JSON.
+
+    Args:
+        path: see `save`
+
+    Raises:
+        ModelError: if there is no such file, or it is none of ours
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    from helpers import layers  # noqa: F401 registers what the networks are made of
+
+    if not Path(path).is_file():
+        raise ModelError(f"{path} does not exist: `make report` writes a model to models/.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = json.loads(archive.read(MEMBER))
+        found = content.pop("format")
+        if found != FORMAT:
+            raise ModelError(
+                f"{path} has format {found} and this version of the study reads {FORMAT}: train "
+                "the model again, or use the version that wrote it."
+            )
+        mel = MelSettings(**content.pop("mel"))
+        scale = content.pop("scale")
+        card = Card(**content, mel=mel, scale=scale and tuple(scale))
+        network = keras.saving.load_model(str(path), compile=False, safe_mode=True)
+    except ModelError:
+        raise
+    except Exception as error:  # a zip, its JSON or Keras's part can be spoilt in any way
+        raise ModelError(
+            f"{path} is no model of this study: use a file that `inference.save` wrote."
+        ) from error
+    return Model(network, card)
+
+
+# Predicting
+
+
+class _Windows(NamedTuple):
+    """What the network is to see of a recording; none if it cannot be used."""
+
+    clip: str
+    levels: np.ndarray  # decibels [windows, n_mels, frames]
+    seconds: np.ndarray  # middle of each window [windows]
+    problem: str = ""
+
+
+def predict(model: Model, clips: Clip | Iterable[Clip]) -> pd.DataFrame:
+    """Predict the valence of recordings.
+
+    A recording no longer than the longest training clip is cut or padded as in training, and gets
+    the same number. A longer one is divided into windows that overlap by half or more, each treated
+    as a clip of its own; its valence is their mean. The interval was calibrated on single clips.
+
+    Args:
+        model: see `load`
+        clips: path of a recording or of a folder of them (wav, flac, ogg, mp3; m4a where FFmpeg is
+            installed), or a waveform [samples] or [samples, channels] with its sampling rate in Hz,
+            as a tuple; or any iterable of those, which is read as it is needed
+
+    Returns:
+        a row a recording, in their order: ``clip`` (path, or number of a waveform), ``valence``,
+        the ``low`` and ``high`` end of the interval that holds the rating with a probability of 90
+        % (see `save`), and ``problem``: empty, or why there is no valence, or why to doubt it
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    return pd.DataFrame(stream(model, clips), columns=COLUMNS).astype(
+        {"valence": float, "low": float, "high": float}
+    )
+
+
+def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict]:
+    """The rows of `predict` one by one, as soon as a batch of them is known.
+
+    Memory does not grow with their number.
+
+    Args:
+        model: see `load`
+        clips: see `predict`
+
+    Returns:
+        an iterator of rows, with the columns of `predict` as keys
+    """
+    waiting: list[_Windows] = []
+    prepared = _ahead(lambda each: _prepare(*each, model.card), _each(clips), 2 * BATCH)
+    for recording in prepared:
+        waiting.append(recording)
+        if sum(len(each.levels) for each in waiting) >= BATCH or len(waiting) >= 4 * BATCH:
+            yield from _rows(model, waiting)
+            waiting = []
+    yield from _rows(model, waiting)
+
+
+def curve(model: Model, clip: Clip) -> pd.DataFrame:
+    """Valence over the time of one recording, in windows that overlap by half or more.
+
+    Args:
+        model: see `load`
+        clip: one path, or a waveform with its sampling rate, see `predict`
+
+    Returns:
+        a row a window: ``seconds`` (its middle), ``valence``, ``low`` and ``high``; a window
+        without sound is left out
+
+    Raises:
+        ValueError: if the recording cannot be used
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    windows = _prepare("The recording", clip, model.card, whole=True)
+    if not len(windows.levels):
+        raise ValueError(f"{windows.clip} {windows.problem}.")
+    valence = _valence(model, windows.levels).astype(float)
+    low, high = model.card.interval(valence)
+    return pd.DataFrame({"seconds": windows.seconds, "valence": valence, "low": low, "high": high})
+
+
+def _each(clips: Clip | Iterable[Clip]) -> Iterator[tuple[str, Clip]]:
+    """Name and source of every recording."""
+    single = isinstance(clips, str | os.PathLike) or (
+        isinstance(clips, tuple) and len(clips) == 2 and isinstance(clips[0], np.ndarray)
+    )
+    for number, clip in enumerate([clips] if single else clips, start=1):
+        if not isinstance(clip, str | os.PathLike):
+            yield f"waveform {number}", clip
+        elif Path(clip).is_dir():
+            inside = sorted(Path(clip).rglob("*"))
+            found = [path for path in inside if path.suffix.lower() in audio.SUFFIXES]
+            yield from ((str(path), path) for path in found or [clip])
+        else:
+            yield os.fspath(clip), clip
+
+
+def _ahead(function: Callable, items: Iterable, count: int) -> Iterator:
+    """Like `map`, in threads, at most so many items before the one that is asked for."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        coming = deque()
+        for item in items:
+            coming.append(pool.submit(function, item))
+            if len(coming) > count:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _prepare(name: str, clip: Clip, card: Card, *, whole: bool = False) -> _Windows:
+    """Read a recording as `features.clip_features` does, in windows if it is long or `whole`."""
+    mel = card.mel
+    try:
+        y, rate = read(clip, mel.sample_rate)
+        size = int(card.duration * mel.sample_rate)
+        cut = len(y) <= size or (not whole and len(y) <= math.ceil(card.longest * mel.sample_rate))
+        starts = [0] if cut else _starts(len(y), size)
+        levels, middles = [], []
+        for start in starts:
+            window = y if cut else y[start : start + size]
+            if cut or window.std(dtype=np.float64) >= checks.SILENCE:
+                window = features.fit_duration(features.normalise(window), size)
+                levels.append(features.decibels(features.mel_spectrogram(window, mel)))
+                middles.append((start + min(size, len(y)) / 2) / mel.sample_rate)
+        if not levels:
+            raise ValueError("is silent or constant")
+        levels = np.stack(levels)
+    except OSError as error:
+        return _no_windows(name, f"cannot be read ({error.strerror or error})")
+    except ValueError as error:
+        return _no_windows(name, str(error).rstrip("."))
+    doubts = _doubts(levels, rate, card)
+    return _Windows(name, levels, np.array(middles), "; ".join(doubts))
+
+
+def _no_windows(name: str, problem: str) -> _Windows:
+    return _Windows(name, np.empty((0, 0, 0), np.float32), np.empty(0), problem)
+
+
+def _starts(samples: int, size: int) -> np.ndarray:
+    """First sample of each window: evenly spread, the first at the start, the last at the end."""
+    count = 1 + math.ceil((samples - size) / (size / 2))
+    return np.linspace(0, samples - size, count).astype(int)
+
+
+def read(clip: Clip, sample_rate: int) -> tuple[np.ndarray, int]:
+    """Read a recording that the network can hear something in.
+
+    Args:
+        clip: one path, or a waveform with its sampling rate, see `predict`
+        sample_rate: wanted sampling rate in Hz
+
+    Returns:
+        waveform at that rate, float32 [samples], and the rate that the recording had
+
+    Raises:
+        ValueError: if it cannot be decoded, is truncated, silent or too short for speech, or has
+            samples that are not numbers; the message goes on after its name
+        OSError: if the file cannot be read at all
+    """
+    if isinstance(clip, str | os.PathLike):
+        if Path(clip).is_dir():
+            raise ValueError(f"is a folder without audio ({', '.join(audio.SUFFIXES)})")
+        with audio.opened(clip) as file:
+            y, rate = features.mixed(file), file.sample_rate
+        if file.exact and len(y) < file.frames:
+            raise ValueError(f"is truncated: {len(y)} of {file.frames} samples are there")
+    else:
+        y, rate = clip
+        y = np.asarray(y)
+        if np.issubdtype(y.dtype, np.integer):
+            y = y / -float(np.iinfo(y.dtype).min)
+        y = y.astype(np.float32)
+        y = y if y.ndim == 1 else y.mean(axis=1)
+    if not np.isfinite(y).all():
+        raise ValueError("has samples that are not numbers")
+    if len(y) < checks.SHORTEST * rate:
+        raise ValueError(f"lasts {1000 * len(y) / rate:.0f} ms, too short for speech")
+    if y.std(dtype=np.float64) < checks.SILENCE:
+        raise ValueError("is silent or constant")
+    return features.resample(y, rate, sample_rate), rate
+
+
+def _doubts(levels: np.ndarray, rate: int, card: Card) -> list[str]:
+    """Why a recording may be unlike what the network was trained on."""
+    doubts = []
+    if rate < card.mel.sample_rate:
+        doubts.append(
+            f"has a sampling rate of {rate} Hz; the model hears up to {card.mel.sample_rate} Hz"
+        )
+    mean, deviation = (np.array(card.familiar[name]) for name in ("mean", "deviation"))
+    distance = np.median([cards.distance(cards.profile(each), mean, deviation) for each in levels])
+    if distance > card.familiar["limit"]:
+        doubts.append(
+            f"sounds unlike the training clips ({distance:.1f} standard deviations away; of those, "
+            f"{100 * cards.FAMILIAR:.0f} % are within {card.familiar['limit']:.1f})"
+        )
+    return doubts
+
+
+def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
+    mean, deviation = np.float32(model.card.mean), np.float32(model.card.deviation)
+    inputs = ((levels - mean) / deviation).reshape(len(levels), *model.network.input_shape[1:])
+    batches = [inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH)]
+    predicted = [np.asarray(model.network.predict_on_batch(batch)) for batch in batches]
+    return np.concatenate(predicted)[:, 0]
+
+
+def _rows(model: Model, recordings: list[_Windows]) -> Iterator[dict]:
+    usable = [each.levels for each in recordings if len(each.levels)]
+    predicted = deque(_valence(model, np.concatenate(usable)) if usable else ())
+    for each in recordings:
+        windows = [predicted.popleft() for _ in each.levels]
+        valence = float(np.mean(windows, dtype=np.float64)) if windows else np.nan
+        low, high = (float(end) for end in model.card.interval(valence))
+        yield dict(zip(COLUMNS, (each.clip, valence, low, high, each.problem), strict=True))
+
+
+# From a terminal
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what a model is, or the valence of recordings.
+
+    The exit code is 0, or 1 if a recording has no valence, or 2 with one sentence if nothing does.
+    """
+    parser = argparse.ArgumentParser(prog="python -m helpers.inference", description=main.__doc__)
+    parser.add_argument("model", help="a .keras file that `make report` or inference.save wrote")
+    parser.add_argument("clip", nargs="*", help="recordings, or folders of them")
+    parser.add_argument("--csv", metavar="OUT", help="write the table to this file")
+    parser.add_argument("--json", metavar="OUT", help="write the rows to this file")
+    options = parser.parse_args(arguments)
+    try:
+        model = load(options.model)
+        if not options.clip:
+            print(cards.markdown(model.card), end="")
+            return 0
+        table = predict(model, options.clip)
+        if options.csv:
+            _write(options.csv, table.to_csv(index=False))
+        if options.json:
+            _write(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
+    except (ModelError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.csv or options.json:
+        unknown = table["valence"].isna()
+        print(f"{len(table)} recordings, {unknown.sum()} of them without a valence")
+        for row in table[unknown].itertuples():
+            print(f"{row.clip} {row.problem}", file=sys.stderr)
+    else:
+        print(table.round(2).to_string(index=False))
+    return int(table["valence"].isna().any())
+
+
+def _write(path: str, text: str) -> None:
+    partial = Path(f"{path}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
