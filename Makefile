@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help report data test bench lab clean
+.PHONY: help report data test nightly bench lab clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: $(INSTALLED)  ## lint, unit tests with doctests, notebooks against their s
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval notebooks/
+
+nightly: $(INSTALLED)  ## fuzz and kill for an hour: ten thousand spoilt files, fifty kills of each kind
+	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py
 
 bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks

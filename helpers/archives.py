@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,24 @@ from pathlib import Path, PurePosixPath
 from helpers.errors import CorpusError
 from helpers.progress import bar
 from helpers.settings import cache_folder
+
+#: What `zipfile` raises when bytes are not as they should be.
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,  # a way of packing, or a version, that it does not know
+    ValueError,
+)
+
+#: A zip that unpacks to more than this many times its size is refused, unless what it unpacks to is
+#: no more than `HARMLESS`. Zipped speech is half as large as before, and tables a twentieth.
+LARGEST_RATIO = 100
+
+#: Bytes that fit on any disk.
+HARMLESS = 10**9
 
 
 def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
@@ -28,24 +48,32 @@ def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
         the folder
 
     Raises:
-        CorpusError: if the zip cannot be read, is encrypted, or holds links or paths that would
-            land outside the folder
+        CorpusError: if the zip cannot be read or unpacked, is encrypted, holds links or paths that
+            would land outside the folder, or is a zip bomb
     """
     try:
         with zipfile.ZipFile(source) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
             for member in members:
                 _refuse_unsafe(member, source)
-            wanted = [m for m in members if m.filename.lower().endswith(suffixes)]
+            # Of members with the same name the last counts, as zips are updated by adding to them.
+            by_name = {m.filename: m for m in members if m.filename.lower().endswith(suffixes)}
+            wanted = list(by_name.values())
+            _refuse_bomb(wanted, source)
             content = "\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted)
             key = hashlib.sha256(content.encode(errors="replace")).hexdigest()[:16]
             folder = cache_folder("corpora") / f"{name}-{key}"
             if not folder.exists():
                 _unpack(archive, wanted, folder)
             return folder
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise CorpusError(
             f"{source} is not a zip file that can be read ({error}): make or download it again."
+        ) from error
+    except OSError as error:
+        raise CorpusError(
+            f"{source} could not be unpacked ({error.strerror}): unpack it yourself and name the "
+            "folder instead."
         ) from error
 
 
@@ -64,22 +92,31 @@ def _refuse_unsafe(member: zipfile.ZipInfo, source: Path) -> None:
         )
 
 
+def _refuse_bomb(members: list[zipfile.ZipInfo], source: Path) -> None:
+    """By the sizes that the zip states, at which reading a member ends."""
+    size = sum(member.file_size for member in members)
+    if size > max(HARMLESS, LARGEST_RATIO * source.stat().st_size):
+        raise CorpusError(
+            f"{source} would unpack to {size / 1e9:.1f} GB, which is over {LARGEST_RATIO} times "
+            "its own size: if it is meant to, unpack it yourself and name the folder instead."
+        )
+
+
 def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
     """Unpack beside `folder`, then rename, so that a killed run leaves no half of it."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    for member in bar(members, desc="unpacking", unit="file"):
-        target = partial / member.filename
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(target, "wb") as out:
-            try:
-                with archive.open(member) as packed:
-                    shutil.copyfileobj(packed, out)
-            except (zipfile.BadZipFile, zlib.error, EOFError):
-                out.truncate(0)  # a damaged clip is then rejected as unreadable, like any other
     try:
+        for member in bar(members, desc="unpacking", unit="file"):
+            target = partial / member.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "wb") as out:
+                try:
+                    with archive.open(member) as packed:
+                        shutil.copyfileobj(packed, out)
+                except UNREADABLE:
+                    out.truncate(0)  # a damaged clip is then rejected as unreadable, like any other
         os.replace(partial, folder)
     except OSError:
-        shutil.rmtree(partial)
+        shutil.rmtree(partial, ignore_errors=True)
         if not folder.exists():  # else another run was faster, and its files are the same
             raise

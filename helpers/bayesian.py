@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from helpers.corpora import Corpus
 from helpers.progress import bar
-from helpers.trials import Study, Training, TuningError, carry_out
+from helpers.trials import Study, Training, TuningError, carry_out, kept_processes
 
 #: Trials that are proposed before any of them has ended, so that they can be trained side by side.
 #: It is one number wherever they are, because it decides what is proposed.
@@ -89,7 +89,11 @@ def explore(
         raise TuningError(f"{cost} training epochs are not enough for one trial of {epochs}.")
     ranges = {name: each for name, each in space(filters).items() if name not in fixed}
     study, proposals, rows, left = Study.of(corpus, seed=seed), _proposals(seed), [], cost
-    with bar(total=cost, desc="exploring", unit="epoch") as progress:
+    with (
+        kept_processes() as processes,
+        bar(total=cost, desc="exploring", unit="epoch") as progress,
+    ):
+        options = {"jobs": jobs, "scheduler": scheduler, "processes": processes}
         while together := min(TOGETHER, left // epochs):
             limits = _medians(proposals)
             trials = [proposals.ask(ranges) for _ in range(together)]
@@ -97,7 +101,7 @@ def explore(
             trainings = [
                 study.training({**fixed, **each}, seed=seed, limits=limits) for each in settings
             ]
-            records = _records(study, trainings, jobs, scheduler, progress)
+            records = _records(study, trainings, progress, **options)
             for trial, chosen, training in zip(trials, settings, trainings, strict=True):
                 rows.append({**chosen, **_told(proposals, trial, training, records[training.key])})
                 left -= rows[-1]["cost"]
@@ -106,9 +110,7 @@ def explore(
     return pd.DataFrame(rows)
 
 
-def _records(
-    study: Study, trainings: list[Training], jobs: int, scheduler: str | None, progress
-) -> dict[str, dict]:
+def _records(study: Study, trainings: list[Training], progress, **options) -> dict[str, dict]:
     """What came of each training; the bar moves by what it cost."""
     records, missing = {}, []
     for training in trainings:
@@ -118,7 +120,7 @@ def _records(
         else:
             records[training.key] = record
             progress.update(_cost(training, record))
-    for training, record, _ in carry_out(study, missing, jobs=jobs, scheduler=scheduler):
+    for training, record, _ in carry_out(study, missing, **options):
         records[training.key] = record
         progress.update(_cost(training, record))
     return records

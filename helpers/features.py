@@ -36,6 +36,9 @@ from helpers.settings import cache_folder
 #: Clips that one task reads before it writes them, which bounds the memory of a worker.
 CLIPS_PER_TASK = 16
 
+#: Clips from which processes are worth starting, which takes some seconds.
+CLIPS_WORTH_PROCESSES = 2000
+
 #: Frames that are transformed at once: few enough to stay in a processor's cache.
 FRAMES_AT_ONCE = 32
 
@@ -280,14 +283,20 @@ def extract(
         read-only memory map of decibels, float32 [clips, n_mels, frames]
 
     Raises:
-        corpora.CorpusError: if a clip can no longer be read
+        corpora.CorpusError: if a clip can no longer be read, or the cache not be written
 
     See: notebooks/02_preprocessing.ipynb
     """
     path = cache_folder("features") / f"{corpus.name}-{_key(corpus, settings, duration)}.npy"
     with filelock.FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
+            try:
+                _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
+            except OSError as error:
+                raise corpora.CorpusError(
+                    f"{path} could not be written ({error.strerror}): make room there, or let "
+                    "VALENCE_OUTPUT name another folder; what is done is kept."
+                ) from error
     return np.load(path, mmap_mode="r")
 
 
@@ -309,15 +318,6 @@ def _extract_to(
     finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
     tasks = [start for start in range(0, len(clips), CLIPS_PER_TASK) if str(start) not in finished]
 
-    def run(start: int) -> int:
-        rows = clips[start : start + CLIPS_PER_TASK]
-        block = np.stack([_features_or_error(clip, settings, duration) for clip in rows])
-        # Written, not mapped: pages of a map that were touched count as this process's memory.
-        with open(partial, "r+b") as file:
-            file.seek(partial.stat().st_size - (len(clips) - start) * block[0].nbytes)
-            file.write(block.tobytes())
-        return start
-
     _mel_basis(settings), _window(settings.n_fft)  # made once, before the workers need them
     with (
         threadpoolctl.threadpool_limits(1),
@@ -326,14 +326,45 @@ def _extract_to(
     ):
         progress.update(len(clips) - len(tasks) * CLIPS_PER_TASK if finished else 0)
         parallel = joblib.Parallel(
-            n_jobs=jobs, prefer="threads", return_as="generator_unordered", pre_dispatch="2*n_jobs"
+            n_jobs=jobs,
+            return_as="generator_unordered",
+            pre_dispatch="2*n_jobs",
+            **_workers(len(tasks) * CLIPS_PER_TASK),
         )
-        for start in parallel(joblib.delayed(run)(start) for start in tasks):
-            log.write(f"{start}\n")
+        for left in parallel(
+            joblib.delayed(_extract_block)(
+                partial, clips[start:][:CLIPS_PER_TASK], len(clips) - start, settings, duration
+            )
+            for start in tasks
+        ):
+            log.write(f"{len(clips) - left}\n")
             log.flush()
-            progress.update(min(CLIPS_PER_TASK, len(clips) - start))
+            progress.update(min(CLIPS_PER_TASK, left))
     os.replace(partial, path)
     done.unlink()
+
+
+def _workers(clips: int) -> dict:
+    """Threads, or processes where there is enough to do to be worth starting them.
+
+    Threads share one interpreter, which decoding and filtering hold for half of the time. Processes
+    end soon after they have nothing to do: those of a run that was killed would wait for more.
+    """
+    if clips < CLIPS_WORTH_PROCESSES:
+        return {"prefer": "threads"}
+    return {"backend": "loky", "idle_worker_timeout": 5}
+
+
+def _extract_block(
+    partial: Path, clips: list[str], left: int, settings: MelSettings, duration: float
+) -> int:
+    """Write the features of some clips to their place, with `left` clips from it to the end."""
+    block = np.stack([_features_or_error(clip, settings, duration) for clip in clips])
+    # Written, not mapped: pages of a map that were touched count as this process's memory.
+    with open(partial, "r+b") as file:
+        file.seek(partial.stat().st_size - left * block[0].nbytes)
+        file.write(block.tobytes())
+    return left
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
@@ -372,4 +403,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Under its own name, which workers know; as __main__ it would have to be sent to them.
+    from helpers import features
+
+    sys.exit(features.main())

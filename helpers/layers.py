@@ -6,6 +6,7 @@ They are written in `keras.ops`, so that every backend runs the same lines.
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Literal
 
 import numpy as np
@@ -237,13 +238,20 @@ def _patches(image, rows, columns, kernel_size: tuple[int, int]):
     """Parts of the image under the kernel at these positions: [filters, positions, taps]."""
     _, n_mels, frames, channels = image.shape
     height, width = kernel_size
+    filters, _, *grid = rows.shape
     starts = frames - width + 1
-    # Every stretch of `width` frames, so that a patch is a few rows of this and not many values.
-    windows = np.arange(starts)[:, None] + np.arange(width)
-    windows = ops.take(ops.transpose(image, (2, 0, 1, 3)), windows, axis=0)
-    windows = ops.reshape(ops.transpose(windows, (2, 3, 0, 1, 4)), (-1, width * channels))
     clips = ops.reshape(ops.arange(ops.shape(image)[0], dtype="int32"), (-1, 1, 1))
-    first = (clips * n_mels + rows) * starts + columns  # [filters, batch, *grid]
-    taken = first[..., None] + starts * np.arange(height, dtype=np.int32)
-    filters = rows.shape[0]
+    if filters * math.prod(grid) * height < n_mels * starts:
+        stretches, stretch = frames, 1
+        windows = ops.reshape(image, (-1, channels))
+    else:
+        # So many are wanted that it pays to lay out every stretch of `width` frames: a patch is
+        # then a few rows of these, and not many values.
+        stretches, stretch = starts, width
+        windows = np.arange(starts)[:, None] + np.arange(width)
+        windows = ops.take(ops.transpose(image, (2, 0, 1, 3)), windows, axis=0)
+        windows = ops.reshape(ops.transpose(windows, (2, 3, 0, 1, 4)), (-1, width * channels))
+    first = (clips * n_mels + rows) * stretches + columns  # [filters, batch, *grid]
+    steps = stretches * np.arange(height)[:, None] + np.arange(0, width, stretch)
+    taken = ops.reshape(first, (filters, -1, 1)) + steps.ravel().astype(np.int32)
     return ops.reshape(ops.take(windows, taken, axis=0), (filters, -1, height * width * channels))

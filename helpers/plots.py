@@ -8,7 +8,7 @@ Ito's, told apart by colour-blind eyes; lines and markers differ too, for print 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import librosa
@@ -418,6 +418,43 @@ def trials(table: pd.DataFrame, *, reference: float | None = None) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="validation MAE")
     figure.legend(shown.values(), shown, loc="outside upper left", ncols=3, frameon=False)
+    return figure
+
+
+def explored(table: pd.DataFrame, settings: Sequence[str], *, log: Sequence[str] = ()) -> Figure:
+    """Validation error over each setting of a search that proposes its own values.
+
+    Args:
+        table: see `bayesian.explore`; trials that were pruned or failed have no error, and are
+            drawn as ticks on the axis
+        settings: the columns to draw
+        log: those of them on a logarithmic axis
+
+    See: notebooks/04_tuning.ipynb
+    """
+    figure = Figure(figsize=(9.6, 2.9 * -(-len(settings) // 3)), layout="constrained")
+    panels = figure.subplots(-(-len(settings) // 3), 3, sharey=True, squeeze=False).flat
+    whole = table["validation_mae"].notna()
+    for ax, name in zip(panels, settings, strict=False):
+        values = table[name].map(lambda value: value[0] if isinstance(value, Sequence) else value)
+        finished = ax.plot(
+            values[whole], table["validation_mae"][whole], "o", color=BLUE, alpha=0.6
+        )
+        height = ax.get_xaxis_transform()
+        stopped = ax.plot(values[~whole], 0 * values[~whole], "|", color="black", transform=height)
+        stopped[0].set(markersize=12, clip_on=False)
+        if name in log:
+            ax.set_xscale("log")
+        elif values.nunique() < 5:
+            ax.set_xticks(values.unique())
+        ax.set(xlabel=name.replace("_", " "))
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in figure.axes[len(settings) :]:
+        ax.remove()
+    for ax in figure.axes[::3]:
+        ax.set(ylabel="validation MAE")
+    shown = {"whole trial": finished[0], "stopped early": stopped[0]}
+    figure.legend(shown.values(), shown, loc="outside upper left", ncols=2, frameon=False)
     return figure
 
 

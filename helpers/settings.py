@@ -17,8 +17,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 #: What each profile changes. Everything else is the report's in both.
 PROFILES = {
-    "quick": {"filters": 24, "epochs": 20},
-    "full": {"filters": 200, "epochs": 20},
+    "quick": {"filters": 24, "epochs": 20, "search_filters": 8, "search_epochs": (4, 8)},
+    "full": {"filters": 200, "epochs": 20, "search_filters": 200, "search_epochs": (10, 20)},
 }
 
 #: Packages whose version can change a number in the results.
@@ -38,6 +38,8 @@ class Settings:
         profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the report's sizes)
         filters: filters of each branch of `models.parallel_cnn`
         epochs: training epochs
+        search_filters: as `filters`, while its settings are searched
+        search_epochs: the choices of `epochs` in that search
         output: folder that receives ``figures/``, ``report/`` and ``.cache/``
         seed: of splits, initial weights, batch order, dropout and bootstrap
 
@@ -48,6 +50,8 @@ class Settings:
     profile: str
     filters: int
     epochs: int
+    search_filters: int
+    search_epochs: tuple[int, ...]
     output: Path
     seed: int = 0
 
@@ -149,7 +153,18 @@ def save_results(path: Path, content: dict, *, made_by: dict) -> None:
         content: what was found
         made_by: what it was found with, see `made_by`
     """
-    text = json.dumps({**content, "made_by": made_by}, indent=1, ensure_ascii=False) + "\n"
+    write_whole(
+        path, json.dumps({**content, "made_by": made_by}, indent=1, ensure_ascii=False) + "\n"
+    )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a kill at any moment leaves the old content or the new.
+
+    Args:
+        path: file to write; what it held is replaced
+        text: its new content
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         partial.write_text(text, encoding="utf-8")

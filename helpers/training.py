@@ -96,6 +96,7 @@ def train(
     seed_everything(seed)
     model = keras.models.clone_model(model)
     adam = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay or None)
+    adam.build(model.trainable_variables)  # else the first step is traced twice
     model.compile(adam, loss="mean_absolute_error", jit_compile=jit_compile())
     settings = {
         "model": model.name,

@@ -242,7 +242,12 @@ def _code() -> dict:
 
 
 def carry_out(
-    study: Study, trainings: Sequence[Training], *, jobs: int = -1, scheduler: str | None = None
+    study: Study,
+    trainings: Sequence[Training],
+    *,
+    jobs: int = -1,
+    scheduler: str | None = None,
+    processes: list[loky.ProcessPoolExecutor] | None = None,
 ) -> Iterator[tuple[Training, dict, int]]:
     """Train, here or on a cluster, and store each training as it ends.
 
@@ -251,6 +256,7 @@ def carry_out(
         trainings: of different keys
         jobs: see `search`
         scheduler: see `search`
+        processes: of `kept_processes`; None starts some and ends them
 
     Yields:
         a training that has ended, its record (see `Study.stored`), and how many are running
@@ -262,7 +268,7 @@ def carry_out(
     if scheduler is not None:
         ended = _on_dask(study, trainings, scheduler)
     else:
-        ended = _here(study, trainings, _side_by_side(jobs, memory))
+        ended = _here(study, trainings, _side_by_side(jobs, memory), processes)
     with contextlib.closing(ended):
         for done, (training, record, workers) in enumerate(ended, start=1):
             yield training, record, min(workers, len(trainings) - done)
@@ -298,26 +304,43 @@ def _side_by_side(jobs: int, memory: float) -> int:
     return jobs if jobs > 0 else min(joblib.effective_n_jobs(jobs), fit)
 
 
+@contextlib.contextmanager
+def kept_processes() -> Iterator[list[loky.ProcessPoolExecutor]]:
+    """Processes that go on from one call of `carry_out` to the next, and end with this context.
+
+    Starting one takes longer than a small training.
+    """
+    idle: list[loky.ProcessPoolExecutor] = []
+    try:
+        yield idle
+    finally:
+        for process in idle:
+            process.shutdown()
+
+
 def _here(
-    study: Study, trainings: Iterable[Training], jobs: int
+    study: Study,
+    trainings: Iterable[Training],
+    jobs: int,
+    processes: list[loky.ProcessPoolExecutor] | None,
 ) -> Iterator[tuple[Training, dict, int]]:
     """Train on this machine, in as many threads as jobs."""
-    processes, kill = {}, True
+    busy: set[loky.ProcessPoolExecutor] = set()
+    keep = kept_processes() if processes is None else contextlib.nullcontext(processes)
+    with keep as idle, warnings.catch_warnings():
+        # TensorFlow keeps the memory of networks that are gone; loky starts such a process afresh,
+        # and says so.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
 
-    def run(training: Training) -> tuple[Training, dict, int]:
-        return training, _train(study, training, processes), jobs
+        def run(training: Training) -> tuple[Training, dict, int]:
+            return training, _train(study, training, idle, busy), jobs
 
-    threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
-    try:
-        with warnings.catch_warnings():
-            # TensorFlow keeps the memory of networks that are gone; loky starts such a process
-            # afresh, and says so.
-            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
+        try:
             yield from threads(joblib.delayed(run)(each) for each in trainings)
-        kill = False
-    finally:
-        for process in processes.values():
-            process.shutdown(kill_workers=kill)
+        finally:
+            for process in list(busy):  # none, unless the search was ended early
+                process.shutdown(kill_workers=True)
 
 
 def _on_dask(
@@ -368,31 +391,42 @@ KILLED = (
     "smaller batches or a smaller network"
 )
 
-_processes: dict[int, loky.ProcessPoolExecutor] = {}
+#: Of a Dask worker, as `kept_processes`; they end with it.
+_idle: list[loky.ProcessPoolExecutor] = []
 
 
-def _train(study: Study, training: Training, processes: dict = _processes) -> dict:
-    """Train in a process that only this thread uses.
+def _train(
+    study: Study,
+    training: Training,
+    idle: list[loky.ProcessPoolExecutor] = _idle,
+    busy: set[loky.ProcessPoolExecutor] | None = None,
+) -> dict:
+    """Train in a process that does nothing else meanwhile.
 
     A pool of several processes ends as a whole when the system kills one of them, with all that
     they were at, and does not say which training was the cause. A thread of a Dask worker is no
     place either: others draw from the same random numbers.
     """
-    thread = threading.get_ident()
+    busy = set() if busy is None else busy
     for _ in range(2):
-        if thread not in processes:
-            processes[thread] = loky.ProcessPoolExecutor(
-                1, timeout=60, initializer=_end_with, initargs=(os.getpid(),)
-            )
         try:
-            return processes[thread].submit(_in_process, study, training).result()
+            process = idle.pop()
+        except IndexError:
+            process = loky.ProcessPoolExecutor(1, initializer=_end_with, initargs=(os.getpid(),))
+        busy.add(process)
+        try:
+            record = process.submit(_in_process, study, training).result()
+            idle.append(process)
+            return record
         except TerminatedWorkerError:
-            del processes[thread]
+            continue
         except AssertionError as error:  # of multiprocessing
             raise TuningError(
                 f"The worker on {platform.node()} may not start processes: start it with "
                 "--no-nanny."
             ) from error
+        finally:
+            busy.discard(process)
     return _failed(KILLED)
 
 

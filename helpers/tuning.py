@@ -391,20 +391,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the report's grid on a corpus; 0, or 2 with one sentence if it cannot be done."""
     parser = argparse.ArgumentParser(prog="python -m helpers.tuning", description=main.__doc__)
     parser.add_argument("path", nargs="?", help="folder or zip file; left out, the demo corpus")
-    parser.add_argument("--profile", choices=PROFILES, default="quick", help="size of the networks")
+    parser.add_argument("--profile", choices=PROFILES, default="quick", help="size of the search")
     parser.add_argument(
         "--jobs", type=int, default=-1, help="trainings at once (-1: as many as fit)"
     )
     parser.add_argument("--scheduler", help="address of a Dask scheduler, as tcp://host:8786")
     options = parser.parse_args(arguments)
-    filters = PROFILES[options.profile]["filters"]
+    profile = PROFILES[options.profile]
     try:
         trials = search(
             corpora.load(options.path),
-            GRID,
+            {**GRID, "epochs": profile["search_epochs"]},
             jobs=options.jobs,
             scheduler=options.scheduler,
-            filters=filters,
+            filters=profile["search_filters"],
         )
         winner = best(trials)
     except ValueError as error:

@@ -135,7 +135,9 @@ def test_the_cache_is_used_again_and_never_for_other_settings_or_sounds(corpus_f
     assert len(list(cached.parent.glob("*.npy"))) == 4
 
 
-def test_a_clip_that_vanishes_is_named(corpus_folder):
+@pytest.mark.parametrize("enough", [0, 1000], ids=["processes", "threads"])
+def test_a_clip_that_vanishes_is_named(corpus_folder, monkeypatch, enough):
+    monkeypatch.setattr(features, "CLIPS_WORTH_PROCESSES", enough)
     corpus = corpora.load(corpus_folder)
     Path(corpus.clips["path"][4]).unlink()
     with pytest.raises(corpora.CorpusError, match=r"clip04.wav can no longer be used"):

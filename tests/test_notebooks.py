@@ -25,7 +25,12 @@ def text_of(cell):
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["01_exploration", "02_preprocessing", "03_model"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_exploration",
+        "02_preprocessing",
+        "03_model",
+        "04_tuning",
+    ]
 
 
 def test_at_least_three_fifths_of_the_code_cells_are_compared():

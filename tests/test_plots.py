@@ -29,6 +29,9 @@ FIGURES = {
     "learning_curves": lambda: plots.learning_curves({"a": HISTORY, "b": HISTORY}, reference=1.2),
     "trials": lambda: plots.trials(tuning.REPORTED, reference=0.75),
     "trials of one combination": lambda: plots.trials(tuning.REPORTED[:3]),
+    "explored": lambda: plots.explored(
+        tuning.REPORTED.assign(units=[(8, 4)] * 36), ["dropout", "units"], log=["units"]
+    ),
     "predicted_against_true": lambda: plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
 }

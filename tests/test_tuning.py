@@ -430,8 +430,8 @@ def test_the_winner_is_trained_on_all_but_the_test_part_and_judged_on_that(searc
 MAIN = """
 import sys
 from helpers import tuning
-tuning.GRID = {"dropout": [0.0], "batch_size": [16], "epochs": [1, 2]}
-tuning.PROFILES["quick"]["filters"] = 2
+tuning.GRID = {"dropout": [0.0], "batch_size": [16]}
+tuning.PROFILES["quick"].update(search_filters=2, search_epochs=(1, 2))
 sys.exit(tuning.main([sys.argv[1], "--jobs", "1"]))
 """
 

@@ -1,0 +1,144 @@
+"""Bytes that nobody meant: whatever is read, only documented errors come out.
+
+`make test` tries a sample and `make nightly`, which sets ``VALENCE_FUZZ=2000``,
+tries more than ten thousand inputs. Each crash that was found is a test with a name elsewhere.
+"""
+
+import os
+import random
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+
+from helpers import corpora, features, settings
+from tests.conftest import voice, write_corpus
+
+INPUTS = int(os.environ.get("VALENCE_FUZZ", 20))  # of each kind
+MEL = features.MelSettings()
+
+#: What tends to be in the way: ends of lines and fields, signs, numbers out of range.
+WORDS = (
+    *(
+        b"",
+        b"\x00",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\n",
+        b"\r",
+        b",",
+        b";",
+        b"\t",
+        b'"',
+        b"-",
+        b"1e999",
+    ),
+    *(
+        b"nan",
+        b"inf",
+        b"..",
+        b"/",
+        b"\\",
+        b"\xf0\x9f\x98\x80",
+        b"\xff" * 4,
+        b"\x00" * 8,
+        b"\x7f\xff\xff\xff",
+    ),
+)
+
+
+def spoilt(data: bytes, chance: random.Random) -> bytes:
+    """The same bytes but for a few places where they were changed, cut, repeated or replaced."""
+    data = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 4, 16))):
+        # Headers and the directory of a zip are at the ends, where most of what matters is.
+        end = chance.choice((len(data), min(len(data), 64)))
+        at = chance.randrange(end + 1)
+        at = chance.choice((at, len(data) - at))
+        to = min(len(data), at + chance.choice((1, 2, 4, 8, 100)))
+        kind = chance.randrange(5)
+        if kind == 0 and at < len(data):
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            data[at:to] = chance.choice(WORDS)
+        elif kind == 2:
+            data[at:at] = data[at:to] * chance.choice((1, 3))
+        elif kind == 3:
+            data[at:to] = chance.randbytes(to - at)
+        elif kind == 4:
+            del data[at : chance.choice((to, len(data)))]
+    return bytes(data)
+
+
+def study(source) -> None:
+    """As far as clips are read: a corpus that was accepted gives features."""
+    corpus = corpora.load(source)
+    assert corpus.clips["valence"].between(*corpus.scale).all()
+    assert np.isfinite(corpus.clips["duration"]).all() and (corpus.clips["duration"] > 0).all()
+    matrix = features.extract(corpus, MEL, duration=1, jobs=1)
+    assert np.isfinite(matrix).all()
+
+
+def survives(read, *arguments, documented=corpora.CorpusError) -> None:
+    try:
+        read(*arguments)
+    except documented as error:
+        assert "\n" not in str(error) and len(str(error)) > 20
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzz") / "corpus"
+    write_corpus(folder, clips=4, seconds=0.3)
+    return folder
+
+
+def rounds(name: str):
+    return pytest.mark.parametrize("chance", [random.Random(name)], ids=[name])
+
+
+@rounds("labels")
+def test_spoilt_labels(small, tmp_path, output, chance):
+    folder = tmp_path / "corpus"
+    shutil.copytree(small, folder)
+    for _ in range(INPUTS):
+        (folder / "labels.csv").write_bytes(spoilt((small / "labels.csv").read_bytes(), chance))
+        survives(study, folder)
+
+
+@rounds("zips")
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_spoilt_zips(small, tmp_path, output, chance, packing):
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w", packing) as archive:
+        for path in small.rglob("*.*"):
+            archive.write(path, path.relative_to(small))
+    for _ in range(INPUTS):
+        (tmp_path / "spoilt.zip").write_bytes(spoilt(whole.read_bytes(), chance))
+        survives(study, tmp_path / "spoilt.zip")
+        shutil.rmtree(output / ".cache" / "corpora", ignore_errors=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["output", "spoilt.zip", "whole.zip"]
+
+
+@rounds("audio")
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_spoilt_audio(small, tmp_path, output, chance, kind):
+    folder = tmp_path / "corpus"
+    shutil.copytree(small, folder)
+    soundfile.write(folder / f"sound.{kind}", voice(0.3), 16000)
+    whole = (folder / f"sound.{kind}").read_bytes()
+    with open(folder / "labels.csv", "a") as table:
+        table.write(f"sound.{kind},3,s9\n")
+    for _ in range(INPUTS):
+        (folder / f"sound.{kind}").write_bytes(spoilt(whole, chance))
+        study(folder)  # the other clips are usable, whatever became of this one
+
+
+@rounds("choices")
+def test_spoilt_choices(monkeypatch, chance):
+    for _ in range(INPUTS):
+        word = spoilt(b"quick", chance).decode("utf-8", "surrogateescape").replace("\x00", "")
+        monkeypatch.setenv("VALENCE_PROFILE", word)
+        survives(settings.Settings.from_env, documented=settings.SettingsError)
