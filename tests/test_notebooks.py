@@ -30,6 +30,7 @@ def test_there_are_notebooks():
         "02_preprocessing",
         "03_model",
         "04_tuning",
+        "07_your_speech",
     ]
 
 

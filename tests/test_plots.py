@@ -14,6 +14,8 @@ MEL = features.MelSettings()
 LEVELS = RANDOM.normal(size=(MEL.n_mels, 20))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_mae": [2.0, 1], "validation_mae": [1.5, 1]})
 CLIPS = pd.DataFrame({"speaker": np.repeat(["a", "b", None, "d"], 50), "valence": TRUTH})
+CURVE = pd.DataFrame({"seconds": [3, 6], "valence": [2.0, 3], "low": [1.0, 2], "high": [3.0, 4]})
+RATINGS = {"edges": [1.0, 3, 5], "counts": [10, 20]}
 
 FIGURES = {
     "durations": lambda: plots.durations(SECONDS, 6),
@@ -33,6 +35,10 @@ FIGURES = {
         tuning.REPORTED.assign(units=[(8, 4)] * 36), ["dropout", "units"], log=["units"]
     ),
     "predicted_against_true": lambda: plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5)),
+    "recording": lambda: plots.recording(
+        np.sin(np.arange(80000)), LEVELS, MEL, CURVE, CURVE.mean(), RATINGS
+    ),
+    "intervals": lambda: plots.intervals(CURVE, np.array([2.0, 4]), (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
 }
 
@@ -105,3 +111,9 @@ def test_the_largest_response_of_each_cell_is_marked_where_it_is():
     boxes = sorted((b.get_y() + 0.5, b.get_x() + 0.5) for b in seen.patches)
     assert boxes == sorted(places)
     assert {(box.get_height(), box.get_width()) for box in seen.patches} == {(5, 6)}
+
+
+def test_ratings_outside_their_interval_are_drawn_apart():
+    figure = plots.intervals(CURVE, np.array([2.0, 4.5]), (1, 5))
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
+    assert drawn["rating, held"] == [2.0] and drawn["rating, missed"] == [4.5]
