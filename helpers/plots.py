@@ -288,9 +288,9 @@ def intervals(
         (held, "o", BLUE, "rating, held"),
         (~held, "X", ORANGE, "rating, missed"),
     ):
-        ax.plot(place[inside], truth[inside], marker, color=colour, markersize=4, label=label)
+        points = {"color": colour, "markersize": 4, "clip_on": False}
+        ax.plot(place[inside], truth[inside], marker, label=label, **points)
     ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
-    ax.margins(y=0.03)
     ax.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax.figure
 
