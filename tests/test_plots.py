@@ -18,6 +18,9 @@ PREDICTED = CLIPS.assign(prediction=PREDICTIONS["network"])
 WORST = evaluation.worst(PREDICTED.assign(duration=SECONDS), 3)
 CURVE = pd.DataFrame({"seconds": [3, 6], "valence": [2.0, 3], "low": [1.0, 2], "high": [3.0, 4]})
 RATINGS = {"edges": [1.0, 3, 5], "counts": [10, 20]}
+COSTS = evaluation.table(TRUTH, PREDICTIONS)
+for column, cost in {"seconds": [0, 9.0], "parameters": [0, 1e4], "milliseconds": [0, 0.1]}.items():
+    COSTS["cost", column] = cost
 
 FIGURES = {
     "durations": lambda: plots.durations(SECONDS, 6),
@@ -50,6 +53,7 @@ FIGURES = {
     ),
     "intervals": lambda: plots.intervals(CURVE, np.array([2.0, 4]), (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
+    "costs": lambda: plots.costs(COSTS),
 }
 
 
