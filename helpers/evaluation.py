@@ -201,18 +201,16 @@ def table(
         rows[name] = {
             (score, part): number
             for score, drawn in {**values, **gains}.items()
-            for part, number in zip(
-                ("value", "low", "high"),
-                (drawn[0], *_interval(drawn[1:])),
-                strict=True,
-            )
+            for part, number in {"value": drawn[0], **_interval(drawn[1:])}.items()
         }
     return pd.DataFrame(rows).T.rename_axis(index="model")
 
 
-def _interval(drawn: np.ndarray) -> np.ndarray:
-    known = drawn[~np.isnan(drawn)]
-    return np.percentile(known, [2.5, 97.5]) if len(known) else np.full(2, np.nan)
+def _interval(resampled: np.ndarray) -> dict[str, float]:
+    """Ends of the 95 % interval, missing where no resample has a value."""
+    known = resampled[~np.isnan(resampled)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    return {"low": float(low), "high": float(high)}
 
 
 def _draws(groups: np.ndarray, seed: int) -> np.ndarray:
@@ -360,13 +358,6 @@ def _by_bin(predicted: pd.DataFrame, by: pd.Series, edges: np.ndarray, seed: int
             }
         )
     return pd.DataFrame(rows)
-
-
-def _interval(resampled: np.ndarray) -> dict[str, float]:
-    """Ends of the 95 % interval, missing where no resample has a value."""
-    known = resampled[~np.isnan(resampled)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return {"low": float(low), "high": float(high)}
 
 
 def slopes(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
