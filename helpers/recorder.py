@@ -86,6 +86,9 @@ class Recorder(anywidget.AnyWidget):
     samples = traitlets.Bytes().tag(sync=True)
     sample_rate = traitlets.Float(0).tag(sync=True)
 
+    def __repr__(self) -> str:
+        return "Recorder()"  # anywidget's names an address, which a notebook would store
+
     def recording(self) -> tuple[np.ndarray, int]:
         """The latest recording: its waveform [samples] and its sampling rate in Hz."""
         return np.frombuffer(self.samples, "<f4"), round(self.sample_rate)
