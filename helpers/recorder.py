@@ -83,7 +83,7 @@ class Recorder(anywidget.AnyWidget):
     """
 
     _esm = _RECORD
-    samples = traitlets.Bytes().tag(sync=True)
+    samples = traitlets.CBytes().tag(sync=True)  # the browser sends a memoryview
     sample_rate = traitlets.Float(0).tag(sync=True)
 
     def __repr__(self) -> str:
