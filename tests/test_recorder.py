@@ -60,7 +60,7 @@ def test_another_choice_replaces_it_and_silence_has_no_picture(panel):
 def test_what_the_browser_recorded_is_predicted(panel, model):
     y = voice(1, 48000, pitch=150).astype("<f4")
     browser = controls(panel)[0]
-    browser.sample_rate, browser.samples = 48000.0, y.tobytes()
+    browser.set_state({"sample_rate": 48000, "samples": memoryview(y.tobytes())})
     expected = inference.predict(model, (y, 48000))["valence"].item()
     assert verdict(panel).startswith(f"<b>Your recording</b>: valence {expected:.2f} ")
 
