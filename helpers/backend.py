@@ -47,8 +47,9 @@ class _Late(types.ModuleType):
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# TensorFlow also warns of networks that are compiled one after another, as if by mistake.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
+# TensorFlow also warns of networks that are compiled one after another, as if by mistake. A filter,
+# since it sets the level itself where it takes the session for an interactive one.
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 #: Keras, which takes seconds to import: reading a corpus or drawing a figure does not wait for it.
 keras = _Late("keras")

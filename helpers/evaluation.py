@@ -1,17 +1,25 @@
 """How good predictions are, and how sure one can be of it.
 
 Metrics come from audmetric, the field's package; the intervals are bootstrap percentiles over
-clips (Efron & Tibshirani 1993, chapter 13).
+clips, or over speakers (Efron & Tibshirani 1993, chapter 13).
+
+From a terminal, ``python -m helpers.evaluation [PATH] [--models NAME,NAME] [--by speaker|clip]
+[--folds K] [--seeds N] [--normalise] [--csv OUT]`` compares models and baselines on a corpus.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import audmetric
 import numpy as np
 import pandas as pd
 import scipy.stats
+
+from helpers.settings import write_whole
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999
@@ -145,6 +153,107 @@ def mae_difference(
 def _errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Absolute error of each clip, averaged over trainings."""
     return np.abs(np.atleast_2d(prediction) - truth).mean(axis=0)
+
+
+#: Scores of `table`, and which way is better.
+COLUMNS = ("mae", "ccc", "pearson", "bias")
+
+
+def table(
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    *,
+    groups: np.ndarray | None = None,
+    reference: str | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores of models that were trained several times, and how much better each is than one.
+
+    The scores are means over trainings. Clips of one speaker are alike, so the bootstrap draws
+    speakers and takes all their clips: its intervals say what other speakers would have given.
+    Every model is resampled with the same draws, which makes the gains paired.
+
+    Args:
+        truth: ratings [clips]
+        predictions: name of each model, and what its trainings predict [trainings, clips]
+        groups: speaker of each clip; None draws clips
+        reference: name of the model that gains are over; the first if None
+        seed: of the bootstrap
+
+    Returns:
+        a row a model; columns are pairs of ``mae``, ``ccc``, ``pearson``, ``bias`` (slope of the
+        error over the rating: 0 if low and high ratings are predicted alike, -1 for a constant),
+        ``mae gain`` and ``ccc gain`` (above 0 is better than the reference), and ``value``,
+        ``low`` or ``high`` of the 95 % interval
+
+    See: notebooks/06_improvements.ipynb
+    """
+    truth = np.asarray(truth, dtype=np.float64)
+    weights = _draws(np.arange(len(truth)) if groups is None else groups, seed)
+    found = {}
+    for name, trainings in predictions.items():
+        each = [_weighted(weights, truth, p) for p in np.atleast_2d(trainings).astype(float)]
+        found[name] = {score: np.mean([one[score] for one in each], axis=0) for score in COLUMNS}
+    base = found[reference if reference is not None else next(iter(found))]
+    rows = {}
+    for name, values in found.items():
+        gains = {"mae gain": base["mae"] - values["mae"], "ccc gain": values["ccc"] - base["ccc"]}
+        rows[name] = {
+            (score, part): number
+            for score, drawn in {**values, **gains}.items()
+            for part, number in zip(
+                ("value", "low", "high"),
+                (drawn[0], *_interval(drawn[1:])),
+                strict=True,
+            )
+        }
+    return pd.DataFrame(rows).T.rename_axis(index="model")
+
+
+def _interval(drawn: np.ndarray) -> np.ndarray:
+    known = drawn[~np.isnan(drawn)]
+    return np.percentile(known, [2.5, 97.5]) if len(known) else np.full(2, np.nan)
+
+
+def _draws(groups: np.ndarray, seed: int) -> np.ndarray:
+    """How often each clip counts: once, then in `RESAMPLES` draws of groups [1 + draws, clips].
+
+    Examples:
+        >>> _draws(np.array(["a", "a", "b"]), seed=0)[:3].astype(int)
+        array([[1, 1, 1],
+               [0, 0, 2],
+               [1, 1, 1]])
+    """
+    _, place = np.unique(groups, return_inverse=True)
+    count = place.max() + 1
+    drawn = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+    times = np.stack([np.bincount(row, minlength=count) for row in drawn])
+    return np.concatenate([np.ones((1, len(place))), times[:, place]])
+
+
+def _weighted(weights: np.ndarray, t: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
+    """Each score for each row of weights, from weighted moments."""
+    total = weights.sum(axis=1)
+    mean_t, mean_p = weights @ t / total, weights @ p / total
+    dt, dp = t - t.mean(), p - p.mean()  # moments about a point near the means lose no digits
+    shift_t, shift_p = mean_t - t.mean(), mean_p - p.mean()
+    var_t = weights @ dt**2 / total - shift_t**2
+    var_p = weights @ dp**2 / total - shift_p**2
+    covariance = weights @ (dt * dp) / total - shift_t * shift_p
+    if np.ptp(p) == 0:
+        var_p, covariance = np.zeros_like(var_p), np.zeros_like(covariance)
+    return {
+        "mae": weights @ np.abs(p - t) / total,
+        "ccc": _ratio(2 * covariance, var_t + var_p + (mean_t - mean_p) ** 2),
+        "pearson": _ratio(covariance, np.sqrt(np.maximum(var_t * var_p, 0))),
+        "bias": _ratio(covariance, var_t) - 1,
+    }
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Not a number where ratings or predictions do not vary."""
+    defined = below > 1e-12
+    return np.divide(above, below, out=np.full_like(below, np.nan), where=defined)
 
 
 def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -479,3 +588,75 @@ def claims(spectral: pd.DataFrame, bias: pd.DataFrame) -> pd.DataFrame:
     }
     table = pd.DataFrame(rows, index=["value", "holds"]).T.rename_axis("claim")
     return table.astype({"value": float, "holds": bool})
+
+
+def readable(scores: pd.DataFrame) -> pd.DataFrame:
+    """A table of `table` with each score and its interval in one cell.
+
+    Args:
+        scores: see `table`
+
+    Examples:
+        >>> readable(table([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"]
+        '0.67 [0.00, 1.00]'
+    """
+    names = [name for name in dict.fromkeys(scores.columns.get_level_values(0)) if name != "cost"]
+
+    def cell(row: pd.Series) -> str:
+        if pd.isna(row["value"]):
+            return "–"
+        return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+    return pd.DataFrame({name: scores[name].apply(cell, axis=1) for name in names})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare models on the same folds; 0, or 2 with one sentence if it cannot be done."""
+    from helpers import comparison, corpora  # late, since they import this module
+
+    parser = argparse.ArgumentParser(prog="python -m helpers.evaluation", description=main.__doc__)
+    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
+    parser.add_argument(
+        "--models",
+        default="recommended,egemaps_svr,median",
+        help="names, separated by commas (%(default)s; also parallel_cnn and cnn_blstm)",
+    )
+    parser.add_argument(
+        "--by", choices=("speaker", "clip"), default="speaker", help="what folds keep together"
+    )
+    parser.add_argument("--folds", type=int, default=6, help="number of folds (%(default)s)")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="trainings of each network in each fold (%(default)s)"
+    )
+    parser.add_argument(
+        "--normalise", action="store_true", help="normalise the features by speaker, without labels"
+    )
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table with all digits")
+    options = parser.parse_args(arguments)
+    names = options.models.split(",")
+    try:
+        models = {n: comparison.named(n, by_speaker=options.normalise) for n in names}
+        corpus = corpora.load(options.path)
+        fits = comparison.fit_all(
+            corpus, models, by=options.by, folds=options.folds, seeds=options.seeds
+        )
+        reference = "egemaps_svr" if "egemaps_svr" in models else names[0]
+        scores = comparison.table(corpus, fits, reference=reference)
+        if options.csv:
+            flat = scores.set_axis([" ".join(pair) for pair in scores.columns], axis=1)
+            write_whole(options.csv, flat.to_csv())
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"{corpus.name}: {options.folds} folds by {options.by}, networks trained {options.seeds} "
+        f"times in each; gains are over {reference}, intervals 95 %\n"
+    )
+    print(readable(scores).to_string())
+    print()
+    print(scores["cost"].round(2).to_string())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -300,6 +300,54 @@ def extract(
     return np.load(path, mmap_mode="r")
 
 
+def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarray:
+    """Shift and scale each band of each speaker's clips to mean 0 and standard deviation 1.
+
+    It takes away what a voice and its microphone are like and leaves how the voice changes. It uses
+    no labels, and so may be done to speakers who are tested on, if several clips of each are known.
+
+    Args:
+        features: of each clip, [clips, n_mels, frames] or [clips, functionals]
+        speakers: of each clip
+
+    Returns:
+        float32, same shape; a band that is constant for a speaker becomes 0. Frames of padding do
+        not count and get the clip's lowest value
+
+    Raises:
+        ValueError: if a speaker is unknown
+
+    See: notebooks/06_improvements.ipynb
+    """
+    if speakers.isna().any():
+        raise ValueError(
+            f"{speakers.isna().sum()} of {len(speakers)} clips have no speaker, so features cannot "
+            "be normalised by speaker: add a column of speakers to the labels."
+        )
+    normalised = np.empty(features.shape, dtype=np.float32)
+    for rows in speakers.reset_index(drop=True).groupby(speakers.to_numpy()).groups.values():
+        mine = np.asarray(features[rows], dtype=np.float64)
+        padding = _is_padding(mine)
+        known = np.where(padding, np.nan, mine)
+        over = tuple(axis for axis in range(features.ndim) if axis != 1)
+        mean, deviation = (
+            np.nanmean(known, over, keepdims=True),
+            np.nanstd(known, over, keepdims=True),
+        )
+        varies = deviation > 1e-6 * np.maximum(1, np.abs(mean))
+        mine = np.where(varies, mine - mean, 0) / np.where(varies, deviation, 1)
+        lowest = np.where(padding, np.inf, mine).min((*over[1:], 1), keepdims=True)
+        normalised[rows] = np.where(padding, lowest, mine)
+    return normalised
+
+
+def _is_padding(clips: np.ndarray) -> np.ndarray:
+    """Frames in which every band is at the lowest level of the clip [clips, 1, frames]."""
+    if clips.ndim == 2:
+        return np.zeros((len(clips), 1), dtype=bool)
+    return (clips == clips.min(axis=(1, 2), keepdims=True)).all(axis=1, keepdims=True)
+
+
 def _key(corpus: Corpus, settings: MelSettings, duration: float) -> str:
     content = [VERSION, asdict(settings), duration, corpus.clips["sha256"].tolist()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

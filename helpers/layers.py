@@ -255,3 +255,103 @@ def _patches(image, rows, columns, kernel_size: tuple[int, int]):
     steps = stretches * np.arange(height)[:, None] + np.arange(0, width, stretch)
     taken = ops.reshape(first, (filters, -1, 1)) + steps.ravel().astype(np.int32)
     return ops.reshape(ops.take(windows, taken, axis=0), (filters, -1, height * width * channels))
+
+
+@keras.saving.register_keras_serializable(package="valence")
+class ClipStatistics(keras.layers.Layer):
+    """What a clip's mel bands and cepstral coefficients are like over time, however long it is.
+
+    Of each mel band, and of each of the first cepstral coefficients (the cosine transform of the
+    bands of a frame, which tells the shape of the spectrum from its level): mean, standard
+    deviation, and mean absolute change from frame to frame.
+
+    Frames in which every band is at the clip's lowest level are padding and do not count, so that
+    a clip's statistics do not depend on how far it was padded.
+
+    Args:
+        coefficients: number of cepstral coefficients
+        **options: of every Keras layer, such as `name`
+
+    Input: [batch, n_mels, frames], of any number of frames; an increasing function of decibels that
+    is the same for all bands.
+    Output: [batch, 3 * (n_mels + coefficients)].
+
+    See: notebooks/06_improvements.ipynb
+    """
+
+    def __init__(self, coefficients: int = 30, **options):
+        super().__init__(**options)
+        self.coefficients = coefficients
+
+    def get_config(self) -> dict:
+        """What `keras.models.load_model` builds the layer from again."""
+        return {**super().get_config(), "coefficients": self.coefficients}
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shape of the output."""
+        return (input_shape[0], 3 * (input_shape[1] + self.coefficients))
+
+    def call(self, inputs):
+        """Statistics of every clip."""
+        n_mels = inputs.shape[1]
+        k, n = np.ogrid[: self.coefficients, :n_mels]
+        cosines = np.cos(np.pi * k * (2 * n + 1) / (2 * n_mels)).astype(np.float32)
+        cosines *= np.sqrt(np.where(k == 0, 1, 2) / n_mels).astype(np.float32)
+        lowest = ops.min(inputs, axis=(1, 2), keepdims=True)
+        sounds = ops.any(inputs > lowest, axis=1, keepdims=True)
+        sounds = ops.cast(sounds, inputs.dtype)  # [batch, 1, frames]
+        bands = ops.concatenate([inputs, ops.matmul(cosines, inputs)], axis=1)
+        both = sounds[:, :, 1:] * sounds[:, :, :-1]
+        mean = _mean(bands, sounds)
+        deviation = ops.sqrt(_mean((bands - mean) ** 2, sounds) + keras.config.epsilon())
+        change = _mean(ops.abs(bands[:, :, 1:] - bands[:, :, :-1]), both)
+        return ops.concatenate([each[:, :, 0] for each in (mean, deviation, change)], axis=1)
+
+
+def _mean(values, counts):
+    """Over the frames that count [batch, bands, 1]."""
+    total = ops.maximum(ops.sum(counts, axis=2, keepdims=True), 1)
+    return ops.sum(values * counts, axis=2, keepdims=True) / total
+
+
+@keras.saving.register_keras_serializable(package="valence")
+class RatingMedian(keras.layers.Layer):
+    """The median of a distribution over ratings, followed by the distribution.
+
+    The median is the prediction with the least expected absolute error.
+
+    Args:
+        scale: lowest and highest rating; the classes are spread evenly from one to the other
+        **options: of every Keras layer, such as `name`
+
+    Input: probabilities [batch, classes].
+    Output: [batch, 1 + classes]; the first column is on the scale of the ratings.
+
+    See: notebooks/06_improvements.ipynb
+    """
+
+    def __init__(self, scale: tuple[float, float], **options):
+        super().__init__(**options)
+        self.scale = tuple(scale)
+
+    def get_config(self) -> dict:
+        """What `keras.models.load_model` builds the layer from again."""
+        return {**super().get_config(), "scale": self.scale}
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shape of the output."""
+        return (input_shape[0], 1 + input_shape[1])
+
+    def call(self, inputs):
+        """Where the sum of the probabilities passes one half, between two classes in proportion."""
+        classes = inputs.shape[1]
+        low, high = self.scale
+        step = (high - low) / (classes - 1)
+        summed = ops.cumsum(inputs, axis=1)
+        below = ops.sum(ops.cast(summed < 0.5, "int32"), axis=1, keepdims=True)
+        place = ops.clip(below, 1, classes - 1)
+        before = ops.take_along_axis(summed, place - 1, axis=1)
+        after = ops.take_along_axis(summed, place, axis=1)
+        share = ops.clip((0.5 - before) / (after - before + keras.config.epsilon()), 0, 1)
+        median = low + step * (ops.cast(place, inputs.dtype) - 1 + share)
+        return ops.concatenate([median, inputs], axis=1)

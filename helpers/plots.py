@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullFormatter
 
 from helpers.features import MelSettings
 
@@ -288,9 +289,9 @@ def intervals(
         (held, "o", BLUE, "rating, held"),
         (~held, "X", ORANGE, "rating, missed"),
     ):
-        ax.plot(place[inside], truth[inside], marker, color=colour, markersize=4, label=label)
+        points = {"color": colour, "markersize": 4, "clip_on": False}
+        ax.plot(place[inside], truth[inside], marker, label=label, **points)
     ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
-    ax.margins(y=0.03)
     ax.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax.figure
 
@@ -700,8 +701,8 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     """One metric of several models with its 95 % intervals.
 
     Args:
-        table: see `evaluation.compare`
-        metric: ``"mae"``, ``"rmse"``, ``"ccc"`` or ``"pearson"``
+        table: see `evaluation.compare` and `evaluation.table`
+        metric: one of its columns, such as ``"mae"`` or ``"mae gain"``
         ax: where to draw; None makes a figure
 
     See: notebooks/03_model.ipynb
@@ -711,8 +712,44 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     distance = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
     ax.errorbar(rows["value"], range(len(rows)), xerr=distance, fmt="o", color=BLUE, capsize=3)
     ax.set_yticks(range(len(rows)), rows.index)
-    ax.set(xlabel=f"{metric.upper()} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
+    label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
+    ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
     return ax.figure
+
+
+def costs(table: pd.DataFrame, metric: str = "mae") -> Figure:
+    """One metric of several models over what they cost, a panel for each kind of cost.
+
+    Args:
+        table: see `comparison.table`; models without a cost (the median's) are drawn at the left
+        metric: ``"mae"``, ``"ccc"`` or ``"pearson"``
+
+    See: notebooks/06_improvements.ipynb
+    """
+    names = {
+        "seconds": "training (s)",
+        "parameters": "parameters",
+        "milliseconds": "prediction (ms per clip)",
+    }
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True)
+    for ax, (column, label) in zip(panels, names.items(), strict=True):
+        cost = table["cost", column].astype(float)
+        least = cost[cost > 0].min() / 4 if (cost > 0).any() else 1
+        for (model, row), colour, marker in zip(
+            table.iterrows(), itertools.cycle(COLOURS), itertools.cycle("osD^vP*X"), strict=False
+        ):
+            score = row[metric]
+            errors = [[score["value"] - score["low"]], [score["high"] - score["value"]]]
+            style = {"fmt": marker, "color": colour, "capsize": 3, "label": model}
+            ax.errorbar(max(cost[model], least), score["value"], yerr=errors, **style)
+        ax.set(xlabel=label, xscale="log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel=f"{metric.upper()} with its 95 % interval")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False)
+    return figure
 
 
 # The diagram of a model

@@ -115,7 +115,7 @@ def panel(model: inference.Model, clips: Mapping[str, str]) -> ipywidgets.Widget
         for widget in (sound, picture):
             widget.layout.display = None if known else "none"
         if known:
-            y, rate = inference.read(clip, model.card.mel.sample_rate)
+            y, _ = inference.read(clip, model.card.mel.sample_rate)
             sound.value = _wav(y, model.card.mel.sample_rate)
             picture.value = _png(figure(model, clip))
 

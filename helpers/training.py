@@ -10,11 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from helpers import losses
+from helpers.augmentation import Augmentation, augment
 from helpers.backend import jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
@@ -30,7 +33,8 @@ class Run:
             dropout) and ``validation_mae`` (after the epoch; absent without a validation part)
         scores: MAE of the final weights: ``train`` and ``validation``
         settings: every argument that decided the weights, the number of ``parameters``, and the
-            ``mean`` and ``deviation`` (decibels) that features are standardised with
+            ``mean`` and ``deviation`` (decibels) that features are standardised with: numbers, or
+            lists [n_mels, 1]
         seconds: time that training took
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part
@@ -61,9 +65,15 @@ def train(
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     seed: int = 0,
+    loss: str = "mae",
+    balanced: bool = False,
+    schedule: Literal["constant", "cosine"] = "constant",
+    averaging: float = 0.0,
+    per_band: bool = False,
+    augmentation: Augmentation | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Run:
-    """Train a network with Adam on the mean absolute error, the report's metric.
+    """Train a network with Adam, by default on the mean absolute error, the report's metric.
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
@@ -76,13 +86,21 @@ def train(
         learning_rate: of Adam
         weight_decay: share of each weight, times the learning rate, that a step takes away
             (Loshchilov & Hutter 2019); 0 is plain Adam
-        seed: of initial weights, batch order and dropout
+        seed: of initial weights, batch order, dropout and augmentation
+        loss: see `losses.named`
+        balanced: weigh clips by how rare their rating is, see `rarity`
+        schedule: of the learning rate: ``"cosine"`` lets it rise for a tenth of the steps and then
+            fall to a tenth (Loshchilov & Hutter 2017)
+        averaging: of the weights over the steps, exponentially: the share that the average keeps at
+            each step, such as 0.99. The averages are what the trained network has
+        per_band: standardise each mel band with its own mean and deviation
+        augmentation: how training clips are changed each time they are seen
         on_epoch: called after each epoch with its number and its errors, as in `Run.history`; what
             it raises ends the training
 
     Raises:
         ValueError: if the number of ratings is not that of the features, or the training part is
-            empty
+            empty, or the loss or schedule is unknown
         FloatingPointError: if the loss is no longer a number
 
     See: notebooks/03_model.ipynb
@@ -92,12 +110,20 @@ def train(
         raise ValueError(f"There are {len(ratings)} ratings for the features of {len(features)}.")
     if len(split.train) == 0:
         raise ValueError("The training part of the split is empty.")
-    mean, deviation = statistics(features, split.train)
+    error = losses.named(loss, model)
+    mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
+    weights = rarity(ratings, split.train) if balanced else None
     seed_everything(seed)
     model = keras.models.clone_model(model)
-    adam = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay or None)
+    steps = epochs * -(-len(split.train) // batch_size)
+    adam = keras.optimizers.Adam(
+        _schedule(schedule, learning_rate, steps),
+        weight_decay=weight_decay or None,
+        use_ema=averaging > 0,
+        ema_momentum=averaging or 0.99,
+    )
     adam.build(model.trainable_variables)  # else the first step is traced twice
-    model.compile(adam, loss="mean_absolute_error", jit_compile=jit_compile())
+    model.compile(adam, loss=error, jit_compile=jit_compile())
     settings = {
         "model": model.name,
         "parameters": model.count_params(),
@@ -106,10 +132,17 @@ def train(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "seed": seed,
+        "loss": loss,
+        "balanced": balanced,
+        "schedule": schedule,
+        "averaging": averaging,
+        "per_band": per_band,
+        "augmentation": asdict(augmentation) if augmentation else None,
         "mean": mean,
         "deviation": deviation,
     }
     run = Run(model, pd.DataFrame(), {}, settings, 0.0)
+    change = _changed(augmentation, mean, seed)
     order = np.random.default_rng(seed)
     history, validation = [], []
     start = time.perf_counter()
@@ -117,22 +150,25 @@ def train(
         for epoch in range(1, epochs + 1):
             total = 0.0
             batches = _batches(order.permutation(split.train), batch_size)
-            for rows, inputs in _ready(run, features, batches):
-                total += len(rows) * float(model.train_on_batch(inputs, ratings[rows]))
-            losses = {"train_mae": total / len(split.train)}
+            for rows, inputs, targets in _ready(run, features, batches, ratings, change):
+                weight = None if weights is None else weights[rows]
+                total += len(rows) * float(model.train_on_batch(inputs, targets, weight))
+            errors = {"train_mae": total / len(split.train)}
+            if averaging and epoch == epochs:
+                adam.finalize_variable_values(model.trainable_variables)
             if len(split.validation):
                 validation.append(predict(run, features, split.validation))
-                losses["validation_mae"] = _mae(validation[-1], ratings[split.validation])
-            if not np.isfinite(list(losses.values())).all():
+                errors["validation_mae"] = _mae(validation[-1], ratings[split.validation])
+            if not np.isfinite(list(errors.values())).all():
                 raise FloatingPointError(
                     f"The loss is no longer a number in epoch {epoch}: lower the learning rate "
                     f"(it is {learning_rate:g})."
                 )
-            history.append({"epoch": epoch, **losses})
-            progress.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+            history.append({"epoch": epoch, **errors})
+            progress.set_postfix({name: f"{value:.3f}" for name, value in errors.items()})
             progress.update()
             if on_epoch is not None:
-                on_epoch(epoch, losses)
+                on_epoch(epoch, errors)
     seconds = time.perf_counter() - start
     scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
     if validation:
@@ -154,22 +190,50 @@ def _batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def _ready(
-    run: Run, features: np.ndarray, batches: list[np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows and standardised features of each batch, read while the network is at the one before."""
+    run: Run,
+    features: np.ndarray,
+    batches: list[np.ndarray],
+    ratings: np.ndarray | None = None,
+    change: Callable = lambda clips, ratings: (clips, ratings),
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Rows, standardised features and ratings of each batch, read while the one before is used."""
+    mean, deviation = np.float32(run.settings["mean"]), np.float32(run.settings["deviation"])
+
+    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        clips, targets = change(features[rows], None if ratings is None else ratings[rows])
+        return rows, (clips - mean) / deviation, targets
+
     with ThreadPoolExecutor(1) as reader:
         coming = None
         for rows in batches:
-            now, coming = coming, (rows, reader.submit(_standardised, run, features, rows))
+            now, coming = coming, reader.submit(read, rows)
             if now:
-                yield now[0], now[1].result()
+                yield now.result()
         if coming:
-            yield coming[0], coming[1].result()
+            yield coming.result()
 
 
-def _standardised(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    mean, deviation = np.float32(run.settings["mean"]), np.float32(run.settings["deviation"])
-    return (features[rows] - mean) / deviation
+def _changed(amounts: Augmentation | None, fill: float | list, seed: int) -> Callable:
+    """What is done to each batch of training clips and their ratings."""
+    if amounts is None:
+        return lambda clips, ratings: (clips, ratings)
+    rng = np.random.default_rng([seed, 1])  # not the numbers of the batch order
+    return lambda clips, ratings: augment(clips, ratings, amounts, fill=fill, rng=rng)
+
+
+def _schedule(name: str, learning_rate: float, steps: int):
+    if name == "constant":
+        return learning_rate
+    if name != "cosine":
+        raise ValueError(f"schedule is {name!r}: it is 'constant' or 'cosine'.")
+    rise = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        learning_rate / 10,
+        max(1, steps - rise),
+        alpha=0.1,  # of the highest, where it began too
+        warmup_target=learning_rate,
+        warmup_steps=rise,
+    )
 
 
 def _mae(predicted: np.ndarray, ratings: np.ndarray) -> float:
@@ -197,6 +261,48 @@ def statistics(features: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
     return float(means.mean()), deviation
 
 
+def band_statistics(features: np.ndarray, rows: np.ndarray) -> tuple[list, list]:
+    """Mean and standard deviation of each mel band over some clips, read a clip at a time.
+
+    Args:
+        features: decibels [clips, n_mels, frames]
+        rows: row numbers of the clips, those of the training part
+
+    Returns:
+        mean and standard deviation in decibels, lists [n_mels, 1], as a results file takes them; a
+        band that never changes has a deviation of 1
+
+    See: notebooks/06_improvements.ipynb
+    """
+    means = np.array([features[row].mean(axis=1, dtype=np.float64) for row in rows])
+    variances = np.array([features[row].var(axis=1, dtype=np.float64) for row in rows])
+    deviation = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+    deviation[deviation == 0] = 1
+    return means.mean(axis=0)[:, None].tolist(), deviation[:, None].tolist()
+
+
+def rarity(ratings: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Weights that grow with the rarity of a rating, so that rare ones count as much as common.
+
+    Label-distribution smoothing (Yang et al. 2021): the density of the ratings, smoothed by a
+    Gaussian of a twentieth of their range, inverted, and its root taken, which is milder.
+
+    Args:
+        ratings: valence of each clip [clips]
+        rows: row numbers of the training part, which alone has a density
+
+    Returns:
+        weight of each clip, 1 on average over the training part, float32 [clips]
+
+    See: notebooks/06_improvements.ipynb
+    """
+    width = max(np.ptp(ratings[rows]) / 20, 1e-6)
+    values, counts = np.unique(ratings[rows], return_counts=True)
+    density = np.exp(-0.5 * ((ratings[:, None] - values) / width) ** 2) @ counts
+    weights = 1 / np.sqrt(np.maximum(density, 1))
+    return (weights / weights[rows].mean()).astype(np.float32)
+
+
 def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Predict the valence of some clips.
 
@@ -211,5 +317,5 @@ def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     See: notebooks/03_model.ipynb
     """
     batches = _batches(np.asarray(rows), run.settings["batch_size"])
-    predicted = [run.model.predict_on_batch(x) for _, x in _ready(run, features, batches)]
+    predicted = [run.model.predict_on_batch(x) for _, x, _ in _ready(run, features, batches)]
     return np.concatenate(predicted)[:, 0]

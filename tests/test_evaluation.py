@@ -184,3 +184,31 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     assert evaluation.claims(spectral, bias)["holds"].tolist() == [holds] * 4
     doubtful = evaluation.claims(spectral.assign(corrected=0.2), bias.assign(low=-1, high=1))
     assert not doubtful["holds"].any()
+
+
+def test_a_table_of_trainings_has_the_means_of_their_scores_and_paired_gains():
+    several = np.stack([PREDICTION, PREDICTION + 0.2])
+    found = evaluation.table(TRUTH, {"median": np.full(80, 3.0), "model": several})
+    each = [evaluation.scores(TRUTH, one)["value"] for one in several]
+    for score in ("mae", "ccc", "pearson"):
+        assert found.loc["model", (score, "value")] == pytest.approx(
+            np.mean([one[score] for one in each])
+        )
+    slope = np.polyfit(TRUTH, PREDICTION - TRUTH, 1)[0]
+    assert found.loc["model", ("bias", "value")] == pytest.approx(slope)
+    assert found.loc["median", ("ccc", "value")] == 0
+    assert found.loc["median", ("bias", "value")] == -1
+    gain = found.loc["median", ("mae", "value")] - found.loc["model", ("mae", "value")]
+    assert found.loc["model", ("mae gain", "value")] == pytest.approx(gain)
+    alone = evaluation.mae_difference(TRUTH, several, np.full(80, 3.0))
+    assert found.loc["model", ("mae gain", "low")] == pytest.approx(alone["low"], abs=0.03)
+
+
+def test_speakers_that_differ_make_intervals_wide():
+    speakers = np.repeat(np.arange(8), 10)
+    prediction = TRUTH + np.repeat(np.arange(8) / 4, 10)  # each speaker with an error of its own
+    by_clip = evaluation.table(TRUTH, {"m": prediction})["mae"].loc["m"]
+    by_speaker = evaluation.table(TRUTH, {"m": prediction}, groups=speakers)["mae"].loc["m"]
+    width = by_speaker["high"] - by_speaker["low"]
+    assert by_clip["value"] == by_speaker["value"]
+    assert width > 2 * (by_clip["high"] - by_clip["low"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from hypothesis import given, settings
@@ -210,3 +211,31 @@ def test_the_command_fills_the_cache_and_says_what_it_holds(corpus_folder, outpu
 def test_reading_features_does_not_import_tensorflow():
     code = "import helpers.features, sys; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
+
+
+def test_normalised_by_speaker_each_band_has_mean_0_and_deviation_1_without_the_padding():
+    rng = np.random.default_rng(0)
+    clips = rng.normal(-30, 8, (6, 4, 10)).astype("float32")
+    clips[3:] *= 0.5  # another voice
+    clips[1, :, 7:] = -80
+    speakers = pd.Series(["a"] * 3 + ["b"] * 3)
+    found = features.normalise_by_speaker(clips, speakers)
+    sounding = np.ones((6, 10), dtype=bool)
+    sounding[1, 7:] = False
+    for rows in (slice(0, 3), slice(3, 6)):
+        bands = found[rows].transpose(1, 0, 2)[:, sounding[rows]]
+        assert bands.mean(axis=1) == pytest.approx(0, abs=1e-5)
+        assert bands.std(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (found[1, :, 7:] == found[1].min()).all()
+    mixed = features.normalise_by_speaker(clips[::-1], speakers[::-1])
+    assert np.allclose(mixed[::-1], found)
+
+
+def test_without_speakers_nothing_is_normalised_by_them():
+    with pytest.raises(ValueError, match="1 of 2 clips have no speaker"):
+        features.normalise_by_speaker(np.zeros((2, 3)), pd.Series(["a", None]))
+
+
+def test_functionals_that_a_speaker_never_changes_become_0():
+    found = features.normalise_by_speaker(np.array([[1.0, 5], [3, 5]]), pd.Series(["a", "a"]))
+    assert found.tolist() == [[-1, 0], [1, 0]]

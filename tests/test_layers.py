@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.fft
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -231,3 +232,31 @@ def test_a_whole_training_ends_where_stock_layers_end():
     columns = ["train_mae", "validation_mae"]
     ours, theirs = (run.history[columns].to_numpy() for run in runs)
     assert np.abs(ours / theirs - 1).max() < 1e-4
+
+
+def test_clip_statistics_are_those_of_numpy_and_scipy():
+    clips = np.random.default_rng(0).normal(size=(3, 12, 20)).astype("float32")
+    found = np.asarray(layers.ClipStatistics(coefficients=5)(clips))
+    cepstra = scipy.fft.dct(clips, axis=1, norm="ortho")[:, :5]
+    both = np.concatenate([clips, cepstra], axis=1)
+    expected = [both.mean(2), both.std(2), np.abs(np.diff(both, axis=2)).mean(2)]
+    assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
+
+
+@pytest.mark.parametrize("more", [1, 7])
+def test_padding_a_clip_further_does_not_change_what_is_predicted(more):
+    clip = np.random.default_rng(0).uniform(-60, 0, (2, 12, 20)).astype("float32")
+    clip[:, :, -3:] = -80
+    padded = np.pad(clip, ((0, 0), (0, 0), (0, more)), constant_values=-80)
+    model = models.recommended((12, None))
+    assert np.asarray(model(padded)) == pytest.approx(np.asarray(model(clip)), abs=1e-5)
+
+
+def test_the_median_of_a_distribution_is_numpys():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(21) * 0.3, size=50).astype("float32")
+    found = np.asarray(layers.RatingMedian((1, 5))(probabilities))
+    centres = np.linspace(1, 5, 21)
+    expected = [np.interp(0.5, np.cumsum(each), centres) for each in probabilities]
+    assert found[:, 0] == pytest.approx(np.array(expected), abs=1e-3)
+    assert np.array_equal(found[:, 1:], probabilities)

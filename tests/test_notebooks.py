@@ -31,6 +31,8 @@ def test_there_are_notebooks():
         "03_model",
         "04_tuning",
         "05_error_analysis",
+        "06_improvements",
+        "07_your_speech",
     ]
 
 

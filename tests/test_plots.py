@@ -16,6 +16,11 @@ HISTORY = pd.DataFrame({"epoch": [1, 2], "train_mae": [2.0, 1], "validation_mae"
 CLIPS = pd.DataFrame({"speaker": np.repeat(["a", "b", None, "d"], 50), "valence": TRUTH})
 PREDICTED = CLIPS.assign(prediction=PREDICTIONS["network"])
 WORST = evaluation.worst(PREDICTED.assign(duration=SECONDS), 3)
+CURVE = pd.DataFrame({"seconds": [3, 6], "valence": [2.0, 3], "low": [1.0, 2], "high": [3.0, 4]})
+RATINGS = {"edges": [1.0, 3, 5], "counts": [10, 20]}
+COSTS = evaluation.table(TRUTH, PREDICTIONS)
+for column, cost in {"seconds": [0, 9.0], "parameters": [0, 1e4], "milliseconds": [0, 0.1]}.items():
+    COSTS["cost", column] = cost
 
 FIGURES = {
     "durations": lambda: plots.durations(SECONDS, 6),
@@ -43,7 +48,12 @@ FIGURES = {
     "occlusion": lambda: plots.occlusion(
         np.stack([LEVELS] * 3), np.stack([LEVELS] * 3), WORST, MEL
     ),
+    "recording": lambda: plots.recording(
+        np.sin(np.arange(80000)), LEVELS, MEL, CURVE, CURVE.mean(), RATINGS
+    ),
+    "intervals": lambda: plots.intervals(CURVE, np.array([2.0, 4]), (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
+    "costs": lambda: plots.costs(COSTS),
 }
 
 
@@ -134,3 +144,9 @@ def test_the_kernels_with_the_largest_weights_are_drawn_in_seconds_and_bands():
     norms = np.linalg.norm(weights, axis=(0, 1))
     assert np.array_equal(drawn.get_array(), weights[..., norms.argmax()])
     assert drawn.get_extent() == pytest.approx([0, 16 * 512 / 8000, 0, 12])
+
+
+def test_ratings_outside_their_interval_are_drawn_apart():
+    figure = plots.intervals(CURVE, np.array([2.0, 4.5]), (1, 5))
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
+    assert drawn["rating, held"] == [2.0] and drawn["rating, missed"] == [4.5]

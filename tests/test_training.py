@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers import models, training
+from helpers.augmentation import Augmentation
 from helpers.backend import keras
 from helpers.settings import PROJECT
 from helpers.splits import Split
@@ -176,3 +177,46 @@ def test_arguments_that_do_not_fit_are_refused(ratings, split, sentence):
 def test_constant_features_cannot_be_standardised():
     with pytest.raises(ValueError, match="constant"):
         training.train(small(), np.zeros_like(FEATURES), RATINGS, SPLIT)
+
+
+EXTRAS = {
+    "loss": "mae+ccc",
+    "balanced": True,
+    "schedule": "cosine",
+    "averaging": 0.9,
+    "per_band": True,
+    "augmentation": Augmentation(masks=1, mixup=0.4),
+}
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_each_improvement_follows_the_seed_and_changes_the_network(name):
+    changed, again = run(**{name: EXTRAS[name]}), run(**{name: EXTRAS[name]})
+    assert digest(changed) == digest(again) != digest(run())
+
+
+@pytest.mark.parametrize("wrong", [{"loss": "mape"}, {"schedule": "sudden"}])
+def test_a_recipe_that_does_not_exist_is_refused(wrong):
+    with pytest.raises(ValueError, match="is '(mape|sudden)'"):
+        run(**wrong)
+
+
+def test_the_recommended_recipe_learns_the_easy_task():
+    model = models.recommended((16, 12))
+    recipe = {**models.RECOMMENDED_TRAINING, "batch_size": 8, "epochs": 20}
+    found = training.train(model, FEATURES, RATINGS, SPLIT, **recipe)
+    guess = np.abs(RATINGS[SPLIT.validation] - np.median(RATINGS[SPLIT.train])).mean()
+    assert found.scores["validation"] < 0.6 * guess
+
+
+def test_rare_ratings_weigh_more():
+    ratings = np.array([1.0] * 9 + [5.0], dtype=np.float32)
+    weights = training.rarity(ratings, np.arange(10))
+    assert weights.mean() == pytest.approx(1) and weights[9] / weights[0] == pytest.approx(3)
+
+
+def test_statistics_of_bands_are_numpys():
+    mean, deviation = training.band_statistics(FEATURES, SPLIT.train)
+    bands = FEATURES[SPLIT.train].transpose(1, 0, 2).reshape(16, -1)
+    assert np.array(mean)[:, 0] == pytest.approx(bands.mean(axis=1), abs=1e-4)
+    assert np.array(deviation)[:, 0] == pytest.approx(bands.std(axis=1), abs=1e-4)

@@ -1,0 +1,128 @@
+"""What the field would pick without this study: eGeMAPS functionals and a support vector machine.
+
+A functional is a number about a whole clip (the mean of its pitch, the slope of its loudness).
+opensmile, which computes them, is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.metadata import version
+
+import filelock
+import joblib
+import numpy as np
+import pandas as pd
+from joblib.externals import loky
+
+from helpers import corpora
+from helpers.corpora import Corpus
+from helpers.features import read_clip
+from helpers.progress import bar
+from helpers.settings import cache_folder
+
+#: The extended Geneva minimalistic acoustic parameter set (Eyben et al. 2016), 88 functionals.
+FEATURE_SET = "eGeMAPSv02"
+
+#: Changes whenever the same clip would give other functionals, so that no old cache is read.
+VERSION = 1
+
+#: Clips that one task reads.
+CLIPS_PER_TASK = 16
+
+
+def functionals(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
+    """The eGeMAPS functionals of every clip of a corpus, from the cache where they are there.
+
+    They are taken at the clip's own sampling rate, over its whole duration.
+
+    Args:
+        corpus: see `corpora.load`
+        jobs: parallel workers; -1 is one for each core
+
+    Returns:
+        float32 [clips, 88]; not a number where a clip is too short for one of them
+
+    Raises:
+        corpora.CorpusError: if a clip can no longer be read
+
+    See: notebooks/06_improvements.ipynb
+    """
+    content = [VERSION, version("opensmile"), FEATURE_SET, corpus.clips["sha256"].tolist()]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    path = cache_folder("functionals") / f"{corpus.name}-{key}.npy"
+    with filelock.FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            with open(partial, "wb") as file:
+                np.save(file, _extract(corpus.clips, jobs))
+            os.replace(partial, path)
+    return np.load(path)
+
+
+def _extract(clips: pd.DataFrame, jobs: int) -> np.ndarray:
+    starts = range(0, len(clips), CLIPS_PER_TASK)
+    tasks = [clips.iloc[start : start + CLIPS_PER_TASK] for start in starts]
+    # In fresh processes: opensmile crashes where TensorFlow is loaded, and in threads.
+    with loky.ProcessPoolExecutor(joblib.effective_n_jobs(jobs)) as processes:
+        done = processes.map(_some, tasks)
+        blocks = list(bar(done, total=len(tasks), desc="eGeMAPS", unit="task"))
+    return np.concatenate(blocks)
+
+
+def _some(clips: pd.DataFrame) -> np.ndarray:
+    import opensmile
+
+    smile = opensmile.Smile(opensmile.FeatureSet[FEATURE_SET])  # one a task: it keeps a state
+    rows = []
+    for path, rate in clips[["path", "sample_rate"]].itertuples(index=False):
+        try:
+            y = read_clip(path, rate)
+        except (OSError, ValueError) as error:
+            raise corpora.CorpusError(
+                f"{path} can no longer be used ({error}): mend it or take it out of the labels."
+            ) from error
+        rows.append(smile.process_signal(y, rate).to_numpy(dtype=np.float32)[0])
+    return np.stack(rows)
+
+
+def median(ratings: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Predict the training part's median for every clip, the guess that minimises its MAE.
+
+    Args:
+        ratings: valence of each clip [clips]
+        train: row numbers of the clips that are known
+        test: row numbers of the clips to predict
+
+    Returns:
+        valence [test]
+    """
+    return np.full(len(test), np.median(ratings[train]))
+
+
+def svr(
+    features: np.ndarray, ratings: np.ndarray, train: np.ndarray, test: np.ndarray
+) -> np.ndarray:
+    """Predict with a support vector machine (Gaussian kernel, C = 1) on standardised functionals.
+
+    Args:
+        features: see `functionals` [clips, functionals]
+        ratings: valence of each clip [clips]
+        train: row numbers of the clips that it is fitted to; they alone standardise
+        test: row numbers of the clips to predict
+
+    Returns:
+        valence [test]
+
+    See: notebooks/06_improvements.ipynb
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVR
+
+    fill = SimpleImputer(keep_empty_features=True)  # the training part's mean where there is none
+    pipeline = make_pipeline(fill, StandardScaler(), SVR(C=1.0))
+    return pipeline.fit(features[train], ratings[train]).predict(features[test])

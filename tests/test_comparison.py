@@ -1,0 +1,99 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import comparison, corpora, evaluation
+from helpers.settings import cache_folder
+
+FAST = {"epochs": 2}
+
+
+@pytest.fixture
+def corpus(corpus_folder):
+    return corpora.load(corpus_folder)
+
+
+def fit(corpus, **options):
+    models = {
+        "median": comparison.named("median"),
+        "egemaps_svr": comparison.named("egemaps_svr"),
+        "recommended": comparison.recommended(**FAST),
+    }
+    return comparison.fit_all(corpus, models, **{"folds": 3, "seeds": 2, **options})
+
+
+def test_every_clip_is_tested_once_and_the_table_has_intervals_and_costs(corpus):
+    fits = fit(corpus)
+    for name, found in fits.items():
+        assert sorted(found.rows) == list(range(12))
+        assert found.predictions.shape == (2 if name == "recommended" else 1, 12)
+    table = comparison.table(corpus, fits, reference="egemaps_svr")
+    assert table.loc["egemaps_svr", ("mae gain", "value")] == 0
+    assert (table["mae", "low"] <= table["mae", "value"]).all()
+    assert table.loc["recommended", ("cost", "parameters")] > 1000
+    truth = corpus.clips["valence"].to_numpy()[fits["median"].rows]
+    alone = [evaluation.scores(truth, each)["value"] for each in fits["recommended"].predictions]
+    found = table.loc["recommended"].xs("value", level=1)
+    for score in ("mae", "ccc", "pearson"):
+        assert found[score] == pytest.approx(np.mean([each[score] for each in alone]))
+
+
+def test_what_was_fitted_is_not_fitted_again_and_a_torn_file_is(corpus, monkeypatch):
+    first = fit(corpus)
+    stored = sorted(cache_folder("comparisons").glob("*.json"))
+    stored[0].write_text(stored[0].read_text()[:50])
+    fitted = []
+    monkeypatch.setattr(
+        comparison, "_fit", lambda *a, _fit=comparison._fit: fitted.append(a) or _fit(*a)
+    )
+    again = fit(corpus)
+    assert len(fitted) == 1
+    for name in first:
+        assert np.array_equal(first[name].predictions, again[name].predictions)
+
+
+def test_keys_say_nothing_about_where_things_are(corpus):
+    fit(corpus, folds=2, seeds=1)
+    records = [json.loads(p.read_text()) for p in cache_folder("comparisons").glob("*.json")]
+    assert records and not any("/" in json.dumps(each["made_by"]) for each in records)
+
+
+def test_choices_are_made_without_the_test_part(corpus):
+    parts = fit(corpus, folds=2, seeds=1, part="validation", which=[0])
+    from helpers import splits
+
+    expected = splits.folds(corpus.clips, 2, seed=0)[0]
+    assert np.array_equal(parts["median"].rows, expected.validation)
+
+
+def test_an_ensemble_is_the_mean_and_costs_as_much_as_all():
+    costs = pd.DataFrame({"seconds": [1.0, 3.0], "parameters": [10, 10]})
+    two = comparison.Fits(np.arange(2), np.array([[1.0, 2.0], [3.0, 2.0]]), costs)
+    one = comparison.ensemble(two)
+    assert one.predictions.tolist() == [[2, 2]] and one.costs["seconds"].mean() == 4
+    both = comparison.fusion(two, comparison.Fits(np.arange(2), np.array([[4.0, 4.0]]), costs))
+    assert both.predictions.tolist() == [[3, 3]] and both.costs["parameters"].item() == 30
+
+
+def test_every_idea_of_the_ablation_is_another_model():
+    models = comparison.ablation()
+    assert len({str(each) for each in models.values()}) == len(models)
+
+
+def test_the_command_prints_the_table_and_writes_it(corpus_folder, tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    arguments = [str(corpus_folder), "--models", "median,egemaps_svr", "--folds", "2"]
+    assert evaluation.main([*arguments, "--csv", str(out)]) == 0
+    assert "egemaps_svr" in capsys.readouterr().out
+    assert list(pd.read_csv(out)["model"]) == ["median", "egemaps_svr"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(["--models", "crystal_ball"], "no model"), (["--folds", "50"], "50")],
+)
+def test_the_command_says_what_cannot_be_done(corpus_folder, capsys, arguments, sentence):
+    assert evaluation.main([str(corpus_folder), *arguments]) == 2
+    assert sentence in capsys.readouterr().err
