@@ -356,13 +356,13 @@ def _by_bin(predicted: pd.DataFrame, by: pd.Series, edges: np.ndarray, seed: int
                 "valence": group["valence"].mean(),
                 "prediction": group["prediction"].mean(),
                 "bias": error.mean(),
-                **_interval(resampled if len(error) > 1 else resampled[:0]),
+                **_ends(resampled if len(error) > 1 else resampled[:0]),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _interval(resampled: np.ndarray) -> dict[str, float]:
+def _ends(resampled: np.ndarray) -> dict[str, float]:
     """Ends of the 95 % interval, missing where no resample has a value."""
     known = resampled[~np.isnan(resampled)]
     low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
@@ -400,7 +400,7 @@ def slopes(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     }
     return pd.DataFrame(
         [
-            {"value": _slope(x, y).item(), **_interval(_slope(x[rows], y[rows]))}
+            {"value": _slope(x, y).item(), **_ends(_slope(x[rows], y[rows]))}
             for x, y in lines.values()
         ],
         index=list(lines),
@@ -475,7 +475,7 @@ def error_against(facts: pd.DataFrame, error: np.ndarray, *, seed: int = 0) -> p
         if np.ptp(x) > 0:
             rows[name] = {
                 "value": correlation(_ranks(x), -1),
-                **_interval((_ranks(x[resampled]) * _ranks(error[resampled])).mean(axis=-1)),
+                **_ends((_ranks(x[resampled]) * _ranks(error[resampled])).mean(axis=-1)),
                 "p": _permuted((_ranks(x),), correlation, "pairings", seed),
             }
     return _corrected(pd.DataFrame(rows, index=["value", "low", "high", "p"]).T)
