@@ -24,6 +24,7 @@ Flat, one module a concern, each importing only those above it in this list:
 - `cards`: what is known of a trained network
 - `inference`: a trained network in one file, and the valence of any recording
 - `plots`: every figure
+- `recorder`: a model tried on a recording, in a notebook
 
 Importing the package imports none of them, so that a script which only reads a corpus never waits
 for TensorFlow.

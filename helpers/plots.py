@@ -195,7 +195,8 @@ def spectrogram(
     return ax.figure
 
 
-def _levels(levels: np.ndarray, settings: MelSettings, ax: Axes):
+def _levels(levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma", **limits):
+    """Mel bands over frames, with axes in hertz and seconds."""
     return librosa.display.specshow(
         levels,
         sr=settings.sample_rate,
@@ -204,8 +205,9 @@ def _levels(levels: np.ndarray, settings: MelSettings, ax: Axes):
         x_axis="time",
         y_axis="mel",
         fmax=settings.sample_rate / 2,
-        cmap="magma",
+        cmap=cmap,
         ax=ax,
+        **limits,
     )
 
 
@@ -287,9 +289,9 @@ def intervals(
         (held, "o", BLUE, "rating, held"),
         (~held, "X", ORANGE, "rating, missed"),
     ):
-        ax.plot(place[inside], truth[inside], marker, color=colour, markersize=4, label=label)
+        points = {"color": colour, "markersize": 4, "clip_on": False}
+        ax.plot(place[inside], truth[inside], marker, label=label, **points)
     ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
-    ax.margins(y=0.03)
     ax.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax.figure
 
@@ -479,6 +481,219 @@ def predicted_against_true(
         ax.set(title=name, xlabel="rated valence", aspect="equal")
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="predicted valence")
+    return figure
+
+
+def error_grid(levels: np.ndarray, clips: pd.DataFrame, settings: MelSettings) -> Figure:
+    """Mel spectrograms of some clips, each with its rating and what was predicted.
+
+    Args:
+        levels: decibels [clips, n_mels, frames]
+        clips: a row a clip: ``valence``, ``prediction``, ``speaker`` and ``duration`` in seconds
+        settings: that made the spectrograms
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    columns = min(5, len(clips))
+    rows = -(-len(clips) // columns)
+    figure = Figure(figsize=(2.1 * columns + 0.8, 2.55 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for ax in panels.flat[len(clips) :]:
+        ax.set_axis_off()
+    limits = {"vmin": np.min(levels), "vmax": np.max(levels)}
+    for ax, level, clip in zip(panels.flat, levels, clips.itertuples(), strict=False):
+        image = _levels(level, settings, ax, **limits)
+        speaker = "unknown" if pd.isna(clip.speaker) else clip.speaker
+        ax.set_title(f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}", fontsize="medium")
+        ax.set(xlabel=f"time (s)\n{speaker}, {clip.duration:.2f} s", ylabel="")
+    for ax in panels[:, 0]:
+        ax.set(ylabel="frequency (Hz)")
+    figure.colorbar(image, ax=panels, label="level (dB)", format="%d", aspect=40, pad=0.01)
+    return figure
+
+
+def joint(truth: np.ndarray, prediction: np.ndarray, scale: tuple[float, float]) -> Figure:
+    """Each clip's prediction over its rating, and the distribution of both along the edges.
+
+    Args:
+        truth: ratings [clips]
+        prediction: predicted valence [clips]
+        scale: lowest and highest possible rating
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
+    ratios = {"width_ratios": (4, 1), "height_ratios": (1, 4)}
+    (top, corner), (ax, right) = figure.subplots(2, 2, sharex="col", sharey="row", **ratios)
+    corner.set_axis_off()
+    ax.plot(scale, scale, color=GREY, linewidth=1, label="no error")
+    ax.plot(truth, prediction, "o", color=BLUE, alpha=0.5, markersize=4)
+    low, high = min(scale[0], np.min(prediction)), max(scale[1], np.max(prediction))
+    margin = 0.04 * (high - low)
+    limits = low - margin, high + margin
+    ax.set(xlabel="rated valence", ylabel="predicted valence", xlim=limits, ylim=limits)
+    ax.legend(frameon=False, loc="upper left")
+    bins = {"bins": 20, "range": (low, high), "color": GREY}
+    top.hist(truth, **bins)
+    right.hist(prediction, orientation="horizontal", **bins)
+    top.set(ylabel="clips")
+    right.set(xlabel="clips")
+    for panel in (ax, top, right):
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def residuals(predicted: pd.DataFrame, bias: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """Error of each clip over its rating, and the mean error in parts of the scale.
+
+    Args:
+        predicted: a row a clip, with ``valence`` and ``prediction``
+        bias: see `evaluation.bias_by_rating`
+        ax: where to draw; None makes a figure
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    ax = _axes(ax, 4.6, 3.6)
+    error = predicted["prediction"] - predicted["valence"]
+    ax.axhline(0, color=GREY, linewidth=1)
+    ax.plot(predicted["valence"], error, "o", color=BLUE, alpha=0.35, markersize=4, label="a clip")
+    _means(ax, bias["valence"], bias["bias"], bias, "mean, 95 % interval")
+    ax.set(xlabel="rated valence", ylabel="predicted minus rated")
+    ax.legend(frameon=False)
+    return ax.figure
+
+
+def calibration(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """Mean rating of clips with similar predictions, over their mean prediction.
+
+    Args:
+        table: see `evaluation.calibration`
+        ax: where to draw; None makes a figure
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    ax = _axes(ax, 4.6, 3.6)
+    rating = table["prediction"] - table["bias"]
+    ends = pd.DataFrame(
+        {"low": table["prediction"] - table["high"], "high": table["prediction"] - table["low"]}
+    )
+    line = table["prediction"].agg(["min", "max"])
+    ax.plot(line, line, color=GREY, linewidth=1, label="calibrated")
+    _means(ax, table["prediction"], rating, ends, "mean rating, 95 % interval")
+    ax.set(xlabel="predicted valence, mean of the group", ylabel="rated valence, mean")
+    ax.legend(frameon=False)
+    return ax.figure
+
+
+def _means(ax: Axes, x: pd.Series, y: pd.Series, ends: pd.DataFrame, label: str) -> None:
+    distance = np.abs([y - ends["low"], ends["high"] - y])
+    style = {"fmt": "D", "color": ORANGE, "capsize": 4, "markeredgecolor": "black"}
+    ax.errorbar(x, y, yerr=np.nan_to_num(distance), label=label, **style)
+
+
+def error_by_speaker(predicted: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """Absolute error of each clip by speaker, with each speaker's mean, the worst first.
+
+    Args:
+        predicted: a row a clip, with ``valence``, ``prediction`` and ``speaker``
+        ax: where to draw; None makes a figure
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    ax = _axes(ax, 6.4, 3.4)
+    error = (predicted["prediction"] - predicted["valence"]).abs()
+    means = error.groupby(predicted["speaker"].fillna("unknown")).mean().sort_values()[::-1]
+    place = (
+        predicted["speaker"].fillna("unknown").map({name: i for i, name in enumerate(means.index)})
+    )
+    ax.plot(place, error, "o", color=BLUE, alpha=0.35, markersize=4, label="a clip")
+    ax.hlines(
+        means,
+        np.arange(len(means)) - 0.35,
+        np.arange(len(means)) + 0.35,
+        color="black",
+        label="mean of the speaker",
+    )
+    ax.axhline(error.mean(), color=ORANGE, linestyle="--", linewidth=1, label="mean of all clips")
+    if len(means) <= 40:
+        ax.set_xticks(range(len(means)), means.index, rotation=90 if len(means) > 6 else 0)
+    else:
+        ax.set_xticks([])
+    ax.set(xlabel="speaker", ylabel="absolute error", ylim=(0, None))
+    ax.legend(frameon=False)
+    return ax.figure
+
+
+def occlusion(
+    levels: np.ndarray, maps: np.ndarray, clips: pd.DataFrame, settings: MelSettings
+) -> Figure:
+    """Spectrograms of some clips and, beneath each, what its parts did to the prediction.
+
+    Args:
+        levels: decibels [clips, n_mels, frames]
+        maps: points of valence, same shape, see `explanation.occlusion`
+        clips: a row a clip, with ``valence`` and ``prediction``
+        settings: that made the spectrograms
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    figure = Figure(figsize=(2.3 * len(clips) + 1, 4.6), layout="constrained")
+    panels = figure.subplots(2, len(clips), sharex=True, sharey=True, squeeze=False)
+    most = np.abs(maps).max() or 1
+    rows = (
+        (levels, "magma", "level (dB)", {"vmin": np.min(levels), "vmax": np.max(levels)}),
+        (maps, "cividis", "effect on the prediction", {"vmin": -most, "vmax": most}),
+    )
+    for axes, (images, colours, label, limits) in zip(panels, rows, strict=True):
+        for ax, each in zip(axes, images, strict=True):
+            image = _levels(each, settings, ax, colours, **limits)
+            ax.set(xlabel="", ylabel="")
+        axes[0].set(ylabel="frequency (Hz)")
+        figure.colorbar(image, ax=axes, label=label, aspect=15, pad=0.01)
+    for (top, bottom), clip in zip(panels.T, clips.itertuples(), strict=True):
+        top.set_title(f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}", fontsize="medium")
+        bottom.set(xlabel="time (s)")
+    return figure
+
+
+def kernels(model, settings: MelSettings, *, count: int = 6) -> Figure:
+    """Learnt kernels of each convolution that reads the spectrogram, the strongest first.
+
+    Args:
+        model: a `keras.Model` such as `models.parallel_cnn`
+        settings: that made the spectrograms; they say how long a frame is
+        count: kernels of each convolution, those with the largest norm
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    layers = [layer for layer in model.layers if layer.name.startswith("conv_")]
+    figure = Figure(figsize=(1.35 * count + 0.9, 1.5 * len(layers)), layout="constrained")
+    panels = figure.subplots(len(layers), count, squeeze=False)
+    frame = settings.hop_length / settings.sample_rate
+    for axes, layer in zip(panels, layers, strict=True):
+        weights = np.asarray(layer.weights[0])[:, :, 0]  # [bands, frames, filters]
+        norms = np.linalg.norm(weights, axis=(0, 1))
+        strongest = np.argsort(-norms, kind="stable")[:count]
+        most = np.abs(weights[..., strongest]).max()
+        bands, frames, _ = weights.shape
+        for ax, kernel in zip(axes, strongest, strict=False):
+            image = ax.imshow(
+                weights[..., kernel],
+                origin="lower",
+                aspect="auto",
+                cmap="cividis",
+                vmin=-most,
+                vmax=most,
+                extent=(0, frames * frame, 0, bands),
+            )
+        for ax in axes[1:]:
+            ax.set_yticklabels([])
+        for ax in axes[len(strongest) :]:
+            ax.set_axis_off()
+        axes[0].set(ylabel=f"{bands} × {frames}\nmel band")
+        figure.colorbar(image, ax=axes, label="weight", pad=0.01)
+    for ax in panels[-1]:
+        ax.set(xlabel="time (s)")
     return figure
 
 

@@ -18,5 +18,15 @@ def bar(iterable=None, **options) -> tqdm:
         the bar; none is drawn where the environment has ``TQDM_DISABLE``, which tqdm's own widget
         does not heed
     """
-    hidden = bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm(iterable, delay=2, leave=False, disable=hidden, **options)
+    return tqdm(iterable, delay=2, leave=False, disable=not watched(), **options)
+
+
+def watched() -> bool:
+    """Whether someone sees what is shown now; what is only for them is then not stored.
+
+    Returns:
+        False where the environment has ``TQDM_DISABLE``, as in `make report` and in tests
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    return not os.environ.get("TQDM_DISABLE")

@@ -83,8 +83,11 @@ class Recorder(anywidget.AnyWidget):
     """
 
     _esm = _RECORD
-    samples = traitlets.Bytes().tag(sync=True)
+    samples = traitlets.CBytes().tag(sync=True)  # the browser sends a memoryview
     sample_rate = traitlets.Float(0).tag(sync=True)
+
+    def __repr__(self) -> str:
+        return "Recorder()"  # anywidget's names an address, which a notebook would store
 
     def recording(self) -> tuple[np.ndarray, int]:
         """The latest recording: its waveform [samples] and its sampling rate in Hz."""
@@ -115,7 +118,7 @@ def panel(model: inference.Model, clips: Mapping[str, str]) -> ipywidgets.Widget
         for widget in (sound, picture):
             widget.layout.display = None if known else "none"
         if known:
-            y, rate = inference.read(clip, model.card.mel.sample_rate)
+            y, _ = inference.read(clip, model.card.mel.sample_rate)
             sound.value = _wav(y, model.card.mel.sample_rate)
             picture.value = _png(figure(model, clip))
 

@@ -150,12 +150,19 @@ def save_results(path: Path, content: dict, *, made_by: dict) -> None:
 
     Args:
         path: file to write; what it held is replaced
-        content: what was found
+        content: what was found; numbers that are missing (NaN) become null, which JSON knows
         made_by: what it was found with, see `made_by`
     """
-    write_whole(
-        path, json.dumps({**content, "made_by": made_by}, indent=1, ensure_ascii=False) + "\n"
-    )
+    content = _without_nan({**content, "made_by": made_by})
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _without_nan(value):
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and value != value else value
 
 
 def write_whole(path: Path, text: str) -> None:

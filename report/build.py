@@ -89,7 +89,7 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def typeset(corpus_name: str, settings: Settings) -> Path:
-    """Compile ``report.typ`` on one corpus's results and figures.
+    """Compile ``report.typ`` on one corpus's results and figures, and its first page as a picture.
 
     Args:
         corpus_name: names the folders below ``report/`` and ``figures/``
@@ -105,16 +105,21 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
         "figures": settings.figures(corpus_name),
     }
     inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
-    document = typst.compile(
-        PROJECT / "report" / "report.typ",
-        root=root,
-        sys_inputs=inputs,
-        ignore_system_fonts=True,
+    report = typst.Compiler(
+        PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
     )
-    partial = pdf.with_suffix(".partial")
-    partial.write_bytes(document)
-    os.replace(partial, pdf)
+    # PDF/UA: compiling fails where a figure has no alternative text.
+    replace(pdf, report.compile(pdf_standards="ua-1"))
+    pages = report.compile(format="png", ppi=100)
+    replace(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
     return pdf
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
 
 
 if __name__ == "__main__":

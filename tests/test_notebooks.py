@@ -30,7 +30,9 @@ def test_there_are_notebooks():
         "02_preprocessing",
         "03_model",
         "04_tuning",
+        "05_error_analysis",
         "06_improvements",
+        "07_your_speech",
     ]
 
 

@@ -14,6 +14,10 @@ MEL = features.MelSettings()
 LEVELS = RANDOM.normal(size=(MEL.n_mels, 20))
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_mae": [2.0, 1], "validation_mae": [1.5, 1]})
 CLIPS = pd.DataFrame({"speaker": np.repeat(["a", "b", None, "d"], 50), "valence": TRUTH})
+PREDICTED = CLIPS.assign(prediction=PREDICTIONS["network"])
+WORST = evaluation.worst(PREDICTED.assign(duration=SECONDS), 3)
+CURVE = pd.DataFrame({"seconds": [3, 6], "valence": [2.0, 3], "low": [1.0, 2], "high": [3.0, 4]})
+RATINGS = {"edges": [1.0, 3, 5], "counts": [10, 20]}
 COSTS = evaluation.table(TRUTH, PREDICTIONS)
 for column, cost in {"seconds": [0, 9.0], "parameters": [0, 1e4], "milliseconds": [0, 0.1]}.items():
     COSTS["cost", column] = cost
@@ -36,6 +40,18 @@ FIGURES = {
         tuning.REPORTED.assign(units=[(8, 4)] * 36), ["dropout", "units"], log=["units"]
     ),
     "predicted_against_true": lambda: plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5)),
+    "error_grid": lambda: plots.error_grid(np.stack([LEVELS] * 3), WORST, MEL),
+    "joint": lambda: plots.joint(TRUTH, PREDICTIONS["network"], (1, 5)),
+    "residuals": lambda: plots.residuals(PREDICTED, evaluation.bias_by_rating(PREDICTED, (1, 5))),
+    "calibration": lambda: plots.calibration(evaluation.calibration(PREDICTED)),
+    "error_by_speaker": lambda: plots.error_by_speaker(PREDICTED),
+    "occlusion": lambda: plots.occlusion(
+        np.stack([LEVELS] * 3), np.stack([LEVELS] * 3), WORST, MEL
+    ),
+    "recording": lambda: plots.recording(
+        np.sin(np.arange(80000)), LEVELS, MEL, CURVE, CURVE.mean(), RATINGS
+    ),
+    "intervals": lambda: plots.intervals(CURVE, np.array([2.0, 4]), (1, 5)),
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
     "costs": lambda: plots.costs(COSTS),
 }
@@ -109,3 +125,28 @@ def test_the_largest_response_of_each_cell_is_marked_where_it_is():
     boxes = sorted((b.get_y() + 0.5, b.get_x() + 0.5) for b in seen.patches)
     assert boxes == sorted(places)
     assert {(box.get_height(), box.get_width()) for box in seen.patches} == {(5, 6)}
+
+
+def test_the_grid_of_errors_says_what_each_clip_was_and_was_taken_for():
+    figure = plots.error_grid(np.stack([LEVELS] * 3), WORST, MEL)
+    clip = WORST.iloc[0]
+    assert figure.axes[0].get_title() == f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}"
+    assert f"{clip.duration:.2f} s" in figure.axes[0].get_xlabel()
+    assert figure.axes[-1].get_ylabel() == "level (dB)"
+
+
+def test_the_kernels_with_the_largest_weights_are_drawn_in_seconds_and_bands():
+    model = models.parallel_cnn((128, 94), filters=3)
+    figure = plots.kernels(model, MEL, count=2)
+    assert len(figure.axes) == 4 * (2 + 1)
+    drawn = figure.axes[0].images[0]
+    weights = np.asarray(model.get_layer("conv_12x16").weights[0])[:, :, 0]
+    norms = np.linalg.norm(weights, axis=(0, 1))
+    assert np.array_equal(drawn.get_array(), weights[..., norms.argmax()])
+    assert drawn.get_extent() == pytest.approx([0, 16 * 512 / 8000, 0, 12])
+
+
+def test_ratings_outside_their_interval_are_drawn_apart():
+    figure = plots.intervals(CURVE, np.array([2.0, 4.5]), (1, 5))
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
+    assert drawn["rating, held"] == [2.0] and drawn["rating, missed"] == [4.5]

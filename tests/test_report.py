@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,10 @@ def demo(output):
 
 def text_of(pdf):
     pages = [page.extract_text() for page in pypdf.PdfReader(pdf).pages]
-    return " ".join(" ".join(pages).split())
+    unbroken = re.sub(
+        "(?<=[a-z])[-\u00ad]\\s*\n", "", "\n".join(pages)
+    )  # words broken at a line's end
+    return " ".join(unbroken.split())
 
 
 def test_the_report_says_what_the_results_say(demo):
@@ -49,6 +53,75 @@ def test_a_changed_result_changes_the_report(demo):
     path.write_text(json.dumps(results))
     text = text_of(build.typeset("demo", Settings.from_env()))
     assert "9.87" in text and "The network is no better than that guess" in text
+
+
+def change(path, **results):
+    """Change a results file; ``__`` leads into it, ``_`` is a space there."""
+    content = json.loads(path.read_text())
+    for key, value in results.items():
+        *way, last = key.split("__")
+        place = content
+        for step in way:
+            place = place[int(step) if isinstance(place, list) else step.replace("_", " ")]
+        place[last] = value
+    path.write_text(json.dumps(content))
+
+
+def test_the_table_of_trials_is_read_from_its_file_with_the_best_row_in_bold(demo):
+    path = demo / "report/demo/results/trials.csv"
+    lines = path.read_text().splitlines()
+    cells = lines[1].split(",")
+    cells[3] = "0.123456"
+    path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]))
+    assert "0.1235" in text_of(build.typeset("demo", Settings.from_env()))
+
+
+def test_a_trial_that_failed_leaves_a_gap_in_the_table(demo):
+    path = demo / "report/demo/results/trials.csv"
+    lines = path.read_text().splitlines()
+    settings = lines[-1].split(",")[:3]
+    path.write_text("\n".join([*lines[:-1], ",".join([*settings, "", "1.5", "1.6", "", ""])]))
+    assert "– 1.5000 1.6000 – –" in text_of(build.typeset("demo", Settings.from_env()))
+
+
+def test_another_corpus_gets_other_conclusions(demo):
+    results = demo / "report/demo/results"
+    worst = json.loads((results / "errors.json").read_text())["worst"][0]
+    text = text_of(build.typeset("demo", Settings.from_env()))
+    assert f"from {abs(worst['error']):.2f} down to" in text
+    for name in ("high_ratings_predicted_too_low", "low_ratings_predicted_too_high"):
+        change(results / "errors.json", **{f"claims__{name}__holds": False})
+    change(results / "errors.json", claims__broader_spectrum__holds=True, factors={})
+    change(results / "tuning.json", as_good=1)
+    model = json.loads((results / "model.json").read_text())
+    model["splits"][model["main"]]["against_median"]["parallel_cnn"].update(value=-1, low=-2)
+    (results / "model.json").write_text(json.dumps(model))
+    text = text_of(build.typeset("demo", Settings.from_env()))
+    for sentence in (
+        "not too high beyond chance",
+        "not too low beyond chance",
+        "they do have a broader spectrum than the other clips",
+        "Neither duration, padding, cutting, level nor spectrum goes with",
+        "pull to the middle is not there",
+        "No other row comes so near",
+    ):
+        assert sentence in text
+    assert "else [" not in text
+
+
+def test_a_corpus_without_speakers_gets_a_report(demo):
+    path = demo / "report/demo/results/errors.json"
+    change(path, speakers={"known": 0, "share": None, "p": None})
+    text = text_of(build.typeset("demo", Settings.from_env()))
+    assert "test speakers" not in text
+
+
+def test_the_first_page_is_a_picture_too(demo):
+    build.typeset("demo", Settings.from_env())
+    header = (demo / "figures/demo/report.png").read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = (int.from_bytes(header[i : i + 4]) for i in (16, 20))
+    assert height / width == pytest.approx(297 / 210, rel=0.01)
 
 
 def test_the_committed_report_is_that_of_the_committed_results(demo):
