@@ -32,8 +32,8 @@ nightly: $(INSTALLED)  ## fuzz and kill for an hour: ten thousand spoilt files, 
 bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
 
-lab: $(INSTALLED)  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/01_exploration.ipynb
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists them
+	$(BIN)/jupyter lab --LabApp.default_url='/lab/tree/notebooks/README.md?factory=Markdown%20Preview'
 
 clean:  ## remove all that can be rebuilt: the environment and the cache
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache *.egg-info

@@ -17,8 +17,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 #: What each profile changes. Everything else is the report's in both.
 PROFILES = {
-    "quick": {"filters": 24, "epochs": 20, "search_filters": 8, "search_epochs": (4, 8)},
-    "full": {"filters": 200, "epochs": 20, "search_filters": 200, "search_epochs": (10, 20)},
+    "quick": {
+        "filters": 24,
+        "epochs": 20,
+        "search": {"filters": 8, "kernels": ((12, 16), (24, 32)), "epochs": (4, 8)},
+    },
+    "full": {
+        "filters": 200,
+        "epochs": 20,
+        "search": {"filters": 200, "epochs": (10, 20)},
+    },
 }
 
 #: Packages whose version can change a number in the results.
@@ -38,8 +46,8 @@ class Settings:
         profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the report's sizes)
         filters: filters of each branch of `models.parallel_cnn`
         epochs: training epochs
-        search_filters: as `filters`, while its settings are searched
-        search_epochs: the choices of `epochs` in that search
+        search: what the search over settings trains: ``epochs`` to choose from, and arguments of
+            `models.parallel_cnn` that are not searched
         output: folder that receives ``figures/``, ``report/`` and ``.cache/``
         seed: of splits, initial weights, batch order, dropout and bootstrap
 
@@ -50,8 +58,7 @@ class Settings:
     profile: str
     filters: int
     epochs: int
-    search_filters: int
-    search_epochs: tuple[int, ...]
+    search: dict
     output: Path
     seed: int = 0
 

@@ -397,15 +397,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--scheduler", help="address of a Dask scheduler, as tcp://host:8786")
     options = parser.parse_args(arguments)
-    profile = PROFILES[options.profile]
+    fixed = dict(PROFILES[options.profile]["search"])
+    choices = {**GRID, "epochs": fixed.pop("epochs")}
     try:
-        trials = search(
-            corpora.load(options.path),
-            {**GRID, "epochs": profile["search_epochs"]},
-            jobs=options.jobs,
-            scheduler=options.scheduler,
-            filters=profile["search_filters"],
-        )
+        corpus = corpora.load(options.path)
+        trials = search(corpus, choices, jobs=options.jobs, scheduler=options.scheduler, **fixed)
         winner = best(trials)
     except ValueError as error:
         print(error, file=sys.stderr)

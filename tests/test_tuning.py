@@ -431,7 +431,7 @@ MAIN = """
 import sys
 from helpers import tuning
 tuning.GRID = {"dropout": [0.0], "batch_size": [16]}
-tuning.PROFILES["quick"].update(search_filters=2, search_epochs=(1, 2))
+tuning.PROFILES["quick"]["search"] = {"filters": 2, "epochs": (1, 2)}
 sys.exit(tuning.main([sys.argv[1], "--jobs", "1"]))
 """
 
