@@ -20,7 +20,7 @@ PROFILES = {
     "quick": {
         "filters": 24,
         "epochs": 20,
-        "search": {"filters": 8, "kernels": ((12, 16), (24, 32)), "epochs": (4, 8)},
+        "search": {"filters": 8, "kernels": ((12, 16),), "epochs": (4, 8)},
     },
     "full": {
         "filters": 200,

@@ -268,7 +268,7 @@ def best(trials: pd.DataFrame) -> pd.Series:
 
 
 def settings_of(row: Mapping) -> dict:
-    """The settings in a row, as a combination for `search`.
+    """The settings in a row, as a combination for `search`, in Python's own numbers.
 
     Args:
         row: see `best`
@@ -277,7 +277,11 @@ def settings_of(row: Mapping) -> dict:
         >>> settings_of(best(REPORTED))
         {'dropout': 0.5, 'batch_size': 16, 'epochs': 20}
     """
-    return {name: value for name, value in row.items() if name in DEFAULTS}
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in row.items()
+        if name in DEFAULTS
+    }
 
 
 def predictions(trials: pd.DataFrame) -> np.ndarray:
