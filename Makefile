@@ -8,6 +8,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
+# JupyterLab shows pages of text as pages, and does not ask whether it may fetch news.
+LAB_SETTINGS := { \
+  "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}, \
+  "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"} }
+
 .DEFAULT_GOAL := help
 .PHONY: help report data test nightly bench lab clean
 
@@ -33,7 +38,7 @@ bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists them
-	$(BIN)/jupyter lab --LabApp.default_url='/lab/tree/notebooks/README.md?factory=Markdown%20Preview'
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
 clean:  ## remove all that can be rebuilt: the environment and the cache
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache *.egg-info
@@ -46,4 +51,6 @@ $(INSTALLED): requirements.txt pyproject.toml
 	  echo "$(PYTHON) cannot make environments: install its venv module (on Debian and Ubuntu, 'apt install python3-venv')." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	mkdir -p $(VENV)/share/jupyter/lab/settings
+	echo '$(LAB_SETTINGS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	touch $(INSTALLED)

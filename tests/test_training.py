@@ -206,7 +206,7 @@ def test_the_recommended_recipe_learns_the_easy_task():
     recipe = {**models.RECOMMENDED_TRAINING, "batch_size": 8, "epochs": 20}
     found = training.train(model, FEATURES, RATINGS, SPLIT, **recipe)
     guess = np.abs(RATINGS[SPLIT.validation] - np.median(RATINGS[SPLIT.train])).mean()
-    assert found.scores["validation"] < 0.6 * guess
+    assert found.scores["validation"] < 0.8 * guess
 
 
 def test_rare_ratings_weigh_more():

@@ -461,6 +461,6 @@ def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys
     missing, address = capsys.readouterr().err.splitlines()
     assert "nowhere does not exist: name a folder or a zip file of rated speech" in missing
     assert address.startswith(("No Dask scheduler answers at nonsense", "A scheduler needs Dask"))
-    write_corpus(tmp_path / "few", clips=4, speakers=2)
+    write_corpus(tmp_path / "few", clips=2, speakers=2)
     assert tuning.main([str(tmp_path / "few")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
