@@ -50,7 +50,7 @@ def augment(
     """Change a batch of clips, each in its own way.
 
     Args:
-        clips: decibels [batch, n_mels, frames]
+        clips: decibels of mel bands, without pitch [batch, n_mels, frames]
         ratings: of the clips [batch]
         amounts: see `Augmentation`
         fill: decibels that masked parts get, a number or [n_mels, 1]: the mean of the training part

@@ -27,7 +27,7 @@ from helpers.settings import cache_folder, versions, write_whole
 from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,16 @@ class Model:
     Attributes:
         network: name of a function in `models`, or ``"median"`` or ``"egemaps_svr"``
         options: arguments of that function
+        inputs: what it is given: ``"spectrogram"``, or any of ``"statistics"`` of the spectrogram
+            (see `layers.ClipStatistics`) and eGeMAPS ``"functionals"`` side by side
         mel: how clips become mel spectrograms
         training: arguments of `training.train`
-        by_speaker: normalise the features by speaker first, see `features.normalise_by_speaker`
+        by_speaker: normalise the inputs by speaker first, see `features.normalise_by_speaker`
     """
 
     network: str
     options: Mapping = field(default_factory=dict)
+    inputs: tuple[str, ...] = ("spectrogram",)
     mel: MelSettings = field(default_factory=MelSettings)
     training: Mapping = field(default_factory=dict)
     by_speaker: bool = False
@@ -65,20 +68,44 @@ def recommended(
 
     Args:
         mel: see `Model`
-        options: of `models.clip_statistics`, without which it is `models.recommended`
+        options: of `models.clip_statistics`, without which it is `models.recommended`; not with
+            `by_speaker`
         by_speaker: see `Model`
         **changes: arguments of `training.train` that differ
     """
-    network = "recommended" if options is None else "clip_statistics"
     settings = {**models.RECOMMENDED_TRAINING, **changes}
-    return Model(network, options or {}, mel, settings, by_speaker)
+    if by_speaker:  # of its statistics, which say more of a voice than single frames do
+        settings["per_band"] = True
+        return Model("statistics_network", {}, ("statistics",), mel, settings, by_speaker)
+    network = "recommended" if options is None else "clip_statistics"
+    return Model(network, options or {}, mel=mel, training=settings)
+
+
+#: Models that can be asked for by name, beside the recommended one.
+NAMED = {
+    "fusion": Model(
+        "statistics_network",
+        inputs=("statistics", "functionals"),
+        mel=models.RECOMMENDED_MEL,
+        training={**models.RECOMMENDED_TRAINING, "per_band": True},
+    ),
+    "egemaps_network": Model(
+        "statistics_network",
+        inputs=("functionals",),
+        training={**models.RECOMMENDED_TRAINING, "per_band": True},
+    ),
+    "egemaps_svr": Model("egemaps_svr", inputs=("functionals",)),
+    "median": Model("median", inputs=()),
+    "parallel_cnn": Model("parallel_cnn", {"filters": 24}),
+    "cnn_blstm": Model("cnn_blstm"),
+}
 
 
 def named(name: str, *, by_speaker: bool = False) -> Model:
-    """One of the models that can be asked for by name.
+    """The recommended model or one of `NAMED`.
 
     Args:
-        name: of a function in `models`, or ``"median"`` or ``"egemaps_svr"``
+        name: of the model
         by_speaker: see `Model`
 
     Raises:
@@ -86,20 +113,9 @@ def named(name: str, *, by_speaker: bool = False) -> Model:
     """
     if name == "recommended":
         return recommended(by_speaker=by_speaker)
-    if name == "egemaps_network":
-        settings = {**models.RECOMMENDED_TRAINING, "per_band": True}
-        return Model(name, training=settings, by_speaker=by_speaker)
-    known = {
-        "median": {},
-        "egemaps_svr": {},
-        "parallel_cnn": {"filters": 24},
-        "cnn_blstm": {},
-    }
-    if name not in known:
-        raise ValueError(
-            f"{name!r} is no model: those are recommended, egemaps_network, {', '.join(known)}."
-        )
-    return Model(name, known[name], by_speaker=by_speaker)
+    if name not in NAMED:
+        raise ValueError(f"{name!r} is no model: those are recommended, {', '.join(NAMED)}.")
+    return replace(NAMED[name], by_speaker=by_speaker)
 
 
 def ablation() -> dict[str, Model]:
@@ -107,27 +123,32 @@ def ablation() -> dict[str, Model]:
 
     See: notebooks/06_improvements.ipynb
     """
-    number = {"options": {"distribution": False}}  # one linear unit instead of a distribution
+    # One linear unit instead of a distribution, or nothing but mel bands.
+    number = {"options": {"distribution": False, "tracks": 2}}
+    bands = replace(models.RECOMMENDED_MEL, pitch=False)
     changes = {
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
         "loss: mean squared error": {"loss": "mse", **number},
+        "no pitch": {"mel": bands},
         "features of the report": {"mel": MelSettings()},
         "frames half as many": {"mel": replace(models.RECOMMENDED_MEL, hop_length=256)},
         "constant learning rate": {"schedule": "constant"},
         "no averaging of weights": {"averaging": 0.0},
         "no weight decay": {"weight_decay": 0.0},
         "balanced": {"balanced": True},
-        "SpecAugment": {"augmentation": Augmentation(masks=2)},
-        "pitch ± 3 bands": {"augmentation": Augmentation(pitch=3)},
-        "speed ± 15 %": {"augmentation": Augmentation(speed=0.15)},
-        "noise": {"augmentation": Augmentation(noise=0.5)},
-        "mixup": {"augmentation": Augmentation(mixup=0.4)},
+        "no pitch, SpecAugment": {"mel": bands, "augmentation": Augmentation(masks=2)},
+        "no pitch, shifted by up to 3 bands": {"mel": bands, "augmentation": Augmentation(pitch=3)},
+        "no pitch, speed ± 15 %": {"mel": bands, "augmentation": Augmentation(speed=0.15)},
+        "no pitch, noise": {"mel": bands, "augmentation": Augmentation(noise=0.5)},
+        "no pitch, mixup": {"mel": bands, "augmentation": Augmentation(mixup=0.4)},
         "normalised by speaker": {"by_speaker": True},
     }
     return {
         "recommended": recommended(),
         **{name: recommended(**change) for name, change in changes.items()},
+        "with eGeMAPS": named("fusion"),
+        "with eGeMAPS, normalised by speaker": named("fusion", by_speaker=True),
     }
 
 
@@ -220,20 +241,34 @@ class _Inputs:
         self.made: dict[str, np.ndarray] = {}
 
     def of(self, model: Model) -> np.ndarray:
-        kind = baselines.FEATURE_SET if model.network.startswith("egemaps") else model.mel
-        key = str((kind, model.by_speaker))
+        """What the model is given, [clips, rows, frames] or [clips, statistics]."""
+        parts = [self._part(kind, model) for kind in model.inputs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _part(self, kind: str, model: Model) -> np.ndarray:
+        key = str((kind, model.mel, model.by_speaker))
         if key not in self.made:
-            matrix = self._extracted(kind)
+            matrix = self._extracted(kind, model.mel)
             if model.by_speaker:
                 matrix = features.normalise_by_speaker(matrix, self.corpus.clips["speaker"])
             self.made[key] = matrix
         return self.made[key]
 
-    def _extracted(self, kind: MelSettings | str) -> np.ndarray:
-        if isinstance(kind, str):
-            return baselines.functionals(self.corpus)
+    def _extracted(self, kind: str, mel: MelSettings) -> np.ndarray:
+        if kind == "functionals":
+            return np.nan_to_num(baselines.functionals(self.corpus))
         duration = features.target_duration(self.corpus.clips["duration"])
-        return features.extract(self.corpus, kind, duration=duration)
+        matrix = features.extract(self.corpus, mel, duration=duration)
+        return matrix if kind == "spectrogram" else _statistics(matrix, mel)
+
+
+def _statistics(matrix: np.ndarray, mel: MelSettings) -> np.ndarray:
+    """What the recommended network begins with, of every clip [clips, statistics]."""
+    from helpers.layers import ClipStatistics  # late, since it imports Keras
+
+    layer = ClipStatistics(tracks=mel.rows - mel.n_mels)
+    starts = range(0, len(matrix), 64)
+    return np.concatenate([np.asarray(layer(np.array(matrix[i : i + 64]))) for i in starts])
 
 
 def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict:
@@ -287,10 +322,10 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         seconds, taken = time.perf_counter() - start, 0.0
     else:
         matrix = inputs.of(model)
-        if matrix.ndim == 2:  # functionals, as bands of one frame
-            matrix = np.nan_to_num(matrix)[:, :, None]
+        if matrix.ndim == 2:  # statistics, as bands of one frame
+            matrix = matrix[:, :, None]
         network: Callable = getattr(models, model.network)
-        rated = model.network in ("recommended", "clip_statistics", "egemaps_network")
+        rated = model.network in ("recommended", "clip_statistics", "statistics_network")
         scale = {"scale": corpus.scale} if rated else {}
         built = network(matrix.shape[1:], **scale, **model.options)
         run = training.train(built, matrix, ratings, split, seed=seed, **model.training)
@@ -351,25 +386,3 @@ def as_dict(scores: pd.DataFrame) -> dict:
             place = found.setdefault(model, {}).setdefault(score, {})
             place[part] = None if pd.isna(value) else float(value)
     return found
-
-
-def ensemble(fits: Fits) -> Fits:
-    """The mean of what a model's trainings predict, as one training that costs as much as all.
-
-    Args:
-        fits: see `fit_all`
-    """
-    seeds = len(fits.predictions)
-    return Fits(fits.rows, fits.predictions.mean(axis=0, keepdims=True), fits.costs * seeds)
-
-
-def fusion(*parts: Fits) -> Fits:
-    """Late fusion: the mean of what different models predict, their costs added.
-
-    Args:
-        *parts: each model's `Fits`, of the same folds; the seeds of each are averaged first
-    """
-    together = [ensemble(each) for each in parts]
-    prediction = np.mean([each.predictions for each in together], axis=0)
-    costs = sum(each.costs.mean() for each in together).to_frame().T
-    return Fits(together[0].rows, prediction, costs)

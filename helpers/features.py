@@ -43,7 +43,7 @@ CLIPS_WORTH_PROCESSES = 2000
 FRAMES_AT_ONCE = 32
 
 #: Changes whenever the same clip would give other features, so that no old cache is read.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,19 @@ class MelSettings:
         n_fft: samples in a window of the Fourier transform
         hop_length: samples from one frame to the next
         n_mels: mel bands
+        pitch: add two rows above the bands, see `pitch_tracks`
     """
 
     sample_rate: int = 8000
     n_fft: int = 2048
     hop_length: int = 512
     n_mels: int = 128
+    pitch: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of the features: mel bands and, where asked for, pitch and harmonicity."""
+        return self.n_mels + 2 * self.pitch
 
     def frames(self, duration: float) -> int:
         """Frames of a clip of this many seconds.
@@ -215,6 +222,11 @@ def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
 
     See: notebooks/02_preprocessing.ipynb
     """
+    return _mel_basis(settings) @ _power_spectrogram(y, settings)
+
+
+def _power_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Power of each frequency in each frame, float32 [1 + n_fft // 2, frames]."""
     padded = np.pad(y.astype(np.float32, copy=False), settings.n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)
     frames = frames[:: settings.hop_length]
@@ -229,7 +241,7 @@ def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
         np.multiply(frames[rows], _window(settings.n_fft), out=windowed[:n])
         np.fft.rfft(windowed[:n], out=spectrum[:n])
         power[:, rows] = (spectrum[:n].real ** 2 + spectrum[:n].imag ** 2).T
-    return _mel_basis(settings) @ power
+    return power
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
@@ -246,6 +258,91 @@ def decibels(power: np.ndarray) -> np.ndarray:
     return librosa.power_to_db(power, ref=1.0, top_db=80.0).astype(np.float32, copy=False)
 
 
+#: The pitch that is looked for, in Hz: that of nearly every voice that speaks (Boersma 1993).
+LOWEST_PITCH, HIGHEST_PITCH = 75, 500
+
+#: A frame has a voice if more than this share of it is harmonic, and sounds if its power is more
+#: than this share of that of the clip's loudest frame.
+VOICING, SILENCE = 0.45, 1e-4
+
+#: What a period twice as long must gain in harmonicity to be taken for the pitch.
+OCTAVE_COST = 0.02
+
+
+@functools.cache
+def _correlation_basis(settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Periods that a pitch may have, and what turns power into correlation at them.
+
+    Its rows are for lag 0, and for the periods with one more lag before and after; all but the
+    first are divided by the correlation of the window.
+    """
+    n_fft, rate = settings.n_fft, settings.sample_rate
+    periods = np.arange(rate // HIGHEST_PITCH, math.ceil(rate / LOWEST_PITCH) + 1)
+    lags = np.array([0, periods[0] - 1, *periods, periods[-1] + 1])
+    cosines = np.cos(2 * np.pi * np.outer(lags, np.arange(n_fft // 2 + 1)) / n_fft) * 2 / n_fft
+    cosines[:, [0, -1]] /= 2
+    window = cosines @ np.abs(np.fft.rfft(_window(n_fft))) ** 2
+    return periods, (cosines * (window[0] / window)[:, None]).astype(np.float32)
+
+
+def pitch_tracks(power: np.ndarray, settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Pitch and harmonicity of each frame, by autocorrelation (Boersma 1993, eq. 9 and 26).
+
+    The autocorrelation of a frame is the inverse transform of its power; divided by that of the
+    window, its highest peak is at the period of the voice, and tells how much of it is harmonic.
+
+    Args:
+        power: of each frequency in each frame [1 + n_fft // 2, frames]; the window should hold
+            three periods of the lowest pitch, 40 ms
+        settings: see `MelSettings`
+
+    Returns:
+        pitch in semitones above 75 Hz, not a number where there is no voice; and the ratio of
+        harmonics to noise in decibels, not a number where it is silent; float32 [frames]
+
+    See: notebooks/06_improvements.ipynb
+    """
+    lags, cosines = _correlation_basis(settings)
+    energy, *correlation = cosines @ power
+    share = np.stack(correlation) / np.maximum(energy, 1e-12)
+    before, height, after = share[:-2], share[1:-1], share[2:]
+    # A parabola through three lags tells where between them the peak is, and how high.
+    bend = before - 2 * height + after
+    tops = (height >= before) & (height >= after) & (bend < 0)
+    shift = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=tops)
+    height = np.where(tops, height - shift * (before - after) / 4, -np.inf)
+    found = np.argmax(height - OCTAVE_COST * np.log2(lags / lags[0])[:, None], axis=0)
+    chosen = found, np.arange(len(energy))
+    peak, period = height[chosen], lags[found] + shift[chosen]
+    sounding = energy > SILENCE * energy.max(initial=0)
+    semitones = 12 * np.log2(settings.sample_rate / period / LOWEST_PITCH)
+    peak = peak.clip(0.05, 0.999)
+    ratio = 10 * np.log10(peak / (1 - peak))
+    pitch = np.where(sounding & (peak > VOICING), semitones, np.nan)
+    return pitch.astype(np.float32), np.where(sounding, ratio, np.nan).astype(np.float32)
+
+
+def waveform_features(y: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Mel spectrogram of a waveform in decibels and, where asked for, its pitch above the bands.
+
+    Args:
+        y: waveform at ``settings.sample_rate`` [samples]
+        settings: see `MelSettings`
+
+    Returns:
+        float32 [rows, frames]; where pitch or harmonicity is not a number (see `pitch_tracks`), it
+        is at the clip's lowest decibels
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    power = _power_spectrogram(y, settings)
+    levels = decibels(_mel_basis(settings) @ power)
+    if not settings.pitch:
+        return levels
+    tracks = np.stack(pitch_tracks(power, settings))
+    return np.concatenate([levels, np.fmax(tracks, levels.min())])
+
+
 def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -> np.ndarray:
     """The whole way from an audio file to what a network is given, before standardising.
 
@@ -255,14 +352,14 @@ def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -
         duration: seconds that the clip is cut or padded to
 
     Returns:
-        decibels, float32 [n_mels, frames]
+        float32 [rows, frames], see `waveform_features`
 
     Raises:
         ValueError: if the clip is constant at this sampling rate
     """
     y = normalise(read_clip(path, settings.sample_rate))
     y = fit_duration(y, int(duration * settings.sample_rate))
-    return decibels(mel_spectrogram(y, settings))
+    return waveform_features(y, settings)
 
 
 def extract(
@@ -280,7 +377,7 @@ def extract(
         jobs: parallel workers; -1 is one for each core
 
     Returns:
-        read-only memory map of decibels, float32 [clips, n_mels, frames]
+        read-only memory map, float32 [clips, rows, frames], see `waveform_features`
 
     Raises:
         corpora.CorpusError: if a clip can no longer be read, or the cache not be written
@@ -358,7 +455,7 @@ def _extract_to(
 ) -> None:
     """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it."""
     partial, done = path.with_suffix(".partial"), path.with_suffix(".done")
-    shape = (len(clips), settings.n_mels, settings.frames(duration))
+    shape = (len(clips), settings.rows, settings.frames(duration))
     if not (partial.exists() and done.exists()):
         done.unlink(missing_ok=True)
         _reserve(partial, shape)

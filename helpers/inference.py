@@ -102,7 +102,7 @@ def save(
         raise ValueError(f"{path} is no name for a model: let it end in .keras.")
     duration = _duration(run.model, mel, duration)
     card = cards.of(run, corpus, mel=mel, duration=duration)
-    network = keras.models.clone_model(run.model)  # which has no optimiser
+    network = type(run.model).from_config(run.model.get_config())  # without loss and optimiser
     network.set_weights(run.model.get_weights())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.keras")
@@ -116,13 +116,13 @@ def save(
 
 
 def _duration(network: keras.Model, mel: MelSettings, duration: float | None) -> float:
-    n_mels, frames = network.input_shape[1:3]
+    rows, frames = network.input_shape[1:3]
     if duration is None:
         duration = math.ceil((frames - 1) * mel.hop_length / mel.sample_rate)
-    if (n_mels, frames) != (mel.n_mels, mel.frames(duration)):
+    if (rows, frames) != (mel.rows, mel.frames(duration)):
         raise ValueError(
-            f"The network takes {n_mels} mel bands x {frames} frames and {duration:g} s of audio "
-            f"are {mel.n_mels} x {mel.frames(duration)}: pass the mel settings and the duration "
+            f"The network takes {rows} rows x {frames} frames and {duration:g} s of audio "
+            f"are {mel.rows} x {mel.frames(duration)}: pass the mel settings and the duration "
             "that its features were extracted with."
         )
     return float(duration)
@@ -291,7 +291,7 @@ def _prepare(name: str, clip: Clip, card: Card, *, whole: bool = False) -> _Wind
             window = y if cut else y[start : start + size]
             if cut or window.std(dtype=np.float64) >= checks.SILENCE:
                 window = features.fit_duration(features.normalise(window), size)
-                levels.append(features.decibels(features.mel_spectrogram(window, mel)))
+                levels.append(features.waveform_features(window, mel))
                 middles.append((start + min(size, len(y)) / 2) / mel.sample_rate)
         if not levels:
             raise ValueError("is silent or constant")

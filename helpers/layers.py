@@ -266,34 +266,40 @@ class ClipStatistics(keras.layers.Layer):
     deviation, and mean absolute change from frame to frame.
 
     Frames in which every band is at the clip's lowest level are padding and do not count, so that
-    a clip's statistics do not depend on how far it was padded.
+    a clip's statistics do not depend on how far it was padded. Pitch and harmonicity count where
+    there is a voice; what share of the frames that sound has one is a statistic more.
 
     Args:
         coefficients: number of cepstral coefficients
+        tracks: rows above the bands: 2 if there are pitch and harmonicity, else 0, see
+            `features.waveform_features`
         **options: of every Keras layer, such as `name`
 
-    Input: [batch, n_mels, frames], of any number of frames; an increasing function of decibels that
-    is the same for all bands.
-    Output: [batch, 3 * (n_mels + coefficients)].
+    Input: [batch, n_mels + tracks, frames], of any number of frames; an increasing function of
+    decibels that is the same for all rows.
+    Output: [batch, 3 * (n_mels + coefficients + tracks)], and one more if there are tracks.
 
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, coefficients: int = 30, **options):
+    def __init__(self, coefficients: int = 30, tracks: int = 0, **options):
         super().__init__(**options)
         self.coefficients = coefficients
+        self.tracks = tracks
 
     def get_config(self) -> dict:
         """What `keras.models.load_model` builds the layer from again."""
-        return {**super().get_config(), "coefficients": self.coefficients}
+        own = {"coefficients": self.coefficients, "tracks": self.tracks}
+        return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Shape of the output."""
-        return (input_shape[0], 3 * (input_shape[1] + self.coefficients))
+        return (input_shape[0], 3 * (input_shape[1] + self.coefficients) + bool(self.tracks))
 
     def call(self, inputs):
         """Statistics of every clip."""
-        n_mels = inputs.shape[1]
+        n_mels = inputs.shape[1] - self.tracks
+        inputs, tracks = inputs[:, :n_mels], inputs[:, n_mels:]
         k, n = np.ogrid[: self.coefficients, :n_mels]
         cosines = np.cos(np.pi * k * (2 * n + 1) / (2 * n_mels)).astype(np.float32)
         cosines *= np.sqrt(np.where(k == 0, 1, 2) / n_mels).astype(np.float32)
@@ -301,11 +307,21 @@ class ClipStatistics(keras.layers.Layer):
         sounds = ops.any(inputs > lowest, axis=1, keepdims=True)
         sounds = ops.cast(sounds, inputs.dtype)  # [batch, 1, frames]
         bands = ops.concatenate([inputs, ops.matmul(cosines, inputs)], axis=1)
-        both = sounds[:, :, 1:] * sounds[:, :, :-1]
-        mean = _mean(bands, sounds)
-        deviation = ops.sqrt(_mean((bands - mean) ** 2, sounds) + keras.config.epsilon())
-        change = _mean(ops.abs(bands[:, :, 1:] - bands[:, :, :-1]), both)
-        return ops.concatenate([each[:, :, 0] for each in (mean, deviation, change)], axis=1)
+        found = _over_time(bands, sounds)
+        if self.tracks:
+            known = ops.cast(tracks > lowest, inputs.dtype)
+            voiced, sounding = known[:, :1], known[:, 1:]
+            found += [*_over_time(tracks, voiced), _mean(voiced, sounding)]
+        return ops.concatenate([each[:, :, 0] for each in found], axis=1)
+
+
+def _over_time(rows, counts):
+    """Mean, standard deviation and mean absolute change of each row, over frames that count."""
+    both = counts[:, :, 1:] * counts[:, :, :-1]
+    mean = _mean(rows, counts)
+    deviation = ops.sqrt(_mean((rows - mean) ** 2, counts) + keras.config.epsilon())
+    change = _mean(ops.abs(rows[:, :, 1:] - rows[:, :, :-1]), both)
+    return [mean, deviation, change]
 
 
 def _mean(values, counts):

@@ -123,11 +123,8 @@ def clip_statistics(
     input_shape: tuple[int, ...],
     *,
     scale: tuple[float, float] = (1.0, 5.0),
+    tracks: int = 0,
     distribution: bool = True,
-    units: Sequence[int] = (128,),
-    dropout: float = 0.5,
-    input_dropout: float = 0.2,
-    classes: int = 21,
 ) -> keras.Model:
     """Statistics of a clip's mel bands over time, then dense layers, then a distribution.
 
@@ -135,66 +132,66 @@ def clip_statistics(
     from some hundred clips, and takes milliseconds.
 
     Args:
-        input_shape: (n_mels, frames); frames may be None, for clips of any length
+        input_shape: (rows, frames); frames may be None, for clips of any length
         scale: lowest and highest rating
+        tracks: how many of the rows are of pitch, see `layers.ClipStatistics`
         distribution: predict a distribution over the scale, for the loss ``"distribution"``; False
             ends in one linear unit that begins in the middle of the scale, for other losses
-        units: of each dense layer
-        dropout: share of units that are dropped while training
-        input_dropout: share of statistics that are
-        classes: of the distribution
 
     See: notebooks/06_improvements.ipynb
     """
     from helpers.layers import ClipStatistics  # late, since it imports Keras
 
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    x = ClipStatistics(name="statistics")(inputs)
-    x = _head(x, scale, units, dropout, input_dropout, classes if distribution else 0)
-    return keras.Model(inputs, x, name="clip_statistics")
+    x = ClipStatistics(tracks=tracks, name="statistics")(inputs)
+    return keras.Model(inputs, _head(x, scale, distribution), name="clip_statistics")
 
 
-def egemaps_network(
+def statistics_network(
     input_shape: tuple[int, ...], *, scale: tuple[float, float] = (1.0, 5.0)
 ) -> keras.Model:
-    """The dense layers and the distribution of `clip_statistics`, on eGeMAPS functionals.
+    """The dense layers and the distribution of `clip_statistics`, on statistics made beforehand.
+
+    Those may be of the mel bands, eGeMAPS functionals, or both.
 
     Args:
-        input_shape: (functionals, 1)
+        input_shape: (statistics, 1)
         scale: lowest and highest rating
 
     See: notebooks/06_improvements.ipynb
     """
-    inputs = keras.Input(input_shape, name="functionals")
-    x = keras.layers.Flatten(name="flatten")(inputs)
-    x = _head(x, scale, units=(128,), dropout=0.5, input_dropout=0.2, classes=21)
-    return keras.Model(inputs, x, name="egemaps_network")
+    inputs = keras.Input(input_shape, name="statistics")
+    x = _head(keras.layers.Flatten(name="flatten")(inputs), scale)
+    return keras.Model(inputs, x, name="statistics_network")
 
 
-def _head(x, scale, units, dropout, input_dropout, classes):
+#: Classes of the distribution that is predicted, from the lowest rating to the highest.
+CLASSES = 21
+
+
+def _head(x, scale, distribution=True):
     """From statistics of a clip to its valence."""
     from helpers.layers import RatingMedian  # late, since it imports Keras
 
     unscaled = {"center": False, "scale": False}  # only standardises
     x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
-    x = keras.layers.Dropout(input_dropout, name="dropout_0")(x)
-    for i, width in enumerate(units, start=1):
-        x = keras.layers.Dense(width, name=f"dense_{i}")(x)
-        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_{i}")(x)
-        x = keras.layers.ReLU(name=f"relu_{i}")(x)
-        x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
-    if not classes:
+    x = keras.layers.Dropout(0.2, name="dropout_0")(x)
+    x = keras.layers.Dense(128, name="dense_1")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="normalise_1")(x)
+    x = keras.layers.ReLU(name="relu_1")(x)
+    x = keras.layers.Dropout(0.5, name="dropout_1")(x)
+    if not distribution:
         x = keras.layers.Dense(1, name="linear")(x)
         return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
-    x = keras.layers.Dense(classes, activation="softmax", name="distribution")(x)
+    x = keras.layers.Dense(CLASSES, activation="softmax", name="distribution")(x)
     return RatingMedian(scale, name="valence")(x)
 
 
 # The recommended model: this network on these features, trained like this. Chosen on validation
 # folds of RAVDESS in notebooks/06_improvements.ipynb.
 
-#: Shorter windows than the report's and more of them: they follow how a voice moves.
-RECOMMENDED_MEL = MelSettings(n_fft=512, hop_length=128, n_mels=64)
+#: Shorter windows than the report's and more of them: they follow how a voice moves. And its pitch.
+RECOMMENDED_MEL = MelSettings(n_fft=512, hop_length=128, n_mels=64, pitch=True)
 
 RECOMMENDED_TRAINING = {
     "batch_size": 64,
@@ -213,12 +210,15 @@ def recommended(
     """The network that notebook 6 recommends; its features and training are the constants above.
 
     Args:
-        input_shape: (n_mels, frames) of `RECOMMENDED_MEL`
+        input_shape: (rows, frames) of `RECOMMENDED_MEL`; other features are taken for mel bands
+            without pitch
         scale: lowest and highest rating
 
     See: notebooks/06_improvements.ipynb
     """
-    return clip_statistics(input_shape, scale=scale)
+    tracks = RECOMMENDED_MEL.rows - RECOMMENDED_MEL.n_mels
+    known = input_shape[0] == RECOMMENDED_MEL.rows
+    return clip_statistics(input_shape, scale=scale, tracks=tracks if known else 0)
 
 
 def _image(inputs):

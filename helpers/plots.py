@@ -15,6 +15,8 @@ import librosa
 import matplotlib
 import numpy as np
 import pandas as pd
+from IPython.core.pylabtools import print_figure
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
@@ -46,6 +48,20 @@ def save(figure: Figure, path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, dpi=200, metadata=metadata)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure in a notebook, described for those who cannot see it.
+
+    Args:
+        figure: what to show
+        alt: what is drawn, in a sentence; stored as the picture's text and as its alternative text
+
+    See: notebooks/01_exploration.ipynb
+    """
+    picture = print_figure(figure, fmt="png", base64=True)
+    content = {"image/png": picture, "text/plain": alt}
+    display(content, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
 def durations(

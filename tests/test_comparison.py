@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -70,13 +71,17 @@ def test_choices_are_made_without_the_test_part(corpus):
     assert found.predictions == pytest.approx(middle * np.ones((1, len(found.rows))))
 
 
-def test_an_ensemble_is_the_mean_and_costs_as_much_as_all():
-    costs = pd.DataFrame({"seconds": [1.0, 3.0], "parameters": [10, 10]})
-    two = comparison.Fits(np.arange(2), np.array([[1.0, 2.0], [3.0, 2.0]]), costs)
-    one = comparison.ensemble(two)
-    assert one.predictions.tolist() == [[2, 2]] and one.costs["seconds"].mean() == 4
-    both = comparison.fusion(two, comparison.Fits(np.arange(2), np.array([[4.0, 4.0]]), costs))
-    assert both.predictions.tolist() == [[3, 3]] and both.costs["parameters"].item() == 30
+@pytest.mark.parametrize("by_speaker", [False, True])
+def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
+    model = comparison.named("fusion", by_speaker=by_speaker)
+    both = comparison._Inputs(corpus).of(model)
+    assert both.shape == (12, 3 * (64 + 30 + 2) + 1 + 88)
+    if by_speaker:
+        mine = both[corpus.clips["speaker"] == "s0"]
+        assert mine.mean(axis=0) == pytest.approx(np.zeros(both.shape[1]), abs=1e-4)
+    fitted = dataclasses.replace(model, training={**model.training, **FAST})
+    found = comparison.fit_all(corpus, {"fusion": fitted}, folds=2)["fusion"]
+    assert np.isfinite(found.predictions).all()
 
 
 def test_every_idea_of_the_ablation_is_another_model():

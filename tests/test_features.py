@@ -239,3 +239,38 @@ def test_without_speakers_nothing_is_normalised_by_them():
 def test_functionals_that_a_speaker_never_changes_become_0():
     found = features.normalise_by_speaker(np.array([[1.0, 5], [3, 5]]), pd.Series(["a", "a"]))
     assert found.tolist() == [[-1, 0], [1, 0]]
+
+
+PITCHED = MelSettings(n_fft=512, hop_length=128, n_mels=64, pitch=True)
+
+
+@pytest.mark.parametrize("pitch", [90.0, 133.0, 219.7, 301.0, 470.0])
+def test_the_pitch_of_a_harmonic_sound_is_found(pitch):
+    seconds = np.arange(8000) / 8000
+    y = sum(np.sin(2 * np.pi * k * pitch * seconds) / k for k in range(1, 9) if k * pitch < 4000)
+    levels = features.waveform_features(features.normalise(y), PITCHED)
+    assert levels.shape == (PITCHED.rows, PITCHED.frames(1)) == (66, 63)
+    semitones = levels[64, 3:-3]
+    assert semitones == pytest.approx(12 * np.log2(pitch / 75) * np.ones(57), abs=0.2)
+    assert (levels[65, 3:-3] > 10).all()  # far more harmonic than not
+    plain = features.waveform_features(features.normalise(y), replace(PITCHED, pitch=False))
+    assert np.array_equal(levels[:64], plain)
+
+
+def test_noise_and_silence_have_no_pitch():
+    noise = np.random.default_rng(0).normal(size=8000)
+    y = features.normalise(np.concatenate([noise, np.zeros(4000)]))
+    levels = features.waveform_features(y, PITCHED)
+    unvoiced = levels[64:] == levels.min()
+    assert unvoiced.mean() > 0.95 and unvoiced[:, -20:].all()
+    assert (unvoiced[0] == unvoiced[1]).all()
+
+
+def test_the_pitch_is_librosas(corpus_folder):
+    path = corpora.load(corpus_folder).clips["path"].iloc[-1]
+    y = features.normalise(features.read_clip(path, 8000))
+    levels = features.waveform_features(y, PITCHED)
+    voiced = levels[64] > levels.min()
+    expected = librosa.yin(y, fmin=75, fmax=500, sr=8000, frame_length=512, hop_length=128)
+    apart = np.abs(levels[64] - 12 * np.log2(expected / 75))[voiced]
+    assert voiced.mean() > 0.5 and np.median(apart) < 0.2

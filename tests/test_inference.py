@@ -86,6 +86,19 @@ def test_any_network_of_the_study_comes_back(study, tmp_path):
         np.testing.assert_allclose(table["valence"], in_memory, atol=1e-5)
 
 
+def test_the_recommended_network_comes_back(study, tmp_path):
+    corpus = study[0]
+    mel = models.RECOMMENDED_MEL
+    matrix = features.extract(corpus, mel, duration=1)
+    network = models.recommended(matrix.shape[1:], scale=corpus.scale)
+    recipe = {**models.RECOMMENDED_TRAINING, "epochs": 2}
+    run = training.train(network, matrix, study[1].ratings, study[1].split, **recipe)
+    inference.save(run, tmp_path / "a.keras", corpus=corpus, mel=mel)
+    table = inference.predict(inference.load(tmp_path / "a.keras"), corpus.clips["path"][:3])
+    in_memory = training.predict(run, matrix, np.arange(3))
+    np.testing.assert_allclose(table["valence"], in_memory, atol=1e-5)
+
+
 def test_a_save_that_fails_leaves_the_file_that_was_there(study, tmp_path, monkeypatch):
     path = tmp_path / "a.keras"
     path.write_text("before")
@@ -98,7 +111,7 @@ def test_a_save_that_fails_leaves_the_file_that_was_there(study, tmp_path, monke
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({}, "takes 32 mel bands x 16 frames and 1 s of audio are 128 x 16"),
+        ({}, "takes 32 rows x 16 frames and 1 s of audio are 128 x 16"),
         ({"mel": MEL, "duration": 3}, "3 s of audio are 32 x 47"),
     ],
 )

@@ -245,6 +245,21 @@ def test_clip_statistics_are_those_of_numpy_and_scipy():
     assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
 
 
+def test_pitch_counts_only_where_there_is_a_voice():
+    clips = np.random.default_rng(0).uniform(-60, 0, size=(2, 14, 20)).astype("float32")
+    voiced = np.arange(5, 15)
+    clips[:, 12:] = clips.min(axis=(1, 2), keepdims=True)
+    clips[:, 12:, voiced] = np.random.default_rng(1).normal(12, 3, size=(2, 2, 10))
+    found = np.asarray(layers.ClipStatistics(coefficients=5, tracks=2)(clips))
+    assert found.shape == layers.ClipStatistics(5, 2).compute_output_shape((2, 14, 20))
+    bands = np.asarray(layers.ClipStatistics(coefficients=5)(clips[:, :12]))
+    assert found[:, :-7] == pytest.approx(bands, abs=1e-4)
+    tracks = clips[:, 12:, voiced]
+    expected = [tracks.mean(2), tracks.std(2), np.abs(np.diff(tracks, axis=2)).mean(2)]
+    assert found[:, -7:-1] == pytest.approx(np.concatenate(expected, axis=1), abs=1e-3)
+    assert found[:, -1] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("more", [1, 7])
 def test_padding_a_clip_further_does_not_change_what_is_predicted(more):
     clip = np.random.default_rng(0).uniform(-60, 0, (2, 12, 20)).astype("float32")

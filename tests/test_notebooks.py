@@ -57,6 +57,13 @@ class TestEachNotebook:
         for output in (output for cell in cells for output in cell.outputs):
             assert output.output_type != "error" and output.get("name") != "stderr"
 
+    def test_its_pictures_are_described(self, path):
+        outputs = [output for cell in code_cells(path) for output in cell.outputs]
+        pictures = [each for each in outputs if "image/png" in each.get("data", {})]
+        described = [each.metadata.get("image/png", {}).get("alt", "") for each in pictures]
+        assert all(len(text) > 30 for text in described)
+        assert [each.data["text/plain"] for each in pictures] == described
+
     def test_it_holds_no_paths_of_the_machine_that_ran_it(self, path):
         stored = "\n".join(text_of(cell) for cell in code_cells(path))
         assert str(PROJECT) not in stored and not re.search(r"/(home|root|Users|tmp)/", stored)
