@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,9 +43,9 @@ class Model:
     """
 
     network: str
-    options: Mapping = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     mel: MelSettings = field(default_factory=MelSettings)
-    training: Mapping = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     by_speaker: bool = False
 
     @property
@@ -57,9 +57,9 @@ class Model:
 def recommended(
     *,
     mel: MelSettings = models.RECOMMENDED_MEL,
-    options: Mapping | None = None,
+    options: Mapping[str, Any] | None = None,
     by_speaker: bool = False,
-    **changes,
+    **changes: Any,
 ) -> Model:
     """The recommended model as `models` has it, or with something changed.
 
@@ -108,7 +108,7 @@ def ablation() -> dict[str, Model]:
     See: notebooks/06_improvements.ipynb
     """
     number = {"options": {"distribution": False}}  # one linear unit instead of a distribution
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
         "loss: mean squared error": {"loss": "mse", **number},
@@ -186,7 +186,7 @@ def fit_all(
         for number in range(seeds if model.is_network else 1)
         for split in chosen
     ]
-    records: dict[str, list[dict]] = {name: [] for name in compared}
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in compared}
     inputs = _Inputs(corpus)
     with bar(total=len(tasks), desc="comparison", unit="fit") as progress:
         for name, model, split, number in tasks:
@@ -204,7 +204,7 @@ def fit_all(
     }
 
 
-def _fitted_on(split: Split, part: str) -> Split:
+def _fitted_on(split: Split, part: Literal["test", "validation"]) -> Split:
     """As a split of what is fitted on and what is predicted."""
     nothing = np.array([], dtype=int)
     if part == "validation":
@@ -236,7 +236,7 @@ class _Inputs:
         return features.extract(self.corpus, kind, duration=duration)
 
 
-def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict:
+def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict[str, Any]:
     """All that decides the numbers of a fit, as plain JSON; no paths and no commit."""
     about = {
         "comparison": VERSION,
@@ -260,7 +260,7 @@ def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict:
 
 def _stored_or_fitted(
     corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs
-) -> dict:
+) -> dict[str, Any]:
     """A record: ``prediction``, ``seconds``, ``parameters``, ``milliseconds`` and ``made_by``."""
     made_by = _decided_by(corpus, model, split, seed)
     path = cache_folder("comparisons") / f"{made_by['key']}.json"
@@ -274,7 +274,7 @@ def _stored_or_fitted(
     return record
 
 
-def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs) -> dict:
+def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs) -> dict[str, Any]:
     ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
     parameters, start = 0, time.perf_counter()
     if model.network == "median":
@@ -289,7 +289,7 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         matrix = inputs.of(model)
         if matrix.ndim == 2:  # functionals, as bands of one frame
             matrix = np.nan_to_num(matrix)[:, :, None]
-        network: Callable = getattr(models, model.network)
+        network: Callable[..., backend.keras.Model] = getattr(models, model.network)
         rated = model.network in ("recommended", "clip_statistics", "egemaps_network")
         scale = {"scale": corpus.scale} if rated else {}
         built = network(matrix.shape[1:], **scale, **model.options)
@@ -336,7 +336,7 @@ def table(
     return scores.join(costs)
 
 
-def as_dict(scores: pd.DataFrame) -> dict:
+def as_dict(scores: pd.DataFrame) -> dict[str, Any]:
     """A table of `table` for a results file: model, then score, then value, low and high.
 
     Args:
@@ -345,7 +345,7 @@ def as_dict(scores: pd.DataFrame) -> dict:
     Returns:
         numbers, with None where a score is not defined
     """
-    found: dict = {}
+    found: dict[str, Any] = {}
     for model, row in scores.iterrows():
         for (score, part), value in row.items():
             place = found.setdefault(model, {}).setdefault(score, {})

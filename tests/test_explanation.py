@@ -4,6 +4,7 @@ import pytest
 
 from helpers import explanation
 from helpers.backend import keras
+from helpers.splits import Split
 from helpers.training import Run
 
 
@@ -16,7 +17,10 @@ def run():
     outputs = keras.layers.Dense(1, name="valence")(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, outputs)
     model.get_layer("valence").set_weights([weights.reshape(-1, 1), np.array([3.0])])
-    return Run(model, pd.DataFrame(), {}, {"batch_size": 8, "mean": -10.0, "deviation": 5.0}, 0.0)
+    settings = {"batch_size": 8, "mean": -10.0, "deviation": 5.0}
+    rows = np.array([], dtype=int)
+    levels, ratings, split = np.empty((0, 24, 32)), np.empty(0), Split(rows, rows, rows)
+    return Run(model, pd.DataFrame(), {}, settings, 0.0, None, levels, ratings, split)
 
 
 def test_only_what_the_network_reads_has_an_effect_with_its_sign(run):
