@@ -234,13 +234,19 @@ def markdown(card: Card) -> str:
         f"- audio: mono, {mel.sample_rate} Hz, mean 0 and standard deviation 1, cut or padded to "
         f"{card.duration:g} s",
         f"- spectrogram: {mel.n_mels} mel bands, windows of {mel.n_fft} samples every "
-        f"{mel.hop_length}; decibels, minus {card.mean:.2f}, divided by {card.deviation:.2f}",
+        f"{mel.hop_length}; decibels, {_standardised(card)}",
         "- training: " + ", ".join(f"{name} {settings[name]:g}" for name in _TRAINING),
         f"- corpus fingerprint {about.get('fingerprint', 'unknown')}, code at commit "
         f"{card.made_by['commit']}",
         "- " + ", ".join(f"{name} {found}" for name, found in card.made_by["versions"].items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _standardised(card: Card) -> str:
+    if isinstance(card.mean, list) or isinstance(card.deviation, list):
+        return "minus the mean of each band, divided by its deviation"
+    return f"minus {card.mean:.2f}, divided by {card.deviation:.2f}"
 
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "weight_decay", "seed")

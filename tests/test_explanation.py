@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,19 @@ def test_a_clip_at_the_mean_level_has_no_effect_anywhere_and_stays_as_it_is(run)
     levels = np.full((24, 32), -10.0, np.float32)
     assert explanation.occlusion(run, levels) == pytest.approx(0, abs=1e-6)
     assert (levels == -10).all()
+
+
+def test_a_patch_is_covered_with_the_mean_of_each_band_where_bands_have_their_own(run):
+    means = np.linspace(-20, 0, 24)[:, None]
+    settings = {**run.settings, "mean": means.tolist(), "deviation": np.full((24, 1), 5.0).tolist()}
+    run = replace(run, settings=settings)
+    options = {"patch": (6, 8), "stride": (6, 8)}
+    at_the_mean = np.repeat(means, 32, axis=1).astype(np.float32)
+    assert explanation.occlusion(run, at_the_mean, **options) == pytest.approx(0, abs=1e-5)
+    expected = np.zeros((24, 32))
+    expected[6:12, 8:16] = 0.01 * 6 * 8
+    found = explanation.occlusion(run, at_the_mean + 5, **options)
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_every_place_is_covered_where_the_stride_does_not_divide_the_clip(run):
