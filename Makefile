@@ -25,9 +25,10 @@ report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|N
 data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]
 	$(BIN)/python -m helpers.downloads "$(CORPUS)"
 
-test: $(INSTALLED)  ## lint, unit tests with doctests, notebooks against their stored outputs
+test: $(INSTALLED)  ## lint, types, unit tests with doctests, notebooks against their stored outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval notebooks/
 
@@ -41,7 +42,7 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists the
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
 clean:  ## remove all that can be rebuilt: the environment and the cache
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml

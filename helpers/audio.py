@@ -49,7 +49,7 @@ class Audio:
 
 
 @contextmanager
-def opened(path: str | os.PathLike) -> Iterator[Audio]:
+def opened(path: str | os.PathLike[str]) -> Iterator[Audio]:
     """Open an audio file; only its header is read until its blocks are.
 
     Args:

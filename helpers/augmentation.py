@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def augment(
     ratings: np.ndarray,
     amounts: Augmentation,
     *,
-    fill: np.ndarray | float,
+    fill: ArrayLike,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Change a batch of clips, each in its own way.
@@ -68,7 +69,7 @@ def augment(
         if amounts.speed:
             clip[:] = _stretch(clip, 1 + rng.uniform(-amounts.speed, amounts.speed))
         if amounts.pitch:
-            clip[:] = _shift_bands(clip, rng.integers(-amounts.pitch, amounts.pitch + 1))
+            clip[:] = _shift_bands(clip, int(rng.integers(-amounts.pitch, amounts.pitch + 1)))
         if amounts.shift:
             reach = int(amounts.shift * frames)
             clip[:] = np.roll(clip, rng.integers(-reach, reach + 1), axis=1)

@@ -12,11 +12,13 @@ import logging
 import os
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 
 @contextlib.contextmanager
-def _no_stderr():
+def _no_stderr() -> Iterator[None]:
     """Send the process's stderr nowhere.
 
     TensorFlow prints lines about drivers and oneDNN before its log level can be set
@@ -37,7 +39,7 @@ def _no_stderr():
 class _Late(types.ModuleType):
     """A module that is imported when something in it is first asked for."""
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         quiet = contextlib.nullcontext if self.__name__ in sys.modules else _no_stderr
         with quiet():
             module = importlib.import_module(self.__name__)
@@ -52,7 +54,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 #: Keras, which takes seconds to import: reading a corpus or drawing a figure does not wait for it.
-keras = _Late("keras")
+if TYPE_CHECKING:
+    import keras as keras
+else:
+    keras = _Late("keras")
+
+#: A tensor of whichever backend, or of none while a network is being put together.
+Tensor = Any
 
 
 def jit_compile() -> bool:

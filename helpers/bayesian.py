@@ -10,11 +10,14 @@ settings again, and finds them trained.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
+from tqdm.auto import tqdm
 
 from helpers.corpora import Corpus
 from helpers.progress import bar
@@ -58,7 +61,7 @@ def explore(
     jobs: int = -1,
     scheduler: str | None = None,
     seed: int = 0,
-    **fixed,
+    **fixed: Any,
 ) -> pd.DataFrame:
     """Search the `space` with TPE and median pruning.
 
@@ -110,7 +113,9 @@ def explore(
     return pd.DataFrame(rows)
 
 
-def _records(study: Study, trainings: list[Training], progress, **options) -> dict[str, dict]:
+def _records(
+    study: Study, trainings: list[Training], progress: tqdm, **options: Any
+) -> dict[str, dict[str, Any]]:
     """What came of each training; the bar moves by what it cost."""
     records, missing = {}, []
     for training in trainings:
@@ -131,7 +136,7 @@ def _proposals(seed: int) -> optuna.Study:
     return optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
 
 
-def _settings(trial: optuna.Trial) -> dict:
+def _settings(trial: optuna.Trial) -> dict[str, Any]:
     """The proposed settings as `models.parallel_cnn` and `training.train` know them."""
     settings = dict(trial.params)
     if "units" in settings:
@@ -152,11 +157,13 @@ def _medians(proposals: optuna.Study) -> np.ndarray:
     return np.median([list(trial.intermediate_values.values()) for trial in whole], axis=0)
 
 
-def _cost(training: Training, record: dict) -> int:
+def _cost(training: Training, record: dict[str, Any]) -> int:
     return training.stopped(record["history"]["validation_mae"]) or training.checkpoints[-1]
 
 
-def _told(proposals: optuna.Study, trial: optuna.Trial, training: Training, record: dict) -> dict:
+def _told(
+    proposals: optuna.Study, trial: optuna.Trial, training: Training, record: dict[str, Any]
+) -> dict[str, Any]:
     """Tell the sampler what came of a proposal; the row about it."""
     row = {**training.outcome(record), "cost": _cost(training, record)}
     row["pruned"] = row["error"] is None and np.isnan(row["validation_mae"])

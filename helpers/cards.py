@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,8 +38,8 @@ class Card:
         duration: seconds of a window, to which clips were cut or padded in training
         longest: seconds up to which a recording is cut as in training: the duration of the longest
             clip there, or two windows where the corpus was not told
-        mean: of the training features, in decibels
-        deviation: of the training features, in decibels
+        mean: of the training features, in decibels; a list [n_mels, 1] where each band has its own
+        deviation: of the training features, likewise
         settings: see `training.Run`
         clips: how many there were in each part: ``train``, ``validation``, ``test``
         ratings: how the training part's are spread: ``edges`` of bins and ``counts`` in them
@@ -52,23 +53,23 @@ class Card:
         made_by: versions of the packages and the code's commit
     """
 
-    corpus: dict
+    corpus: dict[str, Any]
     scale: tuple[float, float] | None
     mel: MelSettings
     duration: float
     longest: float
-    mean: float
-    deviation: float
-    settings: dict
+    mean: float | list[list[float]]
+    deviation: float | list[list[float]]
+    settings: dict[str, Any]
     clips: dict[str, int]
     ratings: dict[str, list[float]]
-    scores: dict
+    scores: dict[str, Any]
     margin: float | None
     coverage: dict[str, int]
-    familiar: dict
-    made_by: dict
+    familiar: dict[str, Any]
+    made_by: dict[str, Any]
 
-    def interval(self, valence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, valence: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest rating to expect with these predictions, within the scale.
 
         Args:
@@ -102,7 +103,8 @@ def of(run: Run, corpus: Corpus | None, *, mel: MelSettings, duration: float) ->
         raise ValueError(f"The ratings of {corpus.name} are not those that the run was trained on.")
     split, ratings = run.split, run.ratings
     margin = conformal_margin(run.validation[-1] - ratings[split.validation])
-    scores, coverage = dict(run.scores), {}
+    scores: dict[str, Any] = dict(run.scores)
+    coverage = {}
     if len(split.test):
         truth, predicted = ratings[split.test], training.predict(run, run.features, split.test)
         median = np.full(len(truth), np.median(ratings[split.train]))
@@ -173,7 +175,7 @@ def distance(profile: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> fl
     return float(np.sqrt(np.mean(((profile - mean) / deviation) ** 2)))
 
 
-def _familiar(matrix: np.ndarray, rows: np.ndarray) -> dict:
+def _familiar(matrix: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
     profiles = np.stack([profile(matrix[row]) for row in rows]).astype(np.float64)
     mean, deviation = profiles.mean(axis=0), np.maximum(profiles.std(axis=0), 1e-3)
     distances = [distance(each, mean, deviation) for each in profiles]
@@ -232,13 +234,19 @@ def markdown(card: Card) -> str:
         f"- audio: mono, {mel.sample_rate} Hz, mean 0 and standard deviation 1, cut or padded to "
         f"{card.duration:g} s",
         f"- spectrogram: {mel.n_mels} mel bands, windows of {mel.n_fft} samples every "
-        f"{mel.hop_length}; decibels, minus {card.mean:.2f}, divided by {card.deviation:.2f}",
+        f"{mel.hop_length}; decibels, {_standardised(card)}",
         "- training: " + ", ".join(f"{name} {settings[name]:g}" for name in _TRAINING),
         f"- corpus fingerprint {about.get('fingerprint', 'unknown')}, code at commit "
         f"{card.made_by['commit']}",
         "- " + ", ".join(f"{name} {found}" for name, found in card.made_by["versions"].items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _standardised(card: Card) -> str:
+    if isinstance(card.mean, list) or isinstance(card.deviation, list):
+        return "minus the mean of each band, divided by its deviation"
+    return f"minus {card.mean:.2f}, divided by {card.deviation:.2f}"
 
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "weight_decay", "seed")

@@ -14,6 +14,7 @@ import posixpath
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -145,7 +146,7 @@ def audio_files(table: pd.DataFrame, folder: Path) -> None:
     _reject(table, problem.notna(), problem)
 
 
-def _found(paths: list[str], folder: Path) -> dict[str, dict]:
+def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     """What is in each file, from the cache where the file is still the same."""
     settled = time.time_ns() - SETTLED * 10**9
     versions = {path: _version(path) for path in paths}
@@ -178,7 +179,7 @@ def _cache(folder: Path) -> Path:
     return cache_folder("checks") / f"{key}.json"
 
 
-def _recall(folder: Path) -> dict[str, list]:
+def _recall(folder: Path) -> dict[str, list[Any]]:
     """Version and content of each file that was found usable."""
     try:
         return json.loads(_cache(folder).read_text(encoding="utf-8"))
@@ -186,7 +187,7 @@ def _recall(folder: Path) -> dict[str, list]:
         return {}
 
 
-def _remember(folder: Path, usable: dict[str, list]) -> None:
+def _remember(folder: Path, usable: dict[str, list[Any]]) -> None:
     with contextlib.suppress(OSError):  # without a cache, the next call only takes longer
         cache = _cache(folder)
         partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
@@ -194,14 +195,14 @@ def _remember(folder: Path, usable: dict[str, list]) -> None:
         os.replace(partial, cache)
 
 
-def _check_all(paths: list[str]) -> dict[str, dict]:
+def _check_all(paths: list[str]) -> dict[str, dict[str, Any]]:
     parallel = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator", batch_size=32)
     checks = parallel(joblib.delayed(_check)(path) for path in paths)
     progress = bar(checks, total=len(paths), desc="checking", unit="clip")
     return dict(zip(paths, progress, strict=True))
 
 
-def _check(path: str) -> dict:
+def _check(path: str) -> dict[str, Any]:
     """What an audio file says of itself, or the ``problem`` with it."""
     try:
         with audio.opened(path) as clip:
@@ -232,7 +233,8 @@ def _listen(clip: audio.Audio) -> int:
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # whatever the header said
         magnitude = np.abs(block)
-        clipped += np.count_nonzero((magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1]))
+        full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
+        clipped += int(np.count_nonzero(full))
         with np.errstate(invalid="ignore"):  # of infinities; what is not a number is found below
             # Of one channel there is no mean to take, which would take ten times as long.
             mono = (

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -45,10 +45,10 @@ class Model:
     """
 
     network: str
-    options: Mapping = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("spectrogram",)
     mel: MelSettings = field(default_factory=MelSettings)
-    training: Mapping = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     by_speaker: bool = False
 
     @property
@@ -60,9 +60,9 @@ class Model:
 def recommended(
     *,
     mel: MelSettings = models.RECOMMENDED_MEL,
-    options: Mapping | None = None,
+    options: Mapping[str, Any] | None = None,
     by_speaker: bool = False,
-    **changes,
+    **changes: Any,
 ) -> Model:
     """The recommended model as `models` has it, or with something changed.
 
@@ -126,7 +126,7 @@ def ablation() -> dict[str, Model]:
     # One linear unit instead of a distribution, or nothing but mel bands.
     number = {"options": {"distribution": False, "tracks": 2}}
     bands = replace(models.RECOMMENDED_MEL, pitch=False)
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
         "loss: mean squared error": {"loss": "mse", **number},
@@ -207,7 +207,7 @@ def fit_all(
         for number in range(seeds if model.is_network else 1)
         for split in chosen
     ]
-    records: dict[str, list[dict]] = {name: [] for name in compared}
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in compared}
     inputs = _Inputs(corpus)
     with bar(total=len(tasks), desc="comparison", unit="fit") as progress:
         for name, model, split, number in tasks:
@@ -225,7 +225,7 @@ def fit_all(
     }
 
 
-def _fitted_on(split: Split, part: str) -> Split:
+def _fitted_on(split: Split, part: Literal["test", "validation"]) -> Split:
     """As a split of what is fitted on and what is predicted."""
     nothing = np.array([], dtype=int)
     if part == "validation":
@@ -271,7 +271,7 @@ def _statistics(matrix: np.ndarray, mel: MelSettings) -> np.ndarray:
     return np.concatenate([np.asarray(layer(np.array(matrix[i : i + 64]))) for i in starts])
 
 
-def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict:
+def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict[str, Any]:
     """All that decides the numbers of a fit, as plain JSON; no paths and no commit."""
     about = {
         "comparison": VERSION,
@@ -295,7 +295,7 @@ def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict:
 
 def _stored_or_fitted(
     corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs
-) -> dict:
+) -> dict[str, Any]:
     """A record: ``prediction``, ``seconds``, ``parameters``, ``milliseconds`` and ``made_by``."""
     made_by = _decided_by(corpus, model, split, seed)
     path = cache_folder("comparisons") / f"{made_by['key']}.json"
@@ -309,7 +309,7 @@ def _stored_or_fitted(
     return record
 
 
-def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs) -> dict:
+def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs) -> dict[str, Any]:
     ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
     parameters, start = 0, time.perf_counter()
     if model.network == "median":
@@ -324,7 +324,7 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         matrix = inputs.of(model)
         if matrix.ndim == 2:  # statistics, as bands of one frame
             matrix = matrix[:, :, None]
-        network: Callable = getattr(models, model.network)
+        network: Callable[..., backend.keras.Model] = getattr(models, model.network)
         rated = model.network in ("recommended", "clip_statistics", "statistics_network")
         scale = {"scale": corpus.scale} if rated else {}
         built = network(matrix.shape[1:], **scale, **model.options)
@@ -371,7 +371,7 @@ def table(
     return scores.join(costs)
 
 
-def as_dict(scores: pd.DataFrame) -> dict:
+def as_dict(scores: pd.DataFrame) -> dict[str, Any]:
     """A table of `table` for a results file: model, then score, then value, low and high.
 
     Args:
@@ -380,7 +380,7 @@ def as_dict(scores: pd.DataFrame) -> dict:
     Returns:
         numbers, with None where a score is not defined
     """
-    found: dict = {}
+    found: dict[str, Any] = {}
     for model, row in scores.iterrows():
         for (score, part), value in row.items():
             place = found.setdefault(model, {}).setdefault(score, {})

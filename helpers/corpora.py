@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import archives, checks, downloads, labels, layouts
-from helpers.errors import CorpusError
+from helpers.errors import CorpusError as CorpusError  # the name that callers know it by
 from helpers.settings import PROJECT
 
 DEMO = PROJECT / "data" / "demo_speech.zip"
@@ -60,7 +60,7 @@ class Corpus:
     clips: pd.DataFrame
     rejected: pd.DataFrame
     layout: str = "labels table"
-    labels: str = "rated"
+    labels: layouts.Labels = "rated"
     citation: str = ""
     licence: str = ""
 

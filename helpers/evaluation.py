@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import audmetric
 import numpy as np
@@ -423,7 +424,7 @@ def worst_against_rest(facts: pd.DataFrame, is_worst: np.ndarray, *, seed: int =
     """
     is_worst = np.asarray(is_worst)
 
-    def difference(a, b, axis):
+    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
         return a.mean(axis=axis) - b.mean(axis=axis)
 
     rows = {}
@@ -457,7 +458,7 @@ def error_against(facts: pd.DataFrame, error: np.ndarray, *, seed: int = 0) -> p
     resampled = _resamples(len(error), seed)
     ranks = _ranks(error)
 
-    def correlation(x, axis):
+    def correlation(x: np.ndarray, axis: int) -> np.ndarray:
         return (x * ranks).mean(axis=axis)
 
     rows = {}
@@ -481,7 +482,11 @@ def _ranks(x: np.ndarray) -> np.ndarray:
 
 
 def _permuted(
-    data: tuple, statistic: Callable, kind: str, seed: int, alternative: str = "two-sided"
+    data: tuple[np.ndarray, ...],
+    statistic: Callable[..., np.ndarray],
+    kind: Literal["independent", "pairings"],
+    seed: int,
+    alternative: Literal["two-sided", "greater"] = "two-sided",
 ) -> float:
     test = scipy.stats.permutation_test(
         data,
@@ -544,7 +549,7 @@ def speakers_differ(predicted: pd.DataFrame, *, seed: int = 0) -> pd.Series:
     error = (known["prediction"] - known["valence"]).abs().to_numpy(dtype=np.float64)
     error = (error - error.mean()) / error.std()
 
-    def share(x, axis):
+    def share(x: np.ndarray, axis: int) -> np.ndarray:
         return ((x @ member) ** 2 / sizes).sum(axis=-1) / len(error)
 
     p = _permuted((error,), share, "pairings", seed, "greater")

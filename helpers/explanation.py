@@ -48,8 +48,9 @@ def occlusion(
     )
     places = [np.s_[r : r + patch[0], c : c + patch[1]] for r in rows for c in columns]
     covered = np.repeat(levels[None], len(places) + 1, axis=0)  # the last one stays whole
+    mean = np.broadcast_to(run.settings["mean"], levels.shape)
     for clip, place in zip(covered, places, strict=False):
-        clip[place] = run.settings["mean"]
+        clip[place] = mean[place]
     *without, whole = predict(run, covered, np.arange(len(covered)))
     total, count = np.zeros(levels.shape), np.zeros(levels.shape)
     for place, prediction in zip(places, without, strict=True):

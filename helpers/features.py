@@ -18,6 +18,7 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 import joblib
@@ -234,7 +235,7 @@ def _power_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
     windowed = np.empty((FRAMES_AT_ONCE, settings.n_fft))
     spectrum = np.empty((FRAMES_AT_ONCE, settings.n_fft // 2 + 1), dtype=complex)
     power = np.zeros((spectrum.shape[1], len(frames)), dtype=np.float32)
-    sounding = len(padded) - np.argmax(padded[::-1] != 0)  # frames of padding have no power
+    sounding = len(padded) - int(np.argmax(padded[::-1] != 0))  # frames of padding have no power
     for start in range(0, min(len(frames), sounding // settings.hop_length + 1), FRAMES_AT_ONCE):
         rows = slice(start, start + FRAMES_AT_ONCE)
         n = len(frames[rows])
@@ -362,9 +363,7 @@ def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -
     return waveform_features(y, settings)
 
 
-def extract(
-    corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int = -1
-) -> np.ndarray:
+def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int = -1) -> np.memmap:
     """Features of every clip of a corpus, from the cache where they are there.
 
     The cache file is keyed by the content of the clips and the settings. Work that was killed goes
@@ -489,7 +488,7 @@ def _extract_to(
     done.unlink()
 
 
-def _workers(clips: int) -> dict:
+def _workers(clips: int) -> dict[str, Any]:
     """Threads, or processes where there is enough to do to be worth starting them.
 
     Threads share one interpreter, which decoding and filtering hold for half of the time. Processes

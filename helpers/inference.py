@@ -18,10 +18,10 @@ import sys
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,9 @@ from helpers.backend import keras
 from helpers.cards import Card
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 #: What `save` adds to Keras's file, and the version of what is in it.
 MEMBER = "valence.json"
@@ -42,7 +45,10 @@ BATCH = 32
 COLUMNS = ["clip", "valence", "low", "high", "problem"]
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
-Clip = str | os.PathLike | tuple[np.ndarray, int]
+Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 class ModelError(ValueError):
@@ -204,7 +210,7 @@ def predict(model: Model, clips: Clip | Iterable[Clip]) -> pd.DataFrame:
     )
 
 
-def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict]:
+def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict[str, Any]]:
     """The rows of `predict` one by one, as soon as a batch of them is known.
 
     Memory does not grow with their number.
@@ -252,24 +258,29 @@ def curve(model: Model, clip: Clip) -> pd.DataFrame:
 
 def _each(clips: Clip | Iterable[Clip]) -> Iterator[tuple[str, Clip]]:
     """Name and source of every recording."""
-    single = isinstance(clips, str | os.PathLike) or (
-        isinstance(clips, tuple) and len(clips) == 2 and isinstance(clips[0], np.ndarray)
-    )
-    for number, clip in enumerate([clips] if single else clips, start=1):
+    for number, clip in enumerate([clips] if _is_one(clips) else clips, start=1):
         if not isinstance(clip, str | os.PathLike):
             yield f"waveform {number}", clip
         elif Path(clip).is_dir():
             inside = sorted(Path(clip).rglob("*"))
-            found = [path for path in inside if path.suffix.lower() in audio.SUFFIXES]
+            found: list[str | os.PathLike[str]] = [
+                path for path in inside if path.suffix.lower() in audio.SUFFIXES
+            ]
             yield from ((str(path), path) for path in found or [clip])
         else:
             yield os.fspath(clip), clip
 
 
-def _ahead(function: Callable, items: Iterable, count: int) -> Iterator:
+def _is_one(clips: Clip | Iterable[Clip]) -> TypeIs[Clip]:
+    return isinstance(clips, str | os.PathLike) or (
+        isinstance(clips, tuple) and len(clips) == 2 and isinstance(clips[0], np.ndarray)
+    )
+
+
+def _ahead(function: Callable[[Item], Done], items: Iterable[Item], count: int) -> Iterator[Done]:
     """Like `map`, in threads, at most so many items before the one that is asked for."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming = deque()
+        coming: deque[Future[Done]] = deque()
         for item in items:
             coming.append(pool.submit(function, item))
             if len(coming) > count:
@@ -295,13 +306,13 @@ def _prepare(name: str, clip: Clip, card: Card, *, whole: bool = False) -> _Wind
                 middles.append((start + min(size, len(y)) / 2) / mel.sample_rate)
         if not levels:
             raise ValueError("is silent or constant")
-        levels = np.stack(levels)
+        stacked = np.stack(levels)
     except OSError as error:
         return _no_windows(name, f"cannot be read ({error.strerror or error})")
     except ValueError as error:
         return _no_windows(name, str(error).rstrip("."))
-    doubts = _doubts(levels, rate, card)
-    return _Windows(name, levels, np.array(middles), "; ".join(doubts))
+    doubts = _doubts(stacked, rate, card)
+    return _Windows(name, stacked, np.array(middles), "; ".join(doubts))
 
 
 def _no_windows(name: str, problem: str) -> _Windows:
@@ -370,14 +381,15 @@ def _doubts(levels: np.ndarray, rate: int, card: Card) -> list[str]:
 
 
 def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
-    mean, deviation = np.float32(model.card.mean), np.float32(model.card.deviation)
+    card = model.card
+    mean, deviation = (np.asarray(each, np.float32) for each in (card.mean, card.deviation))
     inputs = ((levels - mean) / deviation).reshape(len(levels), *model.network.input_shape[1:])
     batches = [inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH)]
     predicted = [np.asarray(model.network.predict_on_batch(batch)) for batch in batches]
     return np.concatenate(predicted)[:, 0]
 
 
-def _rows(model: Model, recordings: list[_Windows]) -> Iterator[dict]:
+def _rows(model: Model, recordings: list[_Windows]) -> Iterator[dict[str, Any]]:
     usable = [each.levels for each in recordings if len(each.levels)]
     predicted = deque(_valence(model, np.concatenate(usable)) if usable else ())
     for each in recordings:

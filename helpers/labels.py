@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ SCALES = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0))
 
 def read(
     files: layouts.Files, source: Path, scale: tuple[float, float] | None
-) -> tuple[pd.DataFrame, str, dict]:
+) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     """Read the labels of a corpus.
 
     A table with ratings says more than emotions in files' names, and those, which come with
@@ -69,7 +70,7 @@ def read(
 
 def _of_layout(
     layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
-) -> tuple[pd.DataFrame, str, dict]:
+) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     about = {
         "layout": layout.name,
         "labels": layout.labels,
@@ -130,7 +131,7 @@ def _without_columns(path: Path, missing: list[str]) -> str:
     )
 
 
-def _read_csv(path: Path, **options) -> pd.DataFrame:
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
     """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
     try:
         with open(path, encoding="utf-8-sig") as lines:

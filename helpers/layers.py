@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 
-from helpers.backend import fast_bfloat16, keras
+from helpers.backend import Tensor, fast_bfloat16, keras
 
 ops = keras.ops
 
@@ -89,7 +90,7 @@ class ConvMaxPool(keras.layers.Layer):
         *,
         grid: tuple[int, int] = (2, 2),
         precision: Precision = "float32",
-        **options,
+        **options: Any,
     ):
         super().__init__(**options)
         convolution_dtype(precision)  # which says if it is none of them
@@ -98,7 +99,7 @@ class ConvMaxPool(keras.layers.Layer):
         self.grid = tuple(grid)
         self.precision = precision
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
         return {
             **super().get_config(),
@@ -110,8 +111,8 @@ class ConvMaxPool(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the kernel and the bias, as `keras.layers.Conv2D` does."""
-        size = input_shape[1:3]
-        if None in size:
+        size = [n for n in input_shape[1:3] if n is not None]
+        if len(size) < 2:
             raise ValueError(f"{self.name} needs an input of a fixed size; it is {input_shape}.")
         self.positions = tuple(n - k + 1 for n, k in zip(size, self.kernel_size, strict=True))
         if any(n < cells for n, cells in zip(self.positions, self.grid, strict=True)):
@@ -129,7 +130,7 @@ class ConvMaxPool(keras.layers.Layer):
         """Shape of the output: [batch, *grid, filters]."""
         return (input_shape[0], *self.grid, self.filters)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Pooled responses of every filter."""
         image = inputs if len(inputs.shape) == 4 else inputs[..., None]
         kernel = ops.convert_to_tensor(self.kernel)
@@ -145,11 +146,13 @@ class ConvMaxPool(keras.layers.Layer):
         return ops.relu(ops.transpose(values, (1, 2, 3, 0)) + self.bias)
 
 
-def _by(size) -> str:
+def _by(size: Iterable[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def _where(image, kernel, grid: tuple[int, int], dtype: str):
+def _where(
+    image: Tensor, kernel: Tensor, grid: tuple[int, ...], dtype: str
+) -> tuple[Tensor, Tensor]:
     """Row and column of each cell's largest response: int32 [filters, batch, *grid], twice."""
     _, n_mels, frames, channels = image.shape
     height, width, _, filters = kernel.shape
@@ -189,13 +192,13 @@ def _cells(positions: int, cells: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _correlate_by_taps(image, kernel, dtype: str):
+def _correlate_by_taps(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:
     """Responses at every position: [columns, filters * batch * rows]."""
     responses = ops.conv(ops.cast(image, dtype), ops.cast(kernel, dtype), 1, "valid")
     return ops.reshape(ops.transpose(responses, (2, 3, 0, 1)), (responses.shape[2], -1))
 
 
-def _correlate_by_fourier(image, kernel, dtype: str):
+def _correlate_by_fourier(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:
     """The same, by a discrete Fourier transform over time."""
     _, n_mels, frames, channels = image.shape
     height, width, _, filters = kernel.shape
@@ -234,7 +237,7 @@ def _waves(frames: int) -> tuple[np.ndarray, np.ndarray]:
     return np.cos(phase).astype(np.float32), np.sin(phase).astype(np.float32)
 
 
-def _patches(image, rows, columns, kernel_size: tuple[int, int]):
+def _patches(image: Tensor, rows: Tensor, columns: Tensor, kernel_size: tuple[int, ...]) -> Tensor:
     """Parts of the image under the kernel at these positions: [filters, positions, taps]."""
     _, n_mels, frames, channels = image.shape
     height, width = kernel_size
@@ -282,21 +285,23 @@ class ClipStatistics(keras.layers.Layer):
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, coefficients: int = 30, tracks: int = 0, **options):
+    def __init__(self, coefficients: int = 30, tracks: int = 0, **options: Any):
         super().__init__(**options)
         self.coefficients = coefficients
         self.tracks = tracks
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
         own = {"coefficients": self.coefficients, "tracks": self.tracks}
         return {**super().get_config(), **own}
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, int, int | None]
+    ) -> tuple[int | None, int]:
         """Shape of the output."""
         return (input_shape[0], 3 * (input_shape[1] + self.coefficients) + bool(self.tracks))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Statistics of every clip."""
         n_mels = inputs.shape[1] - self.tracks
         inputs, tracks = inputs[:, :n_mels], inputs[:, n_mels:]
@@ -315,7 +320,7 @@ class ClipStatistics(keras.layers.Layer):
         return ops.concatenate([each[:, :, 0] for each in found], axis=1)
 
 
-def _over_time(rows, counts):
+def _over_time(rows: Tensor, counts: Tensor) -> list[Tensor]:
     """Mean, standard deviation and mean absolute change of each row, over frames that count."""
     both = counts[:, :, 1:] * counts[:, :, :-1]
     mean = _mean(rows, counts)
@@ -324,7 +329,7 @@ def _over_time(rows, counts):
     return [mean, deviation, change]
 
 
-def _mean(values, counts):
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
     """Over the frames that count [batch, bands, 1]."""
     total = ops.maximum(ops.sum(counts, axis=2, keepdims=True), 1)
     return ops.sum(values * counts, axis=2, keepdims=True) / total
@@ -346,19 +351,20 @@ class RatingMedian(keras.layers.Layer):
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, scale: tuple[float, float], **options):
+    def __init__(self, scale: tuple[float, float], **options: Any):
         super().__init__(**options)
-        self.scale = tuple(scale)
+        low, high = scale
+        self.scale = low, high
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
         return {**super().get_config(), "scale": self.scale}
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
         """Shape of the output."""
         return (input_shape[0], 1 + input_shape[1])
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Where the sum of the probabilities passes one half, between two classes in proportion."""
         classes = inputs.shape[1]
         low, high = self.scale

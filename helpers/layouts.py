@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -20,6 +21,8 @@ from helpers import audio
 
 TABLES = (".csv", ".tsv")
 KEPT = (*audio.SUFFIXES, *TABLES, ".txt")  # what is looked at; IEMOCAP's labels are text
+
+Labels = Literal["rated", "perceived", "categorical"]
 
 #: Pleasure of emotion categories from -1 to 1 (Russell & Mehrabian 1977, Journal of Research in
 #: Personality 11; "relaxed" stands for calm). One value a category: coarse, and nobody's rating.
@@ -101,7 +104,7 @@ class Layout:
 
     name: str
     scale: tuple[float, float]
-    labels: str
+    labels: Labels
     citation: str
     licence: str
     read: Callable[[Files], pd.DataFrame | None]
@@ -214,8 +217,10 @@ def _cremad_acted(files: Files) -> pd.DataFrame | None:
 def _cremad_perceived(files: Files) -> pd.DataFrame | None:
     """Average the valence of the emotions that listeners chose, having heard the voice alone."""
     votes = _read_csv(files, "finishedResponses.csv", dtype=str)
-    table = None if votes is None else _cremad_acted(files)
-    if table is None or not {"clipName", "queryType", "respEmo"} <= set(votes.columns):
+    if votes is None or not {"clipName", "queryType", "respEmo"} <= set(votes.columns):
+        return None
+    table = _cremad_acted(files)
+    if table is None:
         return None
     votes = votes[votes["queryType"].str.strip() == "1"]
     by_initial = {code[0]: emotion for code, emotion in CREMAD_EMOTIONS.items()}
@@ -270,7 +275,7 @@ def _msp_podcast(files: Files) -> pd.DataFrame | None:
     return table
 
 
-def _read_csv(files: Files, wanted: str, **options) -> pd.DataFrame | None:
+def _read_csv(files: Files, wanted: str, **options: Any) -> pd.DataFrame | None:
     """The table of this name, wherever it is; None if it is not there or cannot be read."""
     name = next((name for name in files.tables if posixpath.basename(name) == wanted), None)
     if name is None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from helpers.backend import keras
+from helpers.backend import Tensor, keras
+
+#: Of ratings and predictions.
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def ccc(truth, prediction):
+def ccc(truth: Tensor, prediction: Tensor) -> Tensor:
     """One minus the concordance correlation coefficient of a batch (Lin 1989), from 0 to 2.
 
     The mean absolute error is content with predictions near the middle of the scale; this one asks
@@ -29,7 +32,7 @@ def ccc(truth, prediction):
     return 1 - 2 * covariance / (spread + keras.config.epsilon())
 
 
-def mae_ccc(truth, prediction):
+def mae_ccc(truth: Tensor, prediction: Tensor) -> Tensor:
     """Absolute error of each clip plus `ccc` of their batch.
 
     Args:
@@ -48,7 +51,7 @@ def mae_ccc(truth, prediction):
 WIDTH = 0.075
 
 
-def distribution(scale: tuple[float, float]) -> Callable:
+def distribution(scale: tuple[float, float]) -> Loss:
     """Cross-entropy with a distribution around the rating (label distributions, Geng 2016).
 
     A network that predicts one number answers in the middle where it wavers between low and high;
@@ -65,7 +68,7 @@ def distribution(scale: tuple[float, float]) -> Callable:
     """
     low, high = scale
 
-    def cross_entropy(truth, prediction):
+    def cross_entropy(truth: Tensor, prediction: Tensor) -> Tensor:
         ops = keras.ops
         probabilities = prediction[:, 1:]
         centres = ops.linspace(low, high, probabilities.shape[1])
@@ -77,7 +80,7 @@ def distribution(scale: tuple[float, float]) -> Callable:
 
 
 #: Losses of one number a clip, by the name that `training.train` takes.
-LOSSES: dict[str, str | Callable] = {
+LOSSES: dict[str, str | Loss] = {
     "mae": "mean_absolute_error",
     "mse": "mean_squared_error",
     "huber": "huber",
@@ -86,7 +89,7 @@ LOSSES: dict[str, str | Callable] = {
 }
 
 
-def named(name: str, model) -> str | Callable:
+def named(name: str, model: keras.Model) -> str | Loss:
     """A loss as Keras takes it.
 
     Args:

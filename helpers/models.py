@@ -7,10 +7,10 @@ returns a model that is not compiled; `training.train` does that.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from helpers.backend import keras
+from helpers.backend import Tensor, keras
 from helpers.features import MelSettings
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def statistics_network(
 CLASSES = 21
 
 
-def _head(x, scale, distribution=True):
+def _head(x: Tensor, scale: tuple[float, float], distribution: bool = True) -> Tensor:
     """From statistics of a clip to its valence."""
     from helpers.layers import RatingMedian  # late, since it imports Keras
 
@@ -221,7 +221,7 @@ def recommended(
     return clip_statistics(input_shape, scale=scale, tracks=tracks if known else 0)
 
 
-def _image(inputs):
+def _image(inputs: Tensor) -> Tensor:
     """Add the channel axis that convolutions want, unless it is there."""
     if len(inputs.shape) == 4:
         return inputs
@@ -229,7 +229,7 @@ def _image(inputs):
 
 
 @contextlib.contextmanager
-def without_weights():
+def without_weights() -> Iterator[None]:
     """Build models in this context without allocating their weights, to count and draw them.
 
     Examples:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import librosa
 import matplotlib
@@ -18,11 +19,14 @@ import pandas as pd
 from IPython.core.pylabtools import print_figure
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullFormatter
+from numpy.typing import ArrayLike
 
+from helpers.backend import keras
 from helpers.features import MelSettings
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -36,6 +40,10 @@ def _axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
     ax = Figure(figsize=(width, height), layout="constrained").subplots()
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def _figure(ax: Axes) -> Figure:
+    return ax.figure.figure  # of a panel in a subfigure too
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -84,7 +92,7 @@ def durations(
     ax.axvline(target, color=ORANGE, linestyle="--", label=f"rounded up, {target:g} s")
     ax.set(xlabel="duration (s)", ylabel="clips")
     ax.legend(frameon=False)
-    return ax.figure
+    return _figure(ax)
 
 
 def padding(seconds: np.ndarray, target: float, *, ax: Axes | None = None) -> Figure:
@@ -101,7 +109,7 @@ def padding(seconds: np.ndarray, target: float, *, ax: Axes | None = None) -> Fi
     ordered = np.sort(seconds)
     clips = np.arange(len(ordered))
     kept = np.minimum(ordered, target)
-    shares = {
+    shares: dict[str, tuple[ArrayLike, ArrayLike, dict[str, Any]]] = {
         "kept": (0, kept, {"color": BLUE}),
         "padded with zeros": (
             kept,
@@ -115,7 +123,7 @@ def padding(seconds: np.ndarray, target: float, *, ax: Axes | None = None) -> Fi
     ax.set(xlabel="clips, from the shortest to the longest", ylabel="time (s)")
     ax.set(xlim=(0, len(ordered) - 1), ylim=(0, ordered[-1]))
     ax.legend(loc="upper left")
-    return ax.figure
+    return _figure(ax)
 
 
 def ratings(valence: np.ndarray, scale: tuple[float, float], *, ax: Axes | None = None) -> Figure:
@@ -142,7 +150,7 @@ def ratings(valence: np.ndarray, scale: tuple[float, float], *, ax: Axes | None 
     ax.axvline(median, color=ORANGE, linestyle="--", label=f"median, {median:g}")
     ax.set(xlabel="valence", ylabel="clips", xlim=(low - margin, high + margin))
     ax.legend(frameon=False)
-    return ax.figure
+    return _figure(ax)
 
 
 def speakers(clips: pd.DataFrame, scale: tuple[float, float], *, ax: Axes | None = None) -> Figure:
@@ -168,7 +176,7 @@ def speakers(clips: pd.DataFrame, scale: tuple[float, float], *, ax: Axes | None
     else:
         ax.set_xticks([])
     ax.set(xlabel="speaker, by mean rating", ylabel="valence", ylim=scale)
-    return ax.figure
+    return _figure(ax)
 
 
 def waveforms(recordings: Mapping[str, tuple[np.ndarray, int]]) -> Figure:
@@ -208,10 +216,12 @@ def spectrogram(
     image = _levels(levels, settings, ax)
     ax.figure.colorbar(image, ax=ax, label="level (dB)", format="%d")
     ax.set(title=title, xlabel="time (s)", ylabel="frequency (Hz)")
-    return ax.figure
+    return _figure(ax)
 
 
-def _levels(levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma", **limits):
+def _levels(
+    levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma", **limits: Any
+) -> QuadMesh:
     """Mel bands over frames, with axes in hertz and seconds."""
     return librosa.display.specshow(
         levels,
@@ -262,8 +272,10 @@ def recording(
     for ax in (wave, mel):
         ax.tick_params(labelbottom=False)
 
-    over_time.fill_between([0, seconds], *[[prediction[end]] * 2 for end in ("low", "high")],
-                           color=GREY, alpha=0.25, linewidth=0, label="90 % interval")  # fmt: skip
+    low, high = ([prediction[end]] * 2 for end in ("low", "high"))
+    over_time.fill_between(
+        [0, seconds], low, high, color=GREY, alpha=0.25, linewidth=0, label="90 % interval"
+    )
     over_time.axhline(prediction["valence"], color=ORANGE, linestyle="--", label="the recording")
     over_time.plot(curve["seconds"], curve["valence"], "o-", color=BLUE, label="each window")
     over_time.set(xlabel="time (s)", ylabel="valence", xlim=(0, seconds))
@@ -305,11 +317,11 @@ def intervals(
         (held, "o", BLUE, "rating, held"),
         (~held, "X", ORANGE, "rating, missed"),
     ):
-        points = {"color": colour, "markersize": 4, "clip_on": False}
+        points: dict[str, Any] = {"color": colour, "markersize": 4, "clip_on": False}
         ax.plot(place[inside], truth[inside], marker, label=label, **points)
     ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
     ax.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return ax.figure
+    return _figure(ax)
 
 
 def mel_filters(settings: MelSettings, *, every: int = 8, ax: Axes | None = None) -> Figure:
@@ -330,7 +342,7 @@ def mel_filters(settings: MelSettings, *, every: int = 8, ax: Axes | None = None
     for i, band in enumerate(bank[::every]):
         ax.plot(hertz, band, color=COLOURS[i % 2], linestyle=LINES[i % 2], linewidth=1)
     ax.set(xlabel="frequency (Hz)", ylabel="weight", xlim=(0, hertz[-1]), ylim=(0, None))
-    return ax.figure
+    return _figure(ax)
 
 
 def max_pooling(
@@ -398,15 +410,15 @@ def learning_curves(
     """
     ax = _axes(ax)
     for (name, history), colour, line in zip(histories.items(), COLOURS, LINES, strict=False):
-        style = {"color": colour, "linestyle": line}
+        style: dict[str, Any] = {"color": colour, "linestyle": line}
         ax.plot(history["epoch"], history["train_mae"], linewidth=0.8, alpha=0.6, **style)
         ax.plot(history["epoch"], history["validation_mae"], linewidth=2, label=name, **style)
     if reference is not None:
         ax.axhline(reference, color="black", linewidth=1, linestyle=":", label="median predictor")
     ax.set(xlabel="epoch", ylabel="mean absolute error", ylim=(0, None))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params("x", integer=True)
     ax.legend(title="validation (thin: training)", frameon=False)
-    return ax.figure
+    return _figure(ax)
 
 
 def trials(table: pd.DataFrame, *, reference: float | None = None) -> Figure:
@@ -539,7 +551,7 @@ def joint(truth: np.ndarray, prediction: np.ndarray, scale: tuple[float, float])
     See: notebooks/05_error_analysis.ipynb
     """
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")
-    ratios = {"width_ratios": (4, 1), "height_ratios": (1, 4)}
+    ratios: dict[str, Any] = {"width_ratios": (4, 1), "height_ratios": (1, 4)}
     (top, corner), (ax, right) = figure.subplots(2, 2, sharex="col", sharey="row", **ratios)
     corner.set_axis_off()
     ax.plot(scale, scale, color=GREY, linewidth=1, label="no error")
@@ -576,7 +588,7 @@ def residuals(predicted: pd.DataFrame, bias: pd.DataFrame, *, ax: Axes | None = 
     _means(ax, bias["valence"], bias["bias"], bias, "mean, 95 % interval")
     ax.set(xlabel="rated valence", ylabel="predicted minus rated")
     ax.legend(frameon=False)
-    return ax.figure
+    return _figure(ax)
 
 
 def calibration(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
@@ -598,12 +610,12 @@ def calibration(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     _means(ax, table["prediction"], rating, ends, "mean rating, 95 % interval")
     ax.set(xlabel="predicted valence, mean of the group", ylabel="rated valence, mean")
     ax.legend(frameon=False)
-    return ax.figure
+    return _figure(ax)
 
 
 def _means(ax: Axes, x: pd.Series, y: pd.Series, ends: pd.DataFrame, label: str) -> None:
     distance = np.abs([y - ends["low"], ends["high"] - y])
-    style = {"fmt": "D", "color": ORANGE, "capsize": 4, "markeredgecolor": "black"}
+    style: dict[str, Any] = {"fmt": "D", "color": ORANGE, "capsize": 4, "markeredgecolor": "black"}
     ax.errorbar(x, y, yerr=np.nan_to_num(distance), label=label, **style)
 
 
@@ -637,7 +649,7 @@ def error_by_speaker(predicted: pd.DataFrame, *, ax: Axes | None = None) -> Figu
         ax.set_xticks([])
     ax.set(xlabel="speaker", ylabel="absolute error", ylim=(0, None))
     ax.legend(frameon=False)
-    return ax.figure
+    return _figure(ax)
 
 
 def occlusion(
@@ -672,7 +684,7 @@ def occlusion(
     return figure
 
 
-def kernels(model, settings: MelSettings, *, count: int = 6) -> Figure:
+def kernels(model: keras.Model, settings: MelSettings, *, count: int = 6) -> Figure:
     """Learnt kernels of each convolution that reads the spectrogram, the strongest first.
 
     Args:
@@ -730,7 +742,7 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     ax.set_yticks(range(len(rows)), rows.index)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
-    return ax.figure
+    return _figure(ax)
 
 
 def costs(table: pd.DataFrame, metric: str = "mae") -> Figure:
@@ -774,7 +786,7 @@ def costs(table: pd.DataFrame, metric: str = "mae") -> Figure:
 ATTACHED = ("BatchNormalization", "ReLU", "Dropout", "Flatten", "Reshape", "Permute")
 
 
-def architecture(model) -> Figure:
+def architecture(model: keras.Model) -> Figure:
     """Draw a functional Keras model from itself, from the input at the top to the output.
 
     Args:
@@ -787,7 +799,7 @@ def architecture(model) -> Figure:
     columns = levels.value_counts().max()
     figure = Figure(figsize=(max(3, 2.3 * columns), 1.05 * (levels.max() + 1)))
     ax = figure.add_axes((0, 0, 1, 1))
-    places = []
+    places: list[tuple[float, float]] = []
     for box in boxes:
         beside = [other["level"] for other in boxes[: len(places)]].count(box["level"])
         x = beside - ((levels == box["level"]).sum() - 1) / 2
@@ -813,10 +825,11 @@ def architecture(model) -> Figure:
     return figure
 
 
-def _boxes(model) -> list[dict]:
+def _boxes(model: keras.Model) -> list[dict[str, Any]]:
     """Layers gathered into boxes: their lines of text, level, and the boxes they read from."""
     producer = {id(layer.output): layer.name for layer in model.layers}
-    home, boxes = {}, []
+    home: dict[str, int] = {}
+    boxes: list[dict[str, Any]] = []
     for layer in model.layers:
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         kind = type(layer).__name__
@@ -840,7 +853,7 @@ def _boxes(model) -> list[dict]:
     return boxes
 
 
-def _describe(layer) -> list[str]:
+def _describe(layer: keras.Layer) -> list[str]:
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "InputLayer":
         return ["mel spectrogram"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from tqdm.auto import tqdm
 
 
-def bar(iterable=None, **options) -> tqdm:
+def bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     """Show progress, as a widget in notebooks and as text in terminals.
 
     Args:

@@ -11,12 +11,14 @@ import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import ipywidgets
 import numpy as np
 import soundfile
 import traitlets
+from matplotlib.figure import Figure
 
 from helpers import audio, features, inference, plots
 
@@ -122,7 +124,7 @@ def panel(model: inference.Model, clips: Mapping[str, str]) -> ipywidgets.Widget
             sound.value = _wav(y, model.card.mel.sample_rate)
             picture.value = _png(figure(model, clip))
 
-    def show_upload(change: Mapping) -> None:
+    def show_upload(change: Mapping[str, Any]) -> None:
         for file in change["new"]:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"upload{Path(file['name']).suffix}"
@@ -137,7 +139,7 @@ def panel(model: inference.Model, clips: Mapping[str, str]) -> ipywidgets.Widget
     return ipywidgets.VBox([controls, verdict, sound, picture])
 
 
-def figure(model: inference.Model, clip: inference.Clip) -> plots.Figure:
+def figure(model: inference.Model, clip: inference.Clip) -> Figure:
     """A recording and its valence over time, see `plots.recording`.
 
     Args:
@@ -157,7 +159,7 @@ def figure(model: inference.Model, clip: inference.Clip) -> plots.Figure:
     return plots.recording(y, levels, mel, curve, prediction, model.card.ratings)
 
 
-def _verdict(name: str, row: Mapping) -> str:
+def _verdict(name: str, row: Mapping[str, Any]) -> str:
     name, problem = html.escape(name), html.escape(row["problem"])
     if row["valence"] != row["valence"]:
         return f"<b>{name}</b> has no valence: it {problem}."
@@ -171,7 +173,7 @@ def _wav(y: np.ndarray, sample_rate: int) -> bytes:
     return file.getvalue()
 
 
-def _png(figure: plots.Figure) -> bytes:
+def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
     return file.getvalue()

@@ -12,11 +12,15 @@ import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from helpers.corpora import Corpus
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 #: What each profile changes. Everything else is the report's in both.
-PROFILES = {
+PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         "filters": 24,
         "epochs": 20,
@@ -58,7 +62,7 @@ class Settings:
     profile: str
     filters: int
     epochs: int
-    search: dict
+    search: dict[str, Any]
     output: Path
     seed: int = 0
 
@@ -116,7 +120,7 @@ def versions() -> dict[str, str]:
     return {package: version(package) for package in PACKAGES}
 
 
-def made_by(corpus, settings: Settings, **choices) -> dict:
+def made_by(corpus: Corpus, settings: Settings, **choices: Any) -> dict[str, Any]:
     """What a results file needs to say so that it can be made again.
 
     Args:
@@ -152,7 +156,7 @@ def commit() -> str:
         return "unknown"
 
 
-def save_results(path: Path, content: dict, *, made_by: dict) -> None:
+def save_results(path: Path, content: dict[str, Any], *, made_by: dict[str, Any]) -> None:
     """Write a results file as JSON, whole or not at all.
 
     Args:
@@ -164,7 +168,7 @@ def save_results(path: Path, content: dict, *, made_by: dict) -> None:
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def _without_nan(value):
+def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -11,16 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from helpers import losses
 from helpers.augmentation import Augmentation, augment
 from helpers.backend import jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
+
+#: What is done to a batch of clips and to its ratings, of which `predict` has none.
+Change = Callable[..., tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,12 @@ class Run:
     model: keras.Model
     history: pd.DataFrame
     scores: dict[str, float]
-    settings: dict
+    settings: dict[str, Any]
     seconds: float
-    validation: np.ndarray | None = None
-    features: np.ndarray | None = None
-    ratings: np.ndarray | None = None
-    split: Split | None = None
+    validation: np.ndarray | None
+    features: np.ndarray
+    ratings: np.ndarray
+    split: Split
 
 
 def train(
@@ -141,7 +145,7 @@ def train(
         "mean": mean,
         "deviation": deviation,
     }
-    run = Run(model, pd.DataFrame(), {}, settings, 0.0)
+    run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     change = _changed(augmentation, mean, seed)
     order = np.random.default_rng(seed)
     history, validation = [], []
@@ -179,9 +183,6 @@ def train(
         scores=scores,
         seconds=seconds,
         validation=np.stack(validation) if validation else None,
-        features=features,
-        ratings=ratings,
-        split=split,
     )
 
 
@@ -194,7 +195,7 @@ def _ready(
     features: np.ndarray,
     batches: list[np.ndarray],
     ratings: np.ndarray | None = None,
-    change: Callable = lambda clips, ratings: (clips, ratings),
+    change: Change = lambda clips, ratings: (clips, ratings),
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """Rows, standardised features and ratings of each batch, read while the one before is used."""
     mean, deviation = np.float32(run.settings["mean"]), np.float32(run.settings["deviation"])
@@ -213,7 +214,7 @@ def _ready(
             yield coming.result()
 
 
-def _changed(amounts: Augmentation | None, fill: float | list, seed: int) -> Callable:
+def _changed(amounts: Augmentation | None, fill: ArrayLike, seed: int) -> Change:
     """What is done to each batch of training clips and their ratings."""
     if amounts is None:
         return lambda clips, ratings: (clips, ratings)
@@ -221,7 +222,9 @@ def _changed(amounts: Augmentation | None, fill: float | list, seed: int) -> Cal
     return lambda clips, ratings: augment(clips, ratings, amounts, fill=fill, rng=rng)
 
 
-def _schedule(name: str, learning_rate: float, steps: int):
+def _schedule(
+    name: str, learning_rate: float, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if name == "constant":
         return learning_rate
     if name != "cosine":
@@ -261,7 +264,9 @@ def statistics(features: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
     return float(means.mean()), deviation
 
 
-def band_statistics(features: np.ndarray, rows: np.ndarray) -> tuple[list, list]:
+def band_statistics(
+    features: np.ndarray, rows: np.ndarray
+) -> tuple[list[list[float]], list[list[float]]]:
     """Mean and standard deviation of each mel band over some clips, read a clip at a time.
 
     Args:

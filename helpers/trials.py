@@ -17,10 +17,11 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import filelock
 import joblib
@@ -49,7 +50,7 @@ NETWORK = models.parallel_cnn
 PATIENCE = 20
 
 
-def _defaults(function) -> dict:
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not each.empty}
 
@@ -95,7 +96,7 @@ class Training:
         limits: validation MAE above which it is stopped, epoch by epoch; none if empty
     """
 
-    decided_by: dict
+    decided_by: dict[str, Any]
     checkpoints: tuple[int, ...]
     limits: tuple[float, ...] = ()
 
@@ -106,11 +107,11 @@ class Training:
         return hashlib.sha256(content).hexdigest()[:16]
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """All settings of the network and of `training.train`, but the epochs."""
         return self.decided_by["settings"]
 
-    def model(self, input_shape: tuple[int, ...]):
+    def model(self, input_shape: tuple[int, ...]) -> backend.keras.Model:
         """The network to train."""
         return NETWORK(input_shape, **{name: self.settings[name] for name in NETWORK_SETTINGS})
 
@@ -123,7 +124,7 @@ class Training:
                 return epoch
         return None
 
-    def is_answered(self, record: dict) -> bool:
+    def is_answered(self, record: dict[str, Any]) -> bool:
         """Whether a stored record says all that is asked."""
         if self.stopped(record["history"]["validation_mae"]):
             return True
@@ -131,7 +132,7 @@ class Training:
         failed = record["failure"]["epoch"] if record["failure"] else math.inf
         return all(epoch <= trained or epoch >= failed for epoch in self.checkpoints)
 
-    def outcome(self, record: dict) -> dict:
+    def outcome(self, record: dict[str, Any]) -> dict[str, Any]:
         """A row about the last checkpoint, see `search`."""
         epochs, history = self.checkpoints[-1], record["history"]
         stopped = self.stopped(history["validation_mae"])
@@ -164,7 +165,7 @@ class Study:
     store: Path
     ratings: np.ndarray
     split: Split
-    decided_by: dict
+    decided_by: dict[str, Any]
     commit: str
 
     @classmethod
@@ -178,6 +179,7 @@ class Study:
         mel = MelSettings()
         duration = features.target_duration(corpus.clips["duration"])
         matrix = features.extract(corpus, mel, duration=duration)
+        assert matrix.filename  # it was opened by its name
         parts = splits.main_split(corpus.clips, seed=seed)
         rows = json.dumps([part.tolist() for part in parts]).encode()
         return cls(
@@ -194,7 +196,9 @@ class Study:
             commit=commit(),
         )
 
-    def training(self, settings: Mapping, *, seed: int, limits: Iterable[float] = ()) -> Training:
+    def training(
+        self, settings: Mapping[str, Any], *, seed: int, limits: Iterable[float] = ()
+    ) -> Training:
         """One training of this study.
 
         Args:
@@ -219,7 +223,7 @@ class Study:
         """Where a training is stored."""
         return self.store / f"{training.key}.json"
 
-    def stored(self, training: Training) -> dict | None:
+    def stored(self, training: Training) -> dict[str, Any] | None:
         """What is stored of a training, if it says all that is asked.
 
         Returns:
@@ -234,7 +238,7 @@ class Study:
         return None
 
 
-def _code() -> dict:
+def _code() -> dict[str, Any]:
     """What the numbers depend on, but for the processor."""
     name = backend.keras.backend.backend()
     versions_here = {**versions(), name: version(name)}
@@ -248,7 +252,7 @@ def carry_out(
     jobs: int = -1,
     scheduler: str | None = None,
     processes: list[loky.ProcessPoolExecutor] | None = None,
-) -> Iterator[tuple[Training, dict, int]]:
+) -> Iterator[tuple[Training, dict[str, Any], int]]:
     """Train, here or on a cluster, and store each training as it ends.
 
     Args:
@@ -288,7 +292,7 @@ def _memory(training: Training, shape: tuple[int, ...]) -> float:
     return 1e9 + 4 * (3 * clips * outputs + 4 * model.count_params())
 
 
-def _largest(layer) -> int:
+def _largest(layer: backend.keras.layers.Layer) -> int:
     """Values of a clip that a layer holds at once: of ConvMaxPool, the responses that it pools."""
     from helpers.layers import ConvMaxPool  # late, since it imports Keras
 
@@ -323,7 +327,7 @@ def _here(
     trainings: Iterable[Training],
     jobs: int,
     processes: list[loky.ProcessPoolExecutor] | None,
-) -> Iterator[tuple[Training, dict, int]]:
+) -> Generator[tuple[Training, dict[str, Any], int]]:
     """Train on this machine, in as many threads as jobs."""
     busy: set[loky.ProcessPoolExecutor] = set()
     keep = kept_processes() if processes is None else contextlib.nullcontext(processes)
@@ -332,7 +336,7 @@ def _here(
         # and says so.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
 
-        def run(training: Training) -> tuple[Training, dict, int]:
+        def run(training: Training) -> tuple[Training, dict[str, Any], int]:
             return training, _train(study, training, idle, busy), jobs
 
         threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
@@ -345,7 +349,7 @@ def _here(
 
 def _on_dask(
     study: Study, trainings: Iterable[Training], scheduler: str
-) -> Iterator[tuple[Training, dict, int]]:
+) -> Generator[tuple[Training, dict[str, Any], int]]:
     """Train on a Dask cluster.
 
     Not through joblib's backend for Dask, which waits for ever for a task that is given up because
@@ -379,10 +383,10 @@ def _on_dask(
                     f"The Dask scheduler at {scheduler} is gone: start it and the search again, "
                     "which goes on with what is missing."
                 )
-            error = future.exception()
-            if error is not None and not isinstance(error, distributed.KilledWorker):
-                raise error
-            record = _failed(KILLED) if error else future.result()
+            failure = future.exception()
+            if failure is not None and not isinstance(failure, distributed.KilledWorker):
+                raise failure
+            record = _failed(KILLED) if failure else future.result()
             yield futures[future], record, sum(client.ncores().values())
 
 
@@ -400,7 +404,7 @@ def _train(
     training: Training,
     idle: list[loky.ProcessPoolExecutor] = _idle,
     busy: set[loky.ProcessPoolExecutor] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Train in a process that does nothing else meanwhile.
 
     A pool of several processes ends as a whole when the system kills one of them, with all that
@@ -430,7 +434,7 @@ def _train(
     return _failed(KILLED)
 
 
-def _failed(reason: str) -> dict:
+def _failed(reason: str) -> dict[str, Any]:
     """A record of nothing. It is not stored, so that the next search tries again."""
     return {
         "history": {"epoch": [], "train_mae": [], "validation_mae": []},
@@ -451,7 +455,7 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _in_process(study: Study, training: Training) -> dict:
+def _in_process(study: Study, training: Training) -> dict[str, Any]:
     """Train and store, unless another search has done it meanwhile."""
     _check_machine(study, training)
     os.environ["TQDM_DISABLE"] = "1"  # the search's bar is the one
@@ -488,13 +492,13 @@ class _Stopped(Exception):  # noqa: N818
     """A training has reached one of its limits, which is no error."""
 
 
-def _fit(study: Study, training: Training) -> dict:
+def _fit(study: Study, training: Training) -> dict[str, Any]:
     """Train from the beginning; see `Study.stored` for the record."""
     matrix = np.load(study.features, mmap_mode="r")
     data = (training.model(matrix.shape[1:]), matrix, study.ratings, study.split)
     options = {name: training.settings[name] for name in TRAINING_SETTINGS if name != "epochs"}
     options["seed"] = training.settings["seed"]
-    history = {"epoch": [], "train_mae": [], "validation_mae": []}
+    history: dict[str, list[float]] = {"epoch": [], "train_mae": [], "validation_mae": []}
 
     def on_epoch(epoch: int, losses: dict[str, float]) -> None:
         for name, value in {"epoch": epoch, **losses}.items():
@@ -503,7 +507,8 @@ def _fit(study: Study, training: Training) -> dict:
             raise _Stopped
 
     start = time.perf_counter()
-    validation, failure = np.empty((0, 0)), None
+    validation: np.ndarray | None = None
+    failure: dict[str, Any] | None = None
     try:
         run = train(*data, epochs=training.checkpoints[-1], on_epoch=on_epoch, **options)
         validation = run.validation
@@ -517,7 +522,7 @@ def _fit(study: Study, training: Training) -> dict:
             validation = train(*data, epochs=before[-1], **options).validation
     return {
         "history": history,
-        "validation": validation.tolist(),
+        "validation": [] if validation is None else validation.tolist(),
         "failure": failure,
         "seconds": time.perf_counter() - start,
         "commit": study.commit,

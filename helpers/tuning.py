@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,9 @@ from helpers.trials import (
     carry_out,
     check_settings,
 )
+
+#: The values of each setting, every combination of which is tried; or the combinations.
+Grid = Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]
 
 #: The combinations in the report's table.
 GRID = {"dropout": [0.3, 0.5, 0.7], "batch_size": [16, 32], "epochs": [10, 20]}
@@ -73,7 +77,7 @@ REPORTED = pd.DataFrame(
 REPORTED_TEST_MAE = 0.516
 
 
-def grid(choices: Mapping[str, Iterable]) -> list[dict]:
+def grid(choices: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
     """Every combination of some choices, the last named varying fastest.
 
     Args:
@@ -98,7 +102,7 @@ def grid(choices: Mapping[str, Iterable]) -> list[dict]:
     return [dict(zip(choices, each, strict=True)) for each in itertools.product(*lists)]
 
 
-def cost(grid: Mapping[str, Iterable] | Sequence[Mapping], *, seeds: int = 3, **fixed) -> int:
+def cost(grid: Grid, *, seeds: int = 3, **fixed: Any) -> int:
     """Training epochs that a search of a grid takes: the measure in which searches are compared.
 
     Args:
@@ -117,7 +121,7 @@ def cost(grid: Mapping[str, Iterable] | Sequence[Mapping], *, seeds: int = 3, **
     return seeds * sum(longest.values())
 
 
-def _combinations(choices: Mapping | Sequence[Mapping], **fixed) -> list[dict]:
+def _combinations(choices: Grid, **fixed: Any) -> list[dict[str, Any]]:
     """The combinations of a grid, each with all settings that any of them has."""
     rows = grid(choices) if isinstance(choices, Mapping) else list(choices)
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -128,19 +132,19 @@ def _combinations(choices: Mapping | Sequence[Mapping], **fixed) -> list[dict]:
     return [{name: _hashable(row.get(name, others[name])) for name in names} for row in rows]
 
 
-def _hashable(value):
+def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def search(
     corpus: Corpus,
-    grid: Mapping[str, Iterable] | Sequence[Mapping],
+    grid: Grid,
     *,
     seeds: int = 3,
     jobs: int = -1,
     scheduler: str | None = None,
     seed: int = 0,
-    **fixed,
+    **fixed: Any,
 ) -> pd.DataFrame:
     """Train every combination of a grid with several seeds, except what is already stored.
 
@@ -179,10 +183,12 @@ def search(
         for i in range(seeds)
     ]
     trainings = _sharing_epochs([each for _, each in trials])
-    records = {key: study.stored(each) for key, each in trainings.items()}
-    missing = [each for key, each in trainings.items() if records[key] is None]
-    done = len(trainings) - len(missing)
-    with bar(total=len(trainings), initial=done, desc="tuning", unit="training") as progress:
+    found = {key: study.stored(each) for key, each in trainings.items()}
+    records = {key: record for key, record in found.items() if record is not None}
+    missing = [each for key, each in trainings.items() if key not in records]
+    with bar(
+        total=len(trainings), initial=len(records), desc="tuning", unit="training"
+    ) as progress:
         for each, record, running in carry_out(study, missing, jobs=jobs, scheduler=scheduler):
             records[each.key] = record
             progress.set_postfix(running=running, best=_best(records.values()), refresh=False)
@@ -201,8 +207,8 @@ def _sharing_epochs(trainings: Iterable[Training]) -> dict[str, Training]:
     return shared
 
 
-def _best(records: Iterable[dict | None]) -> str:
-    maes = [mae for each in records if each for mae in each["history"]["validation_mae"]]
+def _best(records: Iterable[dict[str, Any]]) -> str:
+    maes = [mae for each in records for mae in each["history"]["validation_mae"]]
     return f"{min(maes, default=np.nan):.3f}"
 
 
@@ -267,7 +273,7 @@ def best(trials: pd.DataFrame) -> pd.Series:
     return table.astype(object).loc[table["mean"].idxmin()]
 
 
-def settings_of(row: Mapping) -> dict:
+def settings_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The settings in a row, as a combination for `search`, in Python's own numbers.
 
     Args:
@@ -303,7 +309,7 @@ def predictions(trials: pd.DataFrame) -> np.ndarray:
     return np.stack(np.broadcast_arrays(*found)).astype(np.float32)
 
 
-def _stored(key: str) -> dict:
+def _stored(key: str) -> dict[str, Any]:
     return json.loads((cache_folder("trials") / f"{key}.json").read_text(encoding="utf-8"))
 
 
@@ -365,7 +371,9 @@ def _words(settings: pd.Series) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 
-def final(corpus: Corpus, settings: Mapping, *, seed: int = 0, **fixed) -> tuple[Run, pd.DataFrame]:
+def final(
+    corpus: Corpus, settings: Mapping[str, Any], *, seed: int = 0, **fixed: Any
+) -> tuple[Run, pd.DataFrame]:
     """Train with the chosen settings on the training and validation parts; predict the test part.
 
     Args:

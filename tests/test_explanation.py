@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import explanation
 from helpers.backend import keras
+from helpers.splits import Split
 from helpers.training import Run
 
 
@@ -16,7 +19,10 @@ def run():
     outputs = keras.layers.Dense(1, name="valence")(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, outputs)
     model.get_layer("valence").set_weights([weights.reshape(-1, 1), np.array([3.0])])
-    return Run(model, pd.DataFrame(), {}, {"batch_size": 8, "mean": -10.0, "deviation": 5.0}, 0.0)
+    settings = {"batch_size": 8, "mean": -10.0, "deviation": 5.0}
+    rows = np.array([], dtype=int)
+    levels, ratings, split = np.empty((0, 24, 32)), np.empty(0), Split(rows, rows, rows)
+    return Run(model, pd.DataFrame(), {}, settings, 0.0, None, levels, ratings, split)
 
 
 def test_only_what_the_network_reads_has_an_effect_with_its_sign(run):
@@ -33,6 +39,19 @@ def test_a_clip_at_the_mean_level_has_no_effect_anywhere_and_stays_as_it_is(run)
     levels = np.full((24, 32), -10.0, np.float32)
     assert explanation.occlusion(run, levels) == pytest.approx(0, abs=1e-6)
     assert (levels == -10).all()
+
+
+def test_a_patch_is_covered_with_the_mean_of_each_band_where_bands_have_their_own(run):
+    means = np.linspace(-20, 0, 24)[:, None]
+    settings = {**run.settings, "mean": means.tolist(), "deviation": np.full((24, 1), 5.0).tolist()}
+    run = replace(run, settings=settings)
+    options = {"patch": (6, 8), "stride": (6, 8)}
+    at_the_mean = np.repeat(means, 32, axis=1).astype(np.float32)
+    assert explanation.occlusion(run, at_the_mean, **options) == pytest.approx(0, abs=1e-5)
+    expected = np.zeros((24, 32))
+    expected[6:12, 8:16] = 0.01 * 6 * 8
+    found = explanation.occlusion(run, at_the_mean + 5, **options)
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_every_place_is_covered_where_the_stride_does_not_divide_the_clip(run):

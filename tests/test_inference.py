@@ -108,6 +108,21 @@ def test_a_save_that_fails_leaves_the_file_that_was_there(study, tmp_path, monke
     assert [each.read_text() for each in tmp_path.iterdir()] == ["before"]
 
 
+def test_a_network_whose_bands_were_standardised_one_by_one_is_saved_like_any_other(
+    study, tmp_path
+):
+    corpus, run, _ = study
+    clips = run.model, run.features, run.ratings, run.split
+    run = training.train(*clips, epochs=1, per_band=True)
+    inference.save(run, tmp_path / "a.keras", corpus=corpus, mel=MEL)
+    model = inference.load(tmp_path / "a.keras")
+    table = inference.predict(model, corpus.clips["path"][:3])
+    in_memory = training.predict(run, run.features, np.arange(3))
+    assert table["valence"].to_numpy() == pytest.approx(in_memory, abs=1e-5)
+    text = cards.markdown(model.card)
+    assert "decibels, minus the mean of each band, divided by its deviation" in text
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

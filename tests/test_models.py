@@ -55,6 +55,7 @@ def test_a_pooling_that_does_not_exist_is_named():
 @pytest.mark.parametrize("pool", ["grid", "window"])
 def test_in_bfloat16_weights_stay_in_float32_and_so_does_the_prediction(pool):
     size = {"filters": 3, "kernels": ((5, 7), (9, 11)), "units": (6, 4), "pool": pool}
+    keras.utils.set_random_seed(0)  # by chance, all of the last units may be below 0
     model = models.parallel_cnn((32, 40), precision="bfloat16", **size)
     exact = models.parallel_cnn((32, 40), **size)
     exact.set_weights(model.get_weights())

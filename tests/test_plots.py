@@ -77,6 +77,13 @@ def test_a_panel_can_be_drawn_into_a_figure_of_ones_own():
     assert [line.get_xdata()[0] for line in ax.lines] == [np.percentile(SECONDS, 75), 6]
 
 
+def test_a_panel_of_a_subfigure_gives_the_whole_figure_which_can_be_saved(tmp_path):
+    whole = Figure()
+    figure = plots.durations(SECONDS, 6, ax=whole.subfigures(1, 2)[0].subplots())
+    assert figure is whole
+    plots.save(figure, tmp_path / "figure.png")
+
+
 def test_the_histogram_of_ratings_counts_each_rating_once():
     figure = plots.ratings(TRUTH, (1, 5))
     heights = [patch.get_height() for patch in figure.axes[0].patches]
