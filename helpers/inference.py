@@ -102,7 +102,7 @@ def save(
         raise ValueError(f"{path} is no name for a model: let it end in .keras.")
     duration = _duration(run.model, mel, duration)
     card = cards.of(run, corpus, mel=mel, duration=duration)
-    network = keras.models.clone_model(run.model)  # which has no optimiser
+    network = keras.Model.from_config(run.model.get_config())  # without optimiser and loss
     network.set_weights(run.model.get_weights())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.keras")

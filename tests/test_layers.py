@@ -16,6 +16,14 @@ from tests.stock import stock_parallel_cnn
 
 ops = keras.ops
 
+BACKEND = keras.backend.backend()
+
+#: JAX compiles every case anew, for seconds.
+EXAMPLES = 10 if BACKEND == "jax" else 60
+
+#: Of sums of hundreds of products. Stock convolutions add them up in an order of their own.
+ROUNDING = 1e-6 if BACKEND == "tensorflow" else 3e-6
+
 
 def cells(positions: int, count: int) -> list[np.ndarray]:
     return np.array_split(np.arange(positions), count)
@@ -23,7 +31,9 @@ def cells(positions: int, count: int) -> list[np.ndarray]:
 
 def stock(x, kernel, bias, grid):
     """Convolution, bias, ReLU, and the largest of each cell, by stock operations."""
-    y = ops.relu(ops.conv(x, kernel, 1, "valid") + bias)
+    # Twice, since PyTorch's convolution of one small clip has no gradient.
+    y = ops.conv(ops.concatenate([x, x]), kernel, 1, "valid")[: x.shape[0]]
+    y = ops.relu(y + bias)
     rows = [
         [
             ops.max(y[:, r[0] : r[-1] + 1, c[0] : c[-1] + 1], (1, 2))
@@ -46,14 +56,14 @@ def outputs_and_gradients(function, x, layer, weights):
         y = function(*arguments)
         return ops.sum(y * weights), y
 
-    if keras.backend.backend() == "tensorflow":
+    if BACKEND == "tensorflow":
         import tensorflow
 
         with tensorflow.GradientTape() as tape:
             tape.watch(arguments)
             total, y = loss(*arguments)
         gradients = tape.gradient(total, arguments)
-    elif keras.backend.backend() == "jax":
+    elif BACKEND == "jax":
         import jax
 
         (_, y), gradients = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(*arguments)
@@ -100,7 +110,7 @@ LARGE = {"kernel_size": (14, 20), "grid": (2, 2), "size": (39, 49), "channels": 
 
 @given(cases())
 @example(LARGE)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_values_and_gradients_are_those_of_the_stock_layers(case):
     rng = np.random.default_rng(case["seed"])
     x = rng.normal(size=(case["batch"], *case["size"], case["channels"])).astype(np.float32)
@@ -111,7 +121,9 @@ def test_values_and_gradients_are_those_of_the_stock_layers(case):
 
     found = outputs_and_gradients(of(layer), x, layer, weights)
     expected = outputs_and_gradients(lambda *a: stock(*a, case["grid"]), x, layer, weights)
-    assert relative(found[0], expected[0]) < 1e-6
+    found = outputs_and_gradients(of(layer), x, layer, weights)
+    expected = outputs_and_gradients(lambda *a: stock(*a, case["grid"]), x, layer, weights)
+    assert relative(found[0], expected[0]) < ROUNDING
     assert relative(found[1], expected[1]) < 1e-5  # the input's
     # Of the larger gradient of both weights: in that of a single bias, terms may cancel each other.
     found, expected = (np.concatenate([g.ravel() for g in each[2:]]) for each in (found, expected))
@@ -173,7 +185,7 @@ def test_padding_that_ties_everywhere_has_the_stock_gradient():
     weights = rng.normal(size=(3, 2, 2, 4)).astype(np.float32)
     found = outputs_and_gradients(of(layer), x, layer, weights)
     expected = outputs_and_gradients(lambda *a: stock(*a, (2, 2)), x, layer, weights)
-    assert relative(found[0], expected[0]) < 1e-6
+    assert relative(found[0], expected[0]) < ROUNDING
     assert relative(found[3], expected[3]) < 1e-5  # the bias's
 
 
