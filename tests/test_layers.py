@@ -121,8 +121,6 @@ def test_values_and_gradients_are_those_of_the_stock_layers(case):
 
     found = outputs_and_gradients(of(layer), x, layer, weights)
     expected = outputs_and_gradients(lambda *a: stock(*a, case["grid"]), x, layer, weights)
-    found = outputs_and_gradients(of(layer), x, layer, weights)
-    expected = outputs_and_gradients(lambda *a: stock(*a, case["grid"]), x, layer, weights)
     assert relative(found[0], expected[0]) < ROUNDING
     assert relative(found[1], expected[1]) < 1e-5  # the input's
     # Of the larger gradient of both weights: in that of a single bias, terms may cancel each other.
