@@ -49,7 +49,7 @@ def outputs_and_gradients(function, x, layer, weights):
 
     The function is of the input, the kernel and the bias; so are the gradients.
     """
-    arguments = [ops.convert_to_tensor(each) for each in (x, layer.kernel, layer.bias)]
+    arguments = [ops.convert_to_tensor(each) for each in (x, *layer.get_weights())]
     weights = ops.convert_to_tensor(weights)
 
     def loss(*arguments):
