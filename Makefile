@@ -7,17 +7,21 @@ PROFILE ?= quick
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+BACKENDS := jax torch
 
 # JupyterLab shows pages of text as pages, and does not ask whether it may fetch news.
 LAB_SETTINGS := { \
   "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}, \
   "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"} }
 
+NETWORK_MODULES := backend layers models losses training augmentation explanation inference
+NETWORK_TESTS := $(NETWORK_MODULES:%=tests/test_%.py) $(NETWORK_MODULES:%=helpers/%.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help report data test nightly bench lab clean
+.PHONY: help report data test test-backends nightly bench lab clean
 
 help:  ## list these commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [PROFILE=quick|full]
 	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
@@ -32,6 +36,12 @@ test: $(INSTALLED)  ## lint, types, unit tests with doctests, notebooks against 
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval notebooks/
 
+# TensorFlow's environment is what the others' predictions are compared with.
+test-backends: $(INSTALLED) $(BACKENDS:%=$(VENV)-%/installed)  ## the network tests on JAX and on PyTorch, without TensorFlow
+	for backend in $(BACKENDS); do \
+	  KERAS_BACKEND=$$backend $(VENV)-$$backend/bin/python -m pytest $(NETWORK_TESTS) || exit 1; \
+	done
+
 nightly: $(INSTALLED)  ## fuzz and kill for an hour: ten thousand spoilt files, fifty kills of each kind
 	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py
 
@@ -41,8 +51,8 @@ bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists them
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
-clean:  ## remove all that can be rebuilt: the environment and the cache
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
+clean:  ## remove all that can be rebuilt: the environments and the cache
+	rm -rf $(VENV) $(BACKENDS:%=$(VENV)-%) .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -55,3 +65,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 	mkdir -p $(VENV)/share/jupyter/lab/settings
 	echo '$(LAB_SETTINGS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	touch $(INSTALLED)
+
+$(VENV)-%/installed: requirements-%.txt requirements.txt pyproject.toml $(INSTALLED)
+	$(PYTHON) -m venv $(VENV)-$*
+	grep -v '^tensorflow' requirements.txt | $(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin -r $<
+	touch $@

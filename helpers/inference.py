@@ -108,7 +108,7 @@ def save(
         raise ValueError(f"{path} is no name for a model: let it end in .keras.")
     duration = _duration(run.model, mel, duration)
     card = cards.of(run, corpus, mel=mel, duration=duration)
-    network = type(run.model).from_config(run.model.get_config())  # without loss and optimiser
+    network = keras.Model.from_config(run.model.get_config())  # without optimiser and loss
     network.set_weights(run.model.get_weights())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.keras")

@@ -175,7 +175,9 @@ def _where(
     for first, last in _cells(n_columns, grid[1]):
         # The largest of each row first: that axis is the outermost, and what it leaves is small.
         cell = ops.reshape(responses[first:last], (1, last - first, filters, -1))
-        best = ops.reshape(ops.max_pool(cell, (last - first, 1)), (filters, batch, n_rows))
+        window = (last - first, 1)
+        best = ops.max_pool(cell, window, window)  # strides too: on JAX, Keras needs them told
+        best = ops.reshape(best, (filters, batch, n_rows))
         tops = [ops.argmax(best[..., top:end], -1) + top for top, end in _cells(n_rows, grid[0])]
         row = ops.cast(ops.stack(tops, axis=-1), "int32")
         steps = column * ops.arange(first, last, dtype="int32")

@@ -33,8 +33,8 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
 }
 
-#: Packages whose version can change a number in the results.
-PACKAGES = ("tensorflow", "keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
+#: Packages whose version can change a number in the results, besides Keras's backend.
+PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
 
 
 class SettingsError(ValueError):
@@ -116,8 +116,9 @@ def _made(folder: Path) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Installed version of each of `PACKAGES`."""
-    return {package: version(package) for package in PACKAGES}
+    """Installed version of Keras's backend, the one in use, and of each of `PACKAGES`."""
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    return {package: version(package) for package in (backend, *PACKAGES)}
 
 
 def made_by(corpus: Corpus, settings: Settings, **choices: Any) -> dict[str, Any]:

@@ -19,7 +19,6 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -241,8 +240,7 @@ class Study:
 def _code() -> dict[str, Any]:
     """What the numbers depend on, but for the processor."""
     name = backend.keras.backend.backend()
-    versions_here = {**versions(), name: version(name)}
-    return {"tuning": VERSION, "backend": name, "threads": THREADS, **versions_here}
+    return {"tuning": VERSION, "backend": name, "threads": THREADS, **versions()}
 
 
 def carry_out(

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import subprocess
@@ -178,18 +179,56 @@ def test_code_in_a_file_is_not_run(study, tmp_path):
         inference.load(path)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_a_file_from_one_backend_predicts_the_same_on_another(study, model, backend):
-    pytest.importorskip(backend)
-    clips = study[0].clips["path"][:4].tolist()
-    run = subprocess.run(
-        [sys.executable, "-m", "helpers.inference", study[2], *clips, "--json", "/dev/stdout"],
-        cwd=PROJECT, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    found = pd.read_json(run.stdout[: run.stdout.rindex("]") + 1])
-    expected = inference.predict(model, clips)
-    np.testing.assert_allclose(found["valence"], expected["valence"], atol=1e-4)
+#: The environments that `make` creates, by their backend.
+ENVIRONMENTS = {"tensorflow": ".venv", "jax": ".venv-jax", "torch": ".venv-torch"}
+
+
+def python_with(backend):
+    """An interpreter that has this backend: this one, or that of its own environment."""
+    if importlib.util.find_spec(backend):
+        return sys.executable
+    python = PROJECT / ENVIRONMENTS[backend] / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"{backend} is not here; `make test-backends` makes an environment with it")
+    return python
+
+
+@pytest.fixture(scope="module")
+def one_of_each(study, tmp_path_factory):
+    """A file of each network, written by this backend."""
+    corpus, run, _ = study
+    shape = run.model.input_shape[1:]
+    kernels = (
+        (3, 3),
+        (12, 8),
+    )  # the one is searched by convolution, the other by Fourier transform
+    networks = {
+        "parallel_cnn": models.parallel_cnn(shape, filters=8, kernels=kernels, units=(8, 4)),
+        "cnn_blstm": models.cnn_blstm(shape, filters=(4, 4), lstm_units=4),
+        "recommended": models.recommended(shape),
+    }
+    folder = tmp_path_factory.mktemp("networks")
+    for name, network in networks.items():
+        loss = models.RECOMMENDED_TRAINING["loss"] if name == "recommended" else "mae"
+        trained = training.train(network, run.features, run.ratings, run.split, epochs=2, loss=loss)
+        inference.save(trained, folder / f"{name}.keras", corpus=corpus, mel=MEL)
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("backend", ENVIRONMENTS)
+def test_a_file_from_this_backend_predicts_the_same_on_another(study, one_of_each, backend):
+    python, clips = python_with(backend), study[0].clips["path"].tolist()
+    for path in one_of_each:
+        table = path.with_suffix(f".{backend}.json")
+        run = subprocess.run(
+            [python, "-m", "helpers.inference", path, *clips, "--json", table],
+            cwd=PROJECT, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        expected = inference.predict(inference.load(path), clips)["valence"]
+        assert expected.std() > 1e-3  # or they would agree on nothing
+        np.testing.assert_allclose(pd.read_json(table)["valence"], expected, rtol=0, atol=1e-4)
 
 
 # Any recording

@@ -3,21 +3,27 @@ import numpy as np
 import pytest
 
 from helpers import losses, models
+from helpers.backend import keras
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, (40, 1)).astype("float32")
 PREDICTION = (0.5 * TRUTH + RANDOM.normal(1, 0.5, (40, 1))).astype("float32")
 
 
+def of(loss, *values):
+    """A loss of arrays, which Keras would hand it as tensors."""
+    tensors = [keras.ops.convert_to_tensor(each, "float32") for each in values]
+    return keras.ops.convert_to_numpy(loss(*tensors))
+
+
 def test_ccc_is_audmetrics():
     expected = 1 - audmetric.concordance_cc(TRUTH[:, 0], PREDICTION[:, 0])
-    assert float(losses.ccc(TRUTH, PREDICTION)) == pytest.approx(expected, abs=1e-5)
-    assert float(losses.ccc(TRUTH, np.full_like(TRUTH, 3))) == pytest.approx(1)
+    assert of(losses.ccc, TRUTH, PREDICTION) == pytest.approx(expected, abs=1e-5)
+    assert of(losses.ccc, TRUTH, np.full_like(TRUTH, 3)) == pytest.approx(1)
 
 
 def test_mae_and_ccc_add_up():
-    found = np.asarray(losses.mae_ccc(TRUTH, PREDICTION))
-    ccc = float(losses.ccc(TRUTH, PREDICTION))
+    found, ccc = (of(loss, TRUTH, PREDICTION) for loss in (losses.mae_ccc, losses.ccc))
     assert found == pytest.approx(np.abs(TRUTH - PREDICTION)[:, 0] + ccc, abs=1e-5)
 
 
@@ -27,8 +33,7 @@ def test_a_distribution_around_the_rating_costs_least():
 
     def cost(middle):
         shape = np.exp(-0.5 * ((centres - middle) / (losses.WIDTH * 4)) ** 2)
-        output = np.r_[middle, shape / shape.sum()].astype("float32")[None]
-        return float(loss(np.array([[3.2]], "float32"), output)[0])
+        return of(loss, [[3.2]], np.r_[middle, shape / shape.sum()][None])[0]
 
     assert cost(3.2) < cost(3.4) < cost(4.4)
     target = np.exp(-0.5 * ((centres - 3.2) / (losses.WIDTH * 4)) ** 2)
