@@ -33,8 +33,8 @@ test: $(INSTALLED)  ## lint, types, unit tests with doctests, notebooks against 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval notebooks/
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval notebooks/
 
 # TensorFlow's environment is what the others' predictions are compared with.
 test-backends: $(INSTALLED) $(BACKENDS:%=$(VENV)-%/installed)  ## the network tests on JAX and on PyTorch, without TensorFlow
