@@ -261,9 +261,10 @@ def test_noise_and_silence_have_no_pitch():
     noise = np.random.default_rng(0).normal(size=8000)
     y = features.normalise(np.concatenate([noise, np.zeros(4000)]))
     levels = features.waveform_features(y, PITCHED)
-    unvoiced = levels[64:] == levels.min()
-    assert unvoiced.mean() > 0.95 and unvoiced[:, -20:].all()
-    assert (unvoiced[0] == unvoiced[1]).all()
+    pitch, harmonicity = levels[64:]
+    assert (pitch == levels.min()).mean() > 0.95
+    assert (harmonicity[:55] < 0).all() and (harmonicity[:55] > levels.min()).all()
+    assert (levels[64:, -20:] == levels.min()).all()
 
 
 def test_the_pitch_is_librosas(corpus_folder):
