@@ -41,7 +41,9 @@ def main() -> int:
     sources = {
         path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))
     }
-    cells = sum(len(notebook.cells) for notebook in sources.values())
+    cells = sum(
+        cell.cell_type == "code" for notebook in sources.values() for cell in notebook.cells
+    )
     with tqdm(total=cells, unit="cell", disable=False) as progress:
         for path, notebook in sources.items():
             progress.set_description(path.stem)
