@@ -233,8 +233,8 @@ def markdown(card: Card) -> str:
         "",
         f"- audio: mono, {mel.sample_rate} Hz, mean 0 and standard deviation 1, cut or padded to "
         f"{card.duration:g} s",
-        f"- spectrogram: {mel.n_mels} mel bands, windows of {mel.n_fft} samples every "
-        f"{mel.hop_length}; decibels, {_standardised(card)}",
+        f"- spectrogram: {mel.n_mels} mel bands{', pitch' * mel.pitch}, windows of {mel.n_fft} "
+        f"samples every {mel.hop_length}; decibels, {_standardised(card)}",
         "- training: " + ", ".join(f"{name} {settings[name]:g}" for name in _TRAINING),
         f"- corpus fingerprint {about.get('fingerprint', 'unknown')}, code at commit "
         f"{card.made_by['commit']}",

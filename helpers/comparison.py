@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import backend, baselines, evaluation, features, models, splits, training
+from helpers import backend, baselines, corpora, evaluation, features, models, splits, training
 from helpers.augmentation import Augmentation
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
@@ -37,11 +37,13 @@ class Model:
     Attributes:
         network: name of a function in `models`, or ``"median"`` or ``"egemaps_svr"``
         options: arguments of that function
-        inputs: what it is given: ``"spectrogram"``, or any of ``"statistics"`` of the spectrogram
-            (see `layers.ClipStatistics`) and eGeMAPS ``"functionals"`` side by side
+        inputs: what it is given: the ``"spectrogram"`` or its ``"pcen"`` (see `features.pcen`), or
+            any of ``"statistics"`` of the spectrogram (see `layers.ClipStatistics`) and eGeMAPS
+            ``"functionals"`` side by side
         mel: how clips become mel spectrograms
         training: arguments of `training.train`
         by_speaker: normalise the inputs by speaker first, see `features.normalise_by_speaker`
+        transfer: begin with what it learnt from the demo corpus, instead of random weights
     """
 
     network: str
@@ -50,6 +52,7 @@ class Model:
     mel: MelSettings = field(default_factory=MelSettings)
     training: Mapping[str, Any] = field(default_factory=dict)
     by_speaker: bool = False
+    transfer: bool = False
 
     @property
     def is_network(self) -> bool:
@@ -62,6 +65,7 @@ def recommended(
     mel: MelSettings = models.RECOMMENDED_MEL,
     options: Mapping[str, Any] | None = None,
     by_speaker: bool = False,
+    transfer: bool = False,
     **changes: Any,
 ) -> Model:
     """The recommended model as `models` has it, or with something changed.
@@ -71,6 +75,7 @@ def recommended(
         options: of `models.clip_statistics`, without which it is `models.recommended`; not with
             `by_speaker`
         by_speaker: see `Model`
+        transfer: see `Model`
         **changes: arguments of `training.train` that differ
     """
     settings = {**models.RECOMMENDED_TRAINING, **changes}
@@ -78,7 +83,7 @@ def recommended(
         settings["per_band"] = True
         return Model("statistics_network", {}, ("statistics",), mel, settings, by_speaker)
     network = "recommended" if options is None else "clip_statistics"
-    return Model(network, options or {}, mel=mel, training=settings)
+    return Model(network, options or {}, mel=mel, training=settings, transfer=transfer)
 
 
 #: Models that can be asked for by name, beside the recommended one.
@@ -133,6 +138,14 @@ def ablation() -> dict[str, Model]:
         "no pitch": {"mel": bands},
         "features of the report": {"mel": MelSettings()},
         "frames half as many": {"mel": replace(models.RECOMMENDED_MEL, hop_length=256)},
+        "bands half as many": {
+            "mel": replace(models.RECOMMENDED_MEL, n_mels=32),
+            "options": {"tracks": 2},
+        },
+        "frequencies up to 8 kHz": {
+            "mel": MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True),
+            "options": {"tracks": 2},
+        },
         "constant learning rate": {"schedule": "constant"},
         "no averaging of weights": {"averaging": 0.0},
         "no weight decay": {"weight_decay": 0.0},
@@ -142,11 +155,15 @@ def ablation() -> dict[str, Model]:
         "no pitch, speed ± 15 %": {"mel": bands, "augmentation": Augmentation(speed=0.15)},
         "no pitch, noise": {"mel": bands, "augmentation": Augmentation(noise=0.5)},
         "no pitch, mixup": {"mel": bands, "augmentation": Augmentation(mixup=0.4)},
+        "trained on the demo corpus first": {"transfer": True},
         "normalised by speaker": {"by_speaker": True},
     }
+    plain = recommended(mel=bands)
     return {
         "recommended": recommended(),
         **{name: recommended(**change) for name, change in changes.items()},
+        "no pitch, PCEN": replace(plain, inputs=("pcen",)),
+        "no pitch, attention_cnn": replace(plain, network="attention_cnn"),
         "with eGeMAPS": named("fusion"),
         "with eGeMAPS, normalised by speaker": named("fusion", by_speaker=True),
     }
@@ -259,6 +276,8 @@ class _Inputs:
             return np.nan_to_num(baselines.functionals(self.corpus))
         duration = features.target_duration(self.corpus.clips["duration"])
         matrix = features.extract(self.corpus, mel, duration=duration)
+        if kind == "pcen":
+            return features.pcen(matrix, mel)
         return matrix if kind == "spectrogram" else _statistics(matrix, mel)
 
 
@@ -321,17 +340,11 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         prediction = baselines.svr(matrix, ratings, split.train, split.test)
         seconds, taken = time.perf_counter() - start, 0.0
     else:
-        matrix = inputs.of(model)
-        if matrix.ndim == 2:  # statistics, as bands of one frame
-            matrix = matrix[:, :, None]
-        network: Callable[..., backend.keras.Model] = getattr(models, model.network)
-        rated = model.network in ("recommended", "clip_statistics", "statistics_network")
-        scale = {"scale": corpus.scale} if rated else {}
-        built = network(matrix.shape[1:], **scale, **model.options)
-        run = training.train(built, matrix, ratings, split, seed=seed, **model.training)
+        weights = _learnt_from_demo(model, seed) if model.transfer else None
+        run = _train(corpus, model, split, seed, inputs, weights)
         seconds, parameters = run.seconds, run.settings["parameters"]
         start = time.perf_counter()
-        prediction = training.predict(run, matrix, split.test)
+        prediction = training.predict(run, run.features, split.test)
         taken = time.perf_counter() - start
     return {
         "prediction": [float(each) for each in prediction],
@@ -339,6 +352,45 @@ def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs)
         "parameters": parameters,
         "milliseconds": 1000 * taken / len(split.test),
     }
+
+
+def _train(
+    corpus: Corpus,
+    model: Model,
+    split: Split,
+    seed: int,
+    inputs: _Inputs,
+    weights: list[np.ndarray] | None = None,
+) -> training.Run:
+    matrix = inputs.of(model)
+    if matrix.ndim == 2:  # statistics, as bands of one frame
+        matrix = matrix[:, :, None]
+    network: Callable[..., backend.keras.Model] = getattr(models, model.network)
+    scale = {} if model.network in ("parallel_cnn", "cnn_blstm") else {"scale": corpus.scale}
+    built = network(matrix.shape[1:], **scale, **model.options)
+    ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
+    return training.train(
+        built, matrix, ratings, split, seed=seed, weights=weights, **model.training
+    )
+
+
+def _learnt_from_demo(model: Model, seed: int) -> list[np.ndarray]:
+    demo = corpora.load(None)
+    every, nothing = np.arange(len(demo.clips)), np.array([], dtype=int)
+    run = _train(demo, model, Split(every, nothing, nothing), seed, _Inputs(demo))
+    return run.model.get_weights()
+
+
+def averaged(fits: Fits) -> Fits:
+    """The mean of what several seeds predicted, as one model that costs as much as all of them.
+
+    Args:
+        fits: see `fit_all`
+
+    See: notebooks/06_improvements.ipynb
+    """
+    mean = fits.predictions.mean(axis=0, keepdims=True)
+    return Fits(fits.rows, mean, fits.costs * len(fits.predictions))
 
 
 def table(

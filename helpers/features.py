@@ -396,6 +396,30 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
     return np.load(path, mmap_mode="r")
 
 
+def pcen(levels: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Per-channel energy normalisation of mel spectrograms (Wang et al. 2017), instead of decibels.
+
+    Each band is divided by its own level of the last moments, which takes away steady noise and
+    the loudness of the recording.
+
+    Args:
+        levels: decibels [clips, n_mels, frames], without pitch
+        settings: that they were made with
+
+    Returns:
+        float32, same shape, lowest where a clip is silent
+
+    See: notebooks/06_improvements.ipynb
+    """
+    rate, hop = settings.sample_rate, settings.hop_length
+    found = np.empty(levels.shape, dtype=np.float32)
+    for clip, place in zip(levels, found, strict=True):
+        power = np.where(_is_padding(clip[None])[0], 0, librosa.db_to_power(clip))
+        # In the range of 32-bit audio, for which librosa's constants were chosen.
+        place[:] = librosa.pcen(power * 2**31, sr=rate, hop_length=hop)
+    return found
+
+
 def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarray:
     """Shift and scale each band of each speaker's clips to mean 0 and standard deviation 1.
 

@@ -311,8 +311,7 @@ class ClipStatistics(keras.layers.Layer):
         cosines = np.cos(np.pi * k * (2 * n + 1) / (2 * n_mels)).astype(np.float32)
         cosines *= np.sqrt(np.where(k == 0, 1, 2) / n_mels).astype(np.float32)
         lowest = ops.min(inputs, axis=(1, 2), keepdims=True)
-        sounds = ops.any(inputs > lowest, axis=1, keepdims=True)
-        sounds = ops.cast(sounds, inputs.dtype)  # [batch, 1, frames]
+        sounds = _sounding(inputs, lowest)
         bands = ops.concatenate([inputs, ops.matmul(cosines, inputs)], axis=1)
         found = _over_time(bands, sounds)
         if self.tracks:
@@ -320,6 +319,32 @@ class ClipStatistics(keras.layers.Layer):
             voiced, sounding = known[:, :1], known[:, 1:]
             found += [*_over_time(tracks, voiced), _mean(voiced, sounding)]
         return ops.concatenate([each[:, :, 0] for each in found], axis=1)
+
+
+def _sounding(bands: Tensor, lowest: Tensor) -> Tensor:
+    """1 where a band is above the clip's lowest level, 0 in padding [batch, 1, frames]."""
+    return ops.cast(ops.any(bands > lowest, axis=1, keepdims=True), bands.dtype)
+
+
+@keras.saving.register_keras_serializable(package="valence")
+class SoundingFrames(keras.layers.Layer):
+    """Which frames of a clip are not padding: those with a band above the clip's lowest level.
+
+    Input: [batch, n_mels, frames], of any number of frames.
+    Output: 1 or 0, [batch, 1, frames, 1], to multiply an image of the clip with.
+
+    See: notebooks/06_improvements.ipynb
+    """
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, int, int | None]
+    ) -> tuple[int | None, int, int | None, int]:
+        """Shape of the output."""
+        return (input_shape[0], 1, input_shape[2], 1)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Frames that sound, of every clip."""
+        return _sounding(inputs, ops.min(inputs, axis=(1, 2), keepdims=True))[..., None]
 
 
 def _over_time(rows: Tensor, counts: Tensor) -> list[Tensor]:

@@ -165,6 +165,55 @@ def statistics_network(
     return keras.Model(inputs, x, name="statistics_network")
 
 
+def attention_cnn(
+    input_shape: tuple[int, ...],
+    *,
+    filters: Sequence[int] = (16, 32, 48, 64),
+    heads: int = 4,
+    scale: tuple[float, float] = (1.0, 5.0),
+) -> keras.Model:
+    """Convolutions, self-attention over time, and a weighted mean of the frames.
+
+    Each convolution (3 x 3, batch normalisation, ReLU) is followed by 2 x 2 max pooling. Every
+    frame then looks at all others (Vaswani et al. 2017), and a learnt weight for each says how much
+    it counts in the mean (Mirsamadi et al. 2017). Padding is kept at 0 throughout and is not looked
+    at, so that a prediction does not depend on how far a clip was padded.
+
+    Args:
+        input_shape: (n_mels, frames), without pitch; frames may be None, for clips of any length
+        filters: of each convolution
+        heads: of the self-attention
+        scale: lowest and highest rating of the distribution that it ends in
+
+    See: notebooks/06_improvements.ipynb
+    """
+    from helpers.layers import SoundingFrames  # late, since it imports Keras
+
+    inputs = keras.Input(input_shape, name="mel_spectrogram")
+    sounds = SoundingFrames(name="sounding")(inputs)
+    x = keras.layers.Multiply(name="without_padding")([_image(inputs), sounds])
+    for i, count in enumerate(filters, start=1):
+        x = keras.layers.Conv2D(count, (3, 3), padding="same", use_bias=False, name=f"conv_{i}")(x)
+        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_conv_{i}")(x)
+        x = keras.layers.ReLU(name=f"relu_conv_{i}")(x)
+        x = keras.layers.Multiply(name=f"without_padding_{i}")([x, sounds])
+        x = keras.layers.MaxPooling2D((2, 2), padding="same", name=f"pool_{i}")(x)
+        sounds = keras.layers.MaxPooling2D((1, 2), padding="same", name=f"sounding_{i}")(sounds)
+    x = keras.layers.Permute((2, 1, 3), name="time_first")(x)
+    x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]), name="frames")(x)
+    x = keras.layers.Dense(filters[-1], name="dense_frames")(x)
+    sounds = keras.layers.Reshape((-1, 1), name="sounding_frames")(sounds)
+    keys = keras.layers.Permute((2, 1), name="sounding_keys")(sounds)
+    attention = keras.layers.MultiHeadAttention(heads, filters[-1] // heads, name="self_attention")
+    x = keras.layers.Add(name="residual")([x, attention(x, x, attention_mask=keys)])
+    x = keras.layers.LayerNormalization(name="normalise_frames")(x)
+    weights = keras.layers.Dense(1, name="score")(x)
+    weights = keras.layers.Softmax(axis=1, name="weights")(weights, mask=sounds)
+    x = keras.layers.Dot(axes=1, name="weighted_mean")([weights, x])
+    x = _head(keras.layers.Flatten(name="flatten")(x), scale)
+    return keras.Model(inputs, x, name="attention_cnn")
+
+
 #: Classes of the distribution that is predicted, from the lowest rating to the highest.
 CLASSES = 21
 
@@ -225,7 +274,7 @@ def _image(inputs: Tensor) -> Tensor:
     """Add the channel axis that convolutions want, unless it is there."""
     if len(inputs.shape) == 4:
         return inputs
-    return keras.layers.Reshape((*inputs.shape[1:], 1), name="channel")(inputs)
+    return keras.layers.Reshape((inputs.shape[1], inputs.shape[2] or -1, 1), name="channel")(inputs)
 
 
 @contextlib.contextmanager

@@ -75,13 +75,14 @@ def train(
     averaging: float = 0.0,
     per_band: bool = False,
     augmentation: Augmentation | None = None,
+    weights: list[np.ndarray] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Run:
     """Train a network with Adam, by default on the mean absolute error, the report's metric.
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
-            copy with initial weights drawn from `seed`
+            copy
         features: decibels, float32 [clips, n_mels, frames], see `features.extract`
         ratings: valence of each clip [clips]
         split: row numbers; the test part is not looked at
@@ -99,6 +100,8 @@ def train(
             each step, such as 0.99. The averages are what the trained network has
         per_band: standardise each mel band with its own mean and deviation
         augmentation: how training clips are changed each time they are seen
+        weights: to begin with, as from another corpus (``run.model.get_weights()``); drawn from
+            `seed` if None
         on_epoch: called after each epoch with its number and its errors, as in `Run.history`; what
             it raises ends the training
 
@@ -116,9 +119,11 @@ def train(
         raise ValueError("The training part of the split is empty.")
     error = losses.named(loss, model)
     mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
-    weights = rarity(ratings, split.train) if balanced else None
+    importance = rarity(ratings, split.train) if balanced else None
     seed_everything(seed)
     model = keras.models.clone_model(model)
+    if weights is not None:
+        model.set_weights(weights)
     steps = epochs * -(-len(split.train) // batch_size)
     adam = keras.optimizers.Adam(
         _schedule(schedule, learning_rate, steps),
@@ -155,7 +160,7 @@ def train(
             total = 0.0
             batches = _batches(order.permutation(split.train), batch_size)
             for rows, inputs, targets in _ready(run, features, batches, ratings, change):
-                weight = None if weights is None else weights[rows]
+                weight = None if importance is None else importance[rows]
                 total += len(rows) * float(model.train_on_batch(inputs, targets, weight))
             errors = {"train_mae": total / len(split.train)}
             if averaging and epoch == epochs:

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import comparison, corpora, evaluation, splits
+from helpers import comparison, corpora, evaluation, models, splits
+from helpers.features import MelSettings
 from helpers.settings import cache_folder
 
 FAST = {"epochs": 2}
@@ -17,12 +18,12 @@ def corpus(corpus_folder):
 
 
 def fit(corpus, **options):
-    models = {
+    compared = {
         "median": comparison.named("median"),
         "egemaps_svr": comparison.named("egemaps_svr"),
         "recommended": comparison.recommended(**FAST),
     }
-    return comparison.fit_all(corpus, models, **{"folds": 2, "seeds": 1, **options})
+    return comparison.fit_all(corpus, compared, **{"folds": 2, "seeds": 1, **options})
 
 
 def test_every_clip_is_tested_once_and_the_table_has_intervals_and_costs(corpus):
@@ -56,8 +57,8 @@ def test_what_was_fitted_is_not_fitted_again_and_a_torn_file_is(corpus, monkeypa
 
 
 def test_keys_say_nothing_about_where_things_are(corpus):
-    models = {name: comparison.named(name) for name in ("median", "egemaps_network")}
-    comparison.fit_all(corpus, models, folds=2)
+    compared = {name: comparison.named(name) for name in ("median", "egemaps_network")}
+    comparison.fit_all(corpus, compared, folds=2)
     records = [json.loads(p.read_text()) for p in cache_folder("comparisons").glob("*.json")]
     assert records and not any("/" in json.dumps(each["made_by"]) for each in records)
 
@@ -84,9 +85,46 @@ def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
     assert np.isfinite(found.predictions).all()
 
 
+def test_what_was_learnt_from_the_demo_corpus_is_begun_with(corpus, monkeypatch):
+    begun = []
+    weights = [np.ones(3)]
+    monkeypatch.setattr(comparison, "_learnt_from_demo", lambda model, seed: weights)
+    monkeypatch.setattr(
+        comparison.training, "train", lambda *a, weights, **b: begun.append(weights) or 1 / 0
+    )
+    for transfer in (False, True):
+        with pytest.raises(ZeroDivisionError):
+            fit_one = {"one": comparison.recommended(transfer=transfer, **FAST)}
+            comparison.fit_all(corpus, fit_one, folds=2)
+    assert begun == [None, weights]
+
+
+def test_the_demo_corpus_teaches_a_network_of_the_same_shape():
+    model = comparison.recommended(mel=MelSettings(n_mels=8), epochs=1, transfer=True)
+    weights = comparison._learnt_from_demo(model, 0)
+    expected = models.recommended((8, 94)).get_weights()
+    assert [each.shape for each in weights] == [each.shape for each in expected]
+
+
+@pytest.mark.parametrize("idea", ["no pitch, PCEN", "no pitch, attention_cnn"])
+def test_ideas_that_are_no_arguments_of_the_recommended_model_can_be_fitted(corpus, idea):
+    model = comparison.ablation()[idea]
+    fitted = dataclasses.replace(model, training={**model.training, **FAST})
+    found = comparison.fit_all(corpus, {idea: fitted}, folds=2, which=[1])[idea]
+    assert np.isfinite(found.predictions).all()
+
+
+def test_seeds_can_be_averaged_to_one_model(corpus):
+    model = {"recommended": comparison.recommended(**FAST)}
+    fits = comparison.fit_all(corpus, model, folds=2, seeds=3)["recommended"]
+    mean = comparison.averaged(fits)
+    assert mean.predictions == pytest.approx(fits.predictions.mean(axis=0, keepdims=True))
+    assert mean.costs["parameters"].mean() == 3 * fits.costs["parameters"].mean()
+
+
 def test_every_idea_of_the_ablation_is_another_model():
-    models = comparison.ablation()
-    assert len({str(each) for each in models.values()}) == len(models)
+    ideas = comparison.ablation()
+    assert len({str(each) for each in ideas.values()}) == len(ideas)
 
 
 def test_the_command_prints_the_table_and_writes_it(corpus_folder, tmp_path, capsys):

@@ -275,3 +275,14 @@ def test_the_pitch_is_librosas(corpus_folder):
     expected = librosa.yin(y, fmin=75, fmax=500, sr=8000, frame_length=512, hop_length=128)
     apart = np.abs(levels[64] - 12 * np.log2(expected / 75))[voiced]
     assert voiced.mean() > 0.5 and np.median(apart) < 0.2
+
+
+def test_pcen_takes_away_loudness_and_keeps_padding_lowest():
+    levels = np.random.default_rng(0).uniform(-40, 0, (2, 8, 200)).astype("float32")
+    levels[1] = levels[0] - 20
+    levels[:, :, -30:] = levels.min(axis=(1, 2), keepdims=True) - 10
+    found = features.pcen(levels, PITCHED)
+    assert found.shape == levels.shape and found.dtype == np.float32
+    sounding = found[:, :, 50:-30]  # once the smoothing knows the level
+    assert sounding[1] == pytest.approx(sounding[0], rel=0.1)
+    assert (found[:, :, -30:] == 0).all() and (sounding > 0).all()

@@ -286,12 +286,13 @@ def test_pitch_counts_only_where_there_is_a_voice():
     assert found[:, -1] == pytest.approx(10 / 15)
 
 
+@pytest.mark.parametrize("build", [models.recommended, models.attention_cnn])
 @pytest.mark.parametrize("more", [1, 7])
-def test_padding_a_clip_further_does_not_change_what_is_predicted(more):
+def test_padding_a_clip_further_does_not_change_what_is_predicted(build, more):
     clip = np.random.default_rng(0).uniform(-60, 0, (2, 12, 20)).astype("float32")
     clip[:, :, -3:] = -80
     padded = np.pad(clip, ((0, 0), (0, 0), (0, more)), constant_values=-80)
-    model = models.recommended((12, None))
+    model = build((12, None))
     found, expected = (ops.convert_to_numpy(model(each)) for each in (padded, clip))
     assert found == pytest.approx(expected, abs=1e-5)
 

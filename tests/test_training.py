@@ -48,6 +48,13 @@ def test_another_seed_gives_another_network():
     assert digest(run(seed=7)) != digest(run(seed=8))
 
 
+def test_training_can_begin_with_weights_that_were_learnt_before():
+    first = run()
+    still = run(weights=first.model.get_weights(), learning_rate=1e-12, epochs=1)
+    pairs = zip(still.model.trainable_weights, first.model.trainable_weights, strict=True)
+    assert all(np.allclose(*map(keras.ops.convert_to_numpy, pair), atol=1e-6) for pair in pairs)
+
+
 def test_the_model_that_was_passed_is_left_alone():
     model = small()
     before = [np.array(weight) for weight in model.get_weights()]
