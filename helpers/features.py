@@ -10,6 +10,7 @@ From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cach
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import hashlib
 import json
@@ -385,7 +386,8 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
     """
     path = cache_folder("features") / f"{corpus.name}-{_key(corpus, settings, duration)}.npy"
     with filelock.FileLock(path.with_suffix(".lock")):
-        if not path.exists():
+        matrix = _stored(path, (len(corpus.clips), settings.rows, settings.frames(duration)))
+        if matrix is None:
             try:
                 _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
             except OSError as error:
@@ -393,7 +395,17 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
                     f"{path} could not be written ({error.strerror}): make room there, or let "
                     "VALENCE_OUTPUT name another folder; what is done is kept."
                 ) from error
-    return np.load(path, mmap_mode="r")
+            matrix = np.load(path, mmap_mode="r")
+    return matrix
+
+
+def _stored(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
+    """What is in the cache; a file that is not whole, or not ours, is as good as none."""
+    with contextlib.suppress(Exception):  # numpy's parser of a spoilt header raises many kinds
+        matrix = np.load(path, mmap_mode="r")
+        if matrix.shape == shape and matrix.dtype == np.float32 and matrix.flags.c_contiguous:
+            return matrix
+    return None
 
 
 def pcen(levels: np.ndarray, settings: MelSettings) -> np.ndarray:

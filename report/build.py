@@ -19,6 +19,11 @@ from tqdm import tqdm
 from helpers import corpora
 from helpers.settings import PROJECT, Settings, SettingsError
 
+
+class ReportError(ValueError):
+    """Results that no report can be made of; the message names them and the mend."""
+
+
 NOTEBOOKS = PROJECT / "notebooks"
 
 
@@ -53,7 +58,11 @@ def main() -> int:
                 print(f"\n{path.name} stopped at a cell:\n{error}", file=sys.stderr)
                 return 1
             write(notebook, target / path.name)
-    pdf = typeset(corpus.name, settings)
+    try:
+        pdf = typeset(corpus.name, settings)
+    except ReportError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
 
@@ -99,6 +108,9 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
 
     Returns:
         path of the PDF
+
+    Raises:
+        ReportError: if a results file or a figure is missing or spoilt
     """
     pdf = settings.output / "report" / corpus_name / "report.pdf"
     root = Path(os.path.commonpath([settings.output, PROJECT]))
@@ -110,9 +122,16 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
     report = typst.Compiler(
         PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
     )
-    # PDF/UA: compiling fails where a figure has no alternative text.
-    replace(pdf, report.compile(pdf_standards="ua-1"))
-    pages = report.compile(format="png", ppi=100)
+    try:
+        # PDF/UA: compiling fails where a figure has no alternative text.
+        document = report.compile(pdf_standards="ua-1")
+        pages = report.compile(format="png", ppi=100)
+    except typst.TypstError as error:
+        raise ReportError(
+            f"{below['results']} holds no results that a report can be made of "
+            f"({error.message}): make them again with `make report`."
+        ) from error
+    replace(pdf, document)
     replace(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
     return pdf
 

@@ -286,3 +286,14 @@ def test_pcen_takes_away_loudness_and_keeps_padding_lowest():
     sounding = found[:, :, 50:-30]  # once the smoothing knows the level
     assert sounding[1] == pytest.approx(sounding[0], rel=0.1)
     assert (found[:, :, -30:] == 0).all() and (sounding > 0).all()
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"{'descr': '>f4'}", b"\0"])
+def test_a_spoilt_file_in_the_cache_is_made_anew(corpus_folder, output, header):
+    corpus = corpora.load(corpus_folder)
+    expected = np.array(features.extract(corpus, features.MelSettings(), duration=1))
+    (path,) = output.glob(".cache/features/*.npy")
+    content = path.read_bytes()
+    path.write_bytes(content[:10] + header.ljust(100) + content[110:])
+    found = features.extract(corpus, features.MelSettings(), duration=1)
+    assert np.array_equal(found, expected)

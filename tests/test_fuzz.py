@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from helpers import corpora, features, settings
+from helpers import comparison, corpora, features, inference, models, settings, splits, training
+from report import build
 from tests.conftest import voice, write_corpus
 
 INPUTS = int(os.environ.get("VALENCE_FUZZ", 20))  # of each kind
 MEL = features.MelSettings()
+RESULTS = ("corpus.json", "errors.json", "features.json", "model.json", "trials.csv", "tuning.json")
 
 #: What tends to be in the way: ends of lines and fields, signs, numbers out of range.
 WORDS = (
@@ -134,6 +136,65 @@ def test_spoilt_audio(small, tmp_path, output, chance, kind):
     for _ in range(INPUTS):
         (folder / f"sound.{kind}").write_bytes(spoilt(whole, chance))
         study(folder)  # the other clips are usable, whatever became of this one
+
+
+@rounds("models")
+def test_spoilt_models(tmp_path, chance):
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(-20, 10, (9, 8, 94)).astype(np.float32)
+    split = splits.Split(np.arange(5), np.arange(5, 9), np.array([], int))
+    network = models.recommended((8, 94))
+    run = training.train(
+        network, matrix, rng.uniform(1, 5, 9), split, epochs=1, loss="distribution"
+    )
+    mel = features.MelSettings(n_mels=8)
+    inference.save(run, tmp_path / "whole.keras", mel=mel)
+    sound = (voice(1), 8000)
+    expected = inference.predict(inference.load(tmp_path / "whole.keras"), sound)["valence"]
+
+    def use(path):
+        assert inference.predict(inference.load(path), sound)["valence"].equals(expected)
+
+    for _ in range(INPUTS):
+        spoilt_file = tmp_path / "spoilt.keras"
+        spoilt_file.write_bytes(spoilt((tmp_path / "whole.keras").read_bytes(), chance))
+        survives(use, spoilt_file, documented=inference.ModelError)
+
+
+@rounds("results")
+def test_spoilt_results(output, chance):
+    for kind in ("figures/demo", "report/demo/results"):
+        shutil.copytree(settings.PROJECT / kind, output / kind)
+    for _ in range(max(1, INPUTS // 4)):
+        path = output / "report/demo/results" / chance.choice(RESULTS)
+        whole = path.read_bytes()
+        path.write_bytes(spoilt(whole, chance))
+        survives(build.typeset, "demo", settings.Settings.from_env(), documented=build.ReportError)
+        path.write_bytes(whole)
+
+
+@rounds("stores")
+def test_spoilt_stores(small, output, chance):
+    """What the cache holds is used if it is whole, and made anew if not."""
+    corpus = corpora.load(small)
+    compared = {"median": comparison.named("median")}
+
+    def made():
+        matrix = features.extract(corpus, MEL, duration=1, jobs=1)
+        fits = comparison.fit_all(corpus, compared, by="clip", folds=2)
+        return np.array(matrix), fits["median"].predictions
+
+    expected = made()
+    stored = [*output.glob(".cache/features/*.npy"), *output.glob(".cache/comparisons/*.json")]
+    assert len(stored) == 3
+    for _ in range(INPUTS):
+        path = chance.choice(stored)
+        end = 128 if path.suffix == ".npy" else None  # numbers have no form that could be spoilt
+        content = path.read_bytes()
+        path.write_bytes(spoilt(content[:end], chance) + (content[end:] if end else b""))
+        found = made()
+        path.write_bytes(content)
+        assert found[0].shape == expected[0].shape and found[1].shape == expected[1].shape
 
 
 @rounds("choices")
