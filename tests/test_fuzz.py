@@ -19,7 +19,15 @@ from tests.conftest import voice, write_corpus
 
 INPUTS = int(os.environ.get("VALENCE_FUZZ", 20))  # of each kind
 MEL = features.MelSettings()
-RESULTS = ("corpus.json", "errors.json", "features.json", "model.json", "trials.csv", "tuning.json")
+RESULTS = (
+    "corpus.json",
+    "errors.json",
+    "features.json",
+    "improvements.json",
+    "model.json",
+    "trials.csv",
+    "tuning.json",
+)
 
 #: What tends to be in the way: ends of lines and fields, signs, numbers out of range.
 WORDS = (

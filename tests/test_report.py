@@ -109,6 +109,29 @@ def test_another_corpus_gets_other_conclusions(demo):
     assert "else [" not in text
 
 
+def test_what_is_recommended_stands_beside_the_baseline(demo):
+    path = demo / "report/demo/results/improvements.json"
+    main = json.loads(path.read_text())["main"]
+    for gain, sentence in (
+        ({"value": 0.31, "low": 0.2, "high": 0.4}, "below the baseline’s by 0.31 (0.20–0.40)"),
+        ({"value": -0.31, "low": -0.4, "high": -0.2}, "above the baseline’s by 0.31 (0.20–0.40)"),
+        ({"value": 0.31, "low": -0.1, "high": 0.7}, "the difference is 0.31 (−0.10 to 0.70)"),
+    ):
+        content = json.loads(path.read_text())
+        content["final"][main]["recommended"]["mae gain"] = gain
+        path.write_text(json.dumps(content))
+        assert sentence in text_of(build.typeset("demo", Settings.from_env()))
+
+
+def test_results_that_are_missing_or_spoilt_are_one_sentence(demo):
+    path = demo / "report/demo/results/model.json"
+    for spoil in (lambda: path.write_text('{"main": '), path.unlink):
+        spoil()
+        with pytest.raises(build.ReportError, match="holds no results .*make report") as caught:
+            build.typeset("demo", Settings.from_env())
+        assert "\n" not in str(caught.value)
+
+
 def test_a_corpus_without_speakers_gets_a_report(demo):
     path = demo / "report/demo/results/errors.json"
     change(path, speakers={"known": 0, "share": None, "p": None})
