@@ -27,7 +27,7 @@ from helpers.settings import cache_folder, versions, write_whole
 from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ def ablation() -> dict[str, Model]:
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
         "loss: mean squared error": {"loss": "mse", **number},
         "no pitch": {"mel": bands},
+        "no modulation spectrum": {"options": {"groups": 0, "tracks": 2}},
         "features of the report": {"mel": MelSettings()},
         "frames half as many": {"mel": replace(models.RECOMMENDED_MEL, hop_length=256)},
         "bands half as many": {

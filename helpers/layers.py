@@ -270,6 +270,10 @@ class ClipStatistics(keras.layers.Layer):
     bands of a frame, which tells the shape of the spectrum from its level): mean, standard
     deviation, and mean absolute change from frame to frame.
 
+    Of groups of neighbouring bands: how strongly their level rises and falls, and how fast, as the
+    logarithm of its power in octaves of modulation frequency down from half the frame rate
+    (modulation spectrum, after Wu, Falk & Chan 2011). Rhythm and stress are at 2 to 8 Hz.
+
     Frames in which every band is at the clip's lowest level are padding and do not count, so that
     a clip's statistics do not depend on how far it was padded. Pitch and harmonicity count where
     there is a voice; what share of the frames that sound has one is a statistic more.
@@ -278,30 +282,45 @@ class ClipStatistics(keras.layers.Layer):
         coefficients: number of cepstral coefficients
         tracks: rows above the bands: 2 if there are pitch and harmonicity, else 0, see
             `features.waveform_features`
+        groups: groups of mel bands whose modulation is told, at most as many as there are bands; 0
+            leaves modulation out
+        octaves: of modulation frequency
         **options: of every Keras layer, such as `name`
 
     Input: [batch, n_mels + tracks, frames], of any number of frames; an increasing function of
     decibels that is the same for all rows.
-    Output: [batch, 3 * (n_mels + coefficients + tracks)], and one more if there are tracks.
+    Output: [batch, 3 * (n_mels + coefficients + tracks) + groups * octaves], and one more if there
+    are tracks.
 
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, coefficients: int = 30, tracks: int = 0, **options: Any):
+    def __init__(
+        self,
+        coefficients: int = 30,
+        tracks: int = 0,
+        groups: int = 16,
+        octaves: int = 5,
+        **options: Any,
+    ):
         super().__init__(**options)
         self.coefficients = coefficients
         self.tracks = tracks
+        self.groups = groups
+        self.octaves = octaves
 
     def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
-        own = {"coefficients": self.coefficients, "tracks": self.tracks}
-        return {**super().get_config(), **own}
+        names = ("coefficients", "tracks", "groups", "octaves")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, int, int | None]
     ) -> tuple[int | None, int]:
         """Shape of the output."""
-        return (input_shape[0], 3 * (input_shape[1] + self.coefficients) + bool(self.tracks))
+        over_time = 3 * (input_shape[1] + self.coefficients) + bool(self.tracks)
+        groups = min(self.groups, input_shape[1] - self.tracks)
+        return (input_shape[0], over_time + groups * self.octaves)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Statistics of every clip."""
@@ -313,12 +332,46 @@ class ClipStatistics(keras.layers.Layer):
         lowest = ops.min(inputs, axis=(1, 2), keepdims=True)
         sounds = _sounding(inputs, lowest)
         bands = ops.concatenate([inputs, ops.matmul(cosines, inputs)], axis=1)
-        found = _over_time(bands, sounds)
+        found = [each[:, :, 0] for each in _over_time(bands, sounds)]
+        if self.groups:
+            groups = min(self.groups, n_mels)
+            found.append(_modulation(inputs, sounds, groups, self.octaves))
         if self.tracks:
             known = ops.cast(tracks > lowest, inputs.dtype)
             voiced, sounding = known[:, :1], known[:, 1:]
-            found += [*_over_time(tracks, voiced), _mean(voiced, sounding)]
-        return ops.concatenate([each[:, :, 0] for each in found], axis=1)
+            voice = [*_over_time(tracks, voiced), _mean(voiced, sounding)]
+            found += [each[:, :, 0] for each in voice]
+        return ops.concatenate(found, axis=1)
+
+
+#: Modulation frequencies lie so far apart, in cycles per frame: about what a clip can tell apart.
+SPACING = 1 / 256
+
+#: Added to the power of modulation before its logarithm, so that a band that never moves has one.
+FAINTEST = 1e-4
+
+
+def _modulation(bands: Tensor, sounds: Tensor, groups: int, octaves: int) -> Tensor:
+    """Logarithm of the power of groups of bands in octaves of modulation [batch, groups * octaves].
+
+    A Hann window over the frames that sound keeps the ends of the clip from looking like movement.
+    """
+    parts = np.array_split(np.eye(bands.shape[1], dtype=np.float32), groups)
+    levels = ops.matmul(np.stack([part.mean(axis=0) for part in parts]), bands)
+    levels = levels - _mean(levels, sounds)
+    total = ops.sum(sounds, axis=2, keepdims=True)
+    place = (ops.cumsum(sounds, axis=2) - 0.5) / ops.maximum(total, 1)
+    window = sounds * ops.sin(np.pi * place) ** 2
+    frequencies = np.arange(0.5**octaves / 2, 0.5, SPACING, dtype=np.float32)
+    frame = ops.cast(ops.arange(ops.shape(bands)[2]), "float32")[:, None]
+    angle = 2 * np.pi * frame * frequencies
+    real, imaginary = (ops.matmul(levels * window, wave(angle)) for wave in (ops.cos, ops.sin))
+    energy = ops.maximum(ops.sum(window**2, axis=2, keepdims=True), 1)
+    power = (real**2 + imaginary**2) / energy  # [batch, groups, frequencies]
+    octave = np.floor(np.log2(frequencies / frequencies[0] * (1 + 1e-6))).astype(int)
+    share = np.eye(octaves, dtype=np.float32)[octave]
+    found = ops.log(ops.matmul(power, share / share.sum(axis=0)) + FAINTEST)
+    return ops.reshape(found, (-1, groups * octaves))
 
 
 def _sounding(bands: Tensor, lowest: Tensor) -> Tensor:

@@ -124,6 +124,7 @@ def clip_statistics(
     *,
     scale: tuple[float, float] = (1.0, 5.0),
     tracks: int = 0,
+    groups: int = 16,
     distribution: bool = True,
 ) -> keras.Model:
     """Statistics of a clip's mel bands over time, then dense layers, then a distribution.
@@ -135,6 +136,7 @@ def clip_statistics(
         input_shape: (rows, frames); frames may be None, for clips of any length
         scale: lowest and highest rating
         tracks: how many of the rows are of pitch, see `layers.ClipStatistics`
+        groups: of mel bands whose modulation spectrum is among the statistics, see there
         distribution: predict a distribution over the scale, for the loss ``"distribution"``; False
             ends in one linear unit that begins in the middle of the scale, for other losses
 
@@ -143,7 +145,7 @@ def clip_statistics(
     from helpers.layers import ClipStatistics  # late, since it imports Keras
 
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    x = ClipStatistics(tracks=tracks, name="statistics")(inputs)
+    x = ClipStatistics(tracks=tracks, groups=groups, name="statistics")(inputs)
     return keras.Model(inputs, _head(x, scale, distribution), name="clip_statistics")
 
 

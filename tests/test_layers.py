@@ -263,11 +263,44 @@ def test_a_whole_training_ends_where_stock_layers_end():
 
 def test_clip_statistics_are_those_of_numpy_and_scipy():
     clips = np.random.default_rng(0).normal(size=(3, 12, 20)).astype("float32")
-    found = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5)(clips))
+    found = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5, groups=0)(clips))
     cepstra = scipy.fft.dct(clips, axis=1, norm="ortho")[:, :5]
     both = np.concatenate([clips, cepstra], axis=1)
     expected = [both.mean(2), both.std(2), np.abs(np.diff(both, axis=2)).mean(2)]
     assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
+
+
+def modulation(clips, **options):
+    """Of each group and octave [clips, groups, octaves]; the slowest octave first."""
+    layer = layers.ClipStatistics(coefficients=0, **options)
+    found = ops.convert_to_numpy(layer(clips))[:, 3 * clips.shape[1] :]
+    return found.reshape(len(clips), -1, layer.octaves)
+
+
+def test_the_modulation_spectrum_is_scipys():
+    clips = np.random.default_rng(0).normal(size=(3, 12, 256)).astype("float32")
+    levels = clips.reshape(3, 4, 3, 256).mean(axis=2)
+    window = np.sin(np.pi * (np.arange(256) + 0.5) / 256) ** 2
+    _, power = scipy.signal.periodogram(
+        levels - levels.mean(axis=2, keepdims=True), window=window, detrend=False
+    )
+    octaves = np.split(power[:, :, :128] / 2, [4, 8, 16, 32, 64], axis=2)[1:]  # it is one-sided
+    expected = np.stack([np.log(each.mean(axis=2) + 1e-4) for each in octaves], axis=2)
+    assert modulation(clips, groups=4) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(("frequency", "octave"), [(1 / 50, 0), (1 / 20, 1), (1 / 3, 4)])
+def test_what_rises_and_falls_is_found_in_its_octave_and_its_group(frequency, octave):
+    clips = np.random.default_rng(0).normal(0, 0.01, (1, 12, 200)).astype("float32")
+    clips[:, 6:9] += np.cos(2 * np.pi * frequency * np.arange(200))
+    found = modulation(clips, groups=4)[0]
+    assert np.unravel_index(found.argmax(), found.shape) == (2, octave)
+
+
+def test_groups_are_no_more_than_bands():
+    clips = np.random.default_rng(0).normal(size=(2, 3, 20)).astype("float32")
+    layer = layers.ClipStatistics(groups=16)
+    assert layer(clips).shape == layer.compute_output_shape(clips.shape) == (2, 3 * 33 + 3 * 5)
 
 
 def test_pitch_counts_only_where_there_is_a_voice():
@@ -276,9 +309,9 @@ def test_pitch_counts_only_where_there_is_a_voice():
     clips[:, 12:] = clips.min(axis=(1, 2), keepdims=True)
     clips[:, 12:, voiced] = np.random.default_rng(1).normal(12, 3, size=(2, 2, 10))
     clips[:, 13, :5] = -6  # where it sounds without a voice it has harmonicity and no pitch
-    found = np.asarray(layers.ClipStatistics(coefficients=5, tracks=2)(clips))
+    found = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5, tracks=2)(clips))
     assert found.shape == layers.ClipStatistics(5, 2).compute_output_shape((2, 14, 20))
-    bands = np.asarray(layers.ClipStatistics(coefficients=5)(clips[:, :12]))
+    bands = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5)(clips[:, :12]))
     assert found[:, :-7] == pytest.approx(bands, abs=1e-4)
     tracks = clips[:, 12:, voiced]
     expected = [tracks.mean(2), tracks.std(2), np.abs(np.diff(tracks, axis=2)).mean(2)]
