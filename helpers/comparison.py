@@ -27,7 +27,7 @@ from helpers.settings import cache_folder, versions, write_whole
 from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
-VERSION = 3
+VERSION = 5
 
 
 @dataclass(frozen=True)

@@ -345,29 +345,23 @@ class ClipStatistics(keras.layers.Layer):
 
 
 #: Modulation frequencies lie so far apart, in cycles per frame: about what a clip can tell apart.
-SPACING = 1 / 256
+SPACING = 1 / 512
 
 #: Added to the power of modulation before its logarithm, so that a band that never moves has one.
 FAINTEST = 1e-4
 
 
 def _modulation(bands: Tensor, sounds: Tensor, groups: int, octaves: int) -> Tensor:
-    """Logarithm of the power of groups of bands in octaves of modulation [batch, groups * octaves].
-
-    A Hann window over the frames that sound keeps the ends of the clip from looking like movement.
-    """
+    """Logarithm of power by group of bands and octave of modulation [batch, groups * octaves]."""
     parts = np.array_split(np.eye(bands.shape[1], dtype=np.float32), groups)
     levels = ops.matmul(np.stack([part.mean(axis=0) for part in parts]), bands)
-    levels = levels - _mean(levels, sounds)
-    total = ops.sum(sounds, axis=2, keepdims=True)
-    place = (ops.cumsum(sounds, axis=2) - 0.5) / ops.maximum(total, 1)
-    window = sounds * ops.sin(np.pi * place) ** 2
+    levels = (levels - _mean(levels, sounds)) * sounds
     frequencies = np.arange(0.5**octaves / 2, 0.5, SPACING, dtype=np.float32)
     frame = ops.cast(ops.arange(ops.shape(bands)[2]), "float32")[:, None]
     angle = 2 * np.pi * frame * frequencies
-    real, imaginary = (ops.matmul(levels * window, wave(angle)) for wave in (ops.cos, ops.sin))
-    energy = ops.maximum(ops.sum(window**2, axis=2, keepdims=True), 1)
-    power = (real**2 + imaginary**2) / energy  # [batch, groups, frequencies]
+    real, imaginary = (ops.matmul(levels, wave(angle)) for wave in (ops.cos, ops.sin))
+    count = ops.maximum(ops.sum(sounds, axis=2, keepdims=True), 1)
+    power = (real**2 + imaginary**2) / count  # [batch, groups, frequencies]
     octave = np.floor(np.log2(frequencies / frequencies[0] * (1 + 1e-6))).astype(int)
     share = np.eye(octaves, dtype=np.float32)[octave]
     found = ops.log(ops.matmul(power, share / share.sum(axis=0)) + FAINTEST)
@@ -445,15 +439,16 @@ class RatingMedian(keras.layers.Layer):
         return (input_shape[0], 1 + input_shape[1])
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Where the sum of the probabilities passes one half, between two classes in proportion."""
+        """Where the probabilities sum to one half; a class reaches halfway to the next."""
         classes = inputs.shape[1]
         low, high = self.scale
         step = (high - low) / (classes - 1)
         summed = ops.cumsum(inputs, axis=1)
-        below = ops.sum(ops.cast(summed < 0.5, "int32"), axis=1, keepdims=True)
-        place = ops.clip(below, 1, classes - 1)
-        before = ops.take_along_axis(summed, place - 1, axis=1)
-        after = ops.take_along_axis(summed, place, axis=1)
-        share = ops.clip((0.5 - before) / (after - before + keras.config.epsilon()), 0, 1)
-        median = low + step * (ops.cast(place, inputs.dtype) - 1 + share)
+        place = ops.sum(ops.cast(summed < 0.5, "int32"), axis=1, keepdims=True)
+        place = ops.minimum(place, classes - 1)
+        here = ops.take_along_axis(inputs, place, axis=1)
+        before = ops.take_along_axis(summed, place, axis=1) - here
+        share = ops.clip((0.5 - before) / (here + keras.config.epsilon()), 0, 1)
+        median = low + step * (ops.cast(place, inputs.dtype) - 0.5 + share)
+        median = ops.clip(median, low, high)
         return ops.concatenate([median, inputs], axis=1)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.signal
+import scipy.stats
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -278,18 +279,15 @@ def modulation(clips, **options):
 
 
 def test_the_modulation_spectrum_is_scipys():
-    clips = np.random.default_rng(0).normal(size=(3, 12, 256)).astype("float32")
-    levels = clips.reshape(3, 4, 3, 256).mean(axis=2)
-    window = np.sin(np.pi * (np.arange(256) + 0.5) / 256) ** 2
-    _, power = scipy.signal.periodogram(
-        levels - levels.mean(axis=2, keepdims=True), window=window, detrend=False
-    )
-    octaves = np.split(power[:, :, :128] / 2, [4, 8, 16, 32, 64], axis=2)[1:]  # it is one-sided
+    clips = np.random.default_rng(0).normal(size=(3, 12, 200)).astype("float32")
+    levels = clips.reshape(3, 4, 3, 200).mean(axis=2)
+    _, power = scipy.signal.periodogram(levels, nfft=512)
+    octaves = np.split(power[:, :, :256] / 2, [8, 16, 32, 64, 128], axis=2)[1:]  # it is one-sided
     expected = np.stack([np.log(each.mean(axis=2) + 1e-4) for each in octaves], axis=2)
     assert modulation(clips, groups=4) == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize(("frequency", "octave"), [(1 / 50, 0), (1 / 20, 1), (1 / 3, 4)])
+@pytest.mark.parametrize(("frequency", "octave"), [(1 / 45, 0), (1 / 20, 1), (1 / 3, 4)])
 def test_what_rises_and_falls_is_found_in_its_octave_and_its_group(frequency, octave):
     clips = np.random.default_rng(0).normal(0, 0.01, (1, 12, 200)).astype("float32")
     clips[:, 6:9] += np.cos(2 * np.pi * frequency * np.arange(200))
@@ -334,7 +332,17 @@ def test_the_median_of_a_distribution_is_numpys():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(21) * 0.3, size=50).astype("float32")
     found = ops.convert_to_numpy(layers.RatingMedian((1, 5))(probabilities))
-    centres = np.linspace(1, 5, 21)
-    expected = [np.interp(0.5, np.cumsum(each), centres) for each in probabilities]
-    assert found[:, 0] == pytest.approx(np.array(expected), abs=1e-3)
+    sums = np.pad(np.cumsum(probabilities, axis=1), [(0, 0), (1, 0)])
+    edges = np.linspace(0.9, 5.1, 22)  # of the classes
+    expected = [np.interp(0.5, each, edges) for each in sums]
+    assert found[:, 0] == pytest.approx(np.clip(expected, 1, 5), abs=1e-3)
     assert np.array_equal(found[:, 1:], probabilities)
+
+
+@pytest.mark.parametrize("rating", [1, 1.7, 3, 5])
+def test_the_median_of_a_distribution_around_a_rating_is_the_rating(rating):
+    centres = np.linspace(1, 5, 21)
+    probabilities = scipy.stats.norm.pdf(centres, rating, 0.3)[None].astype("float32")
+    found = layers.RatingMedian((1, 5))(probabilities / probabilities.sum())
+    # At an end of the scale, the half of the distribution that is beyond it is missing.
+    assert float(found[0, 0]) == pytest.approx(rating, abs=0.21 if rating in (1, 5) else 0.01)
