@@ -248,9 +248,7 @@ RECOMMENDED_TRAINING = {
     "batch_size": 64,
     "epochs": 60,
     "learning_rate": 2e-3,
-    "weight_decay": 1e-2,
     "schedule": "cosine",
-    "averaging": 0.98,
     "loss": "distribution",
 }
 
