@@ -6,10 +6,15 @@ opensmile, which computes them, is imported where it is used.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import filelock
 import joblib
@@ -73,19 +78,33 @@ def _extract(clips: pd.DataFrame, jobs: int) -> np.ndarray:
 
 
 def _some(clips: pd.DataFrame) -> np.ndarray:
+    with tempfile.TemporaryDirectory() as folder:
+        smile = _smile(Path(folder))  # one a task: it keeps a state
+        rows = []
+        for path, rate in clips[["path", "sample_rate"]].itertuples(index=False):
+            try:
+                y = read_clip(path, rate)
+            except (OSError, ValueError) as error:
+                raise corpora.CorpusError(
+                    f"{path} can no longer be used ({error}): mend it or take it out of the labels."
+                ) from error
+            rows.append(smile.process_signal(y, rate).to_numpy(dtype=np.float32)[0])
+    return np.stack(rows)
+
+
+def _smile(folder: Path) -> Any:
+    """The extractor; if it lies under a name with letters that it cannot read, by way of a copy."""
     import opensmile
 
-    smile = opensmile.Smile(opensmile.FeatureSet[FEATURE_SET])  # one a task: it keeps a state
-    rows = []
-    for path, rate in clips[["path", "sample_rate"]].itertuples(index=False):
-        try:
-            y = read_clip(path, rate)
-        except (OSError, ValueError) as error:
-            raise corpora.CorpusError(
-                f"{path} can no longer be used ({error}): mend it or take it out of the labels."
-            ) from error
-        rows.append(smile.process_signal(y, rate).to_numpy(dtype=np.float32)[0])
-    return np.stack(rows)
+    class Smile(opensmile.Smile):  # type: ignore[misc] # it has no types
+        @functools.cached_property
+        def default_config_root(self) -> str:
+            root = super().default_config_root
+            if root.isascii():
+                return root
+            return str(shutil.copytree(root, folder, dirs_exist_ok=True))
+
+    return Smile(opensmile.FeatureSet[FEATURE_SET])
 
 
 def median(ratings: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
