@@ -60,45 +60,40 @@ class Model:
         return self.network not in ("median", "egemaps_svr")
 
 
+def _on_statistics(*inputs: str, **changes: Any) -> Model:
+    """The recommended network's dense layers on statistics that are made beforehand."""
+    settings = {**models.RECOMMENDED_TRAINING, "per_band": True, **changes}
+    return Model("statistics_network", {}, inputs, models.RECOMMENDED_MEL, settings)
+
+
 def recommended(
     *,
     mel: MelSettings = models.RECOMMENDED_MEL,
     options: Mapping[str, Any] | None = None,
     by_speaker: bool = False,
-    transfer: bool = False,
     **changes: Any,
 ) -> Model:
     """The recommended model as `models` has it, or with something changed.
 
     Args:
-        mel: see `Model`
-        options: of `models.clip_statistics`, without which it is `models.recommended`; not with
-            `by_speaker`
+        mel: see `Model`; not with `by_speaker`
+        options: of `models.clip_statistics`; not with `by_speaker`
         by_speaker: see `Model`
-        transfer: see `Model`
         **changes: arguments of `training.train` that differ
     """
-    settings = {**models.RECOMMENDED_TRAINING, **changes}
     if by_speaker:  # of its statistics, which say more of a voice than single frames do
-        settings["per_band"] = True
-        return Model("statistics_network", {}, ("statistics",), mel, settings, by_speaker)
-    network = "recommended" if options is None else "clip_statistics"
-    return Model(network, options or {}, mel=mel, training=settings, transfer=transfer)
+        return replace(_on_statistics("statistics", **changes), by_speaker=True)
+    settings = {**models.RECOMMENDED_TRAINING, **changes}
+    if mel == models.RECOMMENDED_MEL and not options:
+        return Model("recommended", mel=mel, training=settings)
+    tracks = {"tracks": mel.rows - mel.n_mels}
+    return Model("clip_statistics", {**tracks, **(options or {})}, mel=mel, training=settings)
 
 
 #: Models that can be asked for by name, beside the recommended one.
 NAMED = {
-    "fusion": Model(
-        "statistics_network",
-        inputs=("statistics", "functionals"),
-        mel=models.RECOMMENDED_MEL,
-        training={**models.RECOMMENDED_TRAINING, "per_band": True},
-    ),
-    "egemaps_network": Model(
-        "statistics_network",
-        inputs=("functionals",),
-        training={**models.RECOMMENDED_TRAINING, "per_band": True},
-    ),
+    "fusion": _on_statistics("statistics", "functionals"),
+    "egemaps_network": _on_statistics("functionals"),
     "egemaps_svr": Model("egemaps_svr", inputs=("functionals",)),
     "median": Model("median", inputs=()),
     "parallel_cnn": Model("parallel_cnn", {"filters": 24}),
@@ -129,23 +124,19 @@ def ablation() -> dict[str, Model]:
     See: notebooks/06_improvements.ipynb
     """
     # One linear unit instead of a distribution, or nothing but mel bands.
-    number = {"options": {"distribution": False, "tracks": 2}}
+    number = {"options": {"distribution": False}}
     bands = replace(models.RECOMMENDED_MEL, pitch=False)
     changes: dict[str, dict[str, Any]] = {
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
         "loss: mean squared error": {"loss": "mse", **number},
         "no pitch": {"mel": bands},
-        "no modulation spectrum": {"options": {"groups": 0, "tracks": 2}},
+        "no modulation spectrum": {"options": {"groups": 0}},
         "features of the report": {"mel": MelSettings()},
         "frames half as many": {"mel": replace(models.RECOMMENDED_MEL, hop_length=256)},
-        "bands half as many": {
-            "mel": replace(models.RECOMMENDED_MEL, n_mels=32),
-            "options": {"tracks": 2},
-        },
+        "bands half as many": {"mel": replace(models.RECOMMENDED_MEL, n_mels=32)},
         "frequencies up to 8 kHz": {
-            "mel": MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True),
-            "options": {"tracks": 2},
+            "mel": MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True)
         },
         "constant learning rate": {"schedule": "constant"},
         "averaging of weights": {"averaging": 0.98},
@@ -156,7 +147,6 @@ def ablation() -> dict[str, Model]:
         "no pitch, speed ± 15 %": {"mel": bands, "augmentation": Augmentation(speed=0.15)},
         "no pitch, noise": {"mel": bands, "augmentation": Augmentation(noise=0.5)},
         "no pitch, mixup": {"mel": bands, "augmentation": Augmentation(mixup=0.4)},
-        "trained on the demo corpus first": {"transfer": True},
         "normalised by speaker": {"by_speaker": True},
     }
     plain = recommended(mel=bands)
@@ -164,7 +154,8 @@ def ablation() -> dict[str, Model]:
         "recommended": recommended(),
         **{name: recommended(**change) for name, change in changes.items()},
         "no pitch, PCEN": replace(plain, inputs=("pcen",)),
-        "no pitch, attention_cnn": replace(plain, network="attention_cnn"),
+        "no pitch, attention_cnn": replace(plain, network="attention_cnn", options={}),
+        "trained on the demo corpus first": replace(recommended(), transfer=True),
         "with eGeMAPS": named("fusion"),
         "with eGeMAPS, normalised by speaker": named("fusion", by_speaker=True),
     }

@@ -19,12 +19,11 @@ from tqdm import tqdm
 from helpers import corpora
 from helpers.settings import PROJECT, Settings, SettingsError
 
+NOTEBOOKS = PROJECT / "notebooks"
+
 
 class ReportError(ValueError):
     """Results that no report can be made of; the message names them and the mend."""
-
-
-NOTEBOOKS = PROJECT / "notebooks"
 
 
 def main() -> int:

@@ -94,13 +94,13 @@ def test_what_was_learnt_from_the_demo_corpus_is_begun_with(corpus, monkeypatch)
     )
     for transfer in (False, True):
         with pytest.raises(ZeroDivisionError):
-            fit_one = {"one": comparison.recommended(transfer=transfer, **FAST)}
-            comparison.fit_all(corpus, fit_one, folds=2)
+            model = dataclasses.replace(comparison.recommended(**FAST), transfer=transfer)
+            comparison.fit_all(corpus, {"one": model}, folds=2)
     assert begun == [None, weights]
 
 
 def test_the_demo_corpus_teaches_a_network_of_the_same_shape():
-    model = comparison.recommended(mel=MelSettings(n_mels=8), epochs=1, transfer=True)
+    model = comparison.recommended(mel=MelSettings(n_mels=8), epochs=1)
     weights = comparison._learnt_from_demo(model, 0)
     expected = models.recommended((8, 94)).get_weights()
     assert [each.shape for each in weights] == [each.shape for each in expected]
