@@ -97,6 +97,8 @@ def _smile(folder: Path) -> Any:
     import opensmile
 
     class Smile(opensmile.Smile):  # type: ignore[misc] # it has no types
+        __module__ = opensmile.Smile.__module__  # by which opensmile looks up its version
+
         @functools.cached_property
         def default_config_root(self) -> str:
             root = super().default_config_root
