@@ -1,6 +1,6 @@
 """Valence prediction from speech: the code behind the notebooks.
 
-Flat, one module a concern, each importing only those above it in this list:
+Flat, one module a concern. To be loaded, each needs only those above it in this list:
 
 - `settings`: where things are, quick or full, what made a result
 - `progress`: one look for every progress bar
@@ -13,11 +13,19 @@ Flat, one module a concern, each importing only those above it in this list:
 - `downloads`: open corpora by name, from the internet
 - `corpora`: any rated speech as one table
 - `features`: audio as mel spectrograms, cached
+- `acoustics`: what can be measured of a clip
+- `baselines`: eGeMAPS functionals and what to compare a network with
 - `splits`: who is trained on, who is tested on
 - `backend`: Keras, imported quietly and seeded
+- `layers`: what the networks are made of
+- `losses`: what they learn to make small
 - `models`: the networks
+- `augmentation`: other clips made of those in training
 - `training`: one reproducible training run
-- `evaluation`: metrics with intervals
+- `evaluation`: metrics with intervals, errors, bias
+- `significance`: what goes with large errors beyond chance
+- `explanation`: what a network listens to
+- `comparison`: models and baselines on the same folds
 - `trials`: trainings stored once, run side by side, here or on a cluster
 - `tuning`: a grid of settings and what it says
 - `bayesian`: the search beyond the grid

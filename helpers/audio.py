@@ -48,6 +48,33 @@ class Audio:
     blocks: Iterator[np.ndarray]
 
 
+def mono(block: np.ndarray) -> np.ndarray:
+    """Samples with their channels averaged: [samples, channels] to [samples]."""
+    # Of one channel there is no mean to take, which would take ten times as long.
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+
+
+def waveform(y: np.ndarray, sample_rate: int) -> Audio:
+    """Samples in memory, as if they came from a file.
+
+    Args:
+        y: [samples] or [samples, channels], floats from -1 to 1 or integers of full range
+        sample_rate: in Hz
+
+    Examples:
+        >>> next(waveform(np.array([0, -32768], dtype=np.int16), 16000).blocks)
+        array([[ 0.],
+               [-1.]], dtype=float32)
+    """
+    y = np.asarray(y)
+    if np.issubdtype(y.dtype, np.integer):
+        y = y / -float(np.iinfo(y.dtype).min)
+    y = y.astype(np.float32, copy=False).reshape(len(y), -1)
+    size = max(1, BLOCK // y.shape[1])
+    blocks = (y[start : start + size] for start in range(0, len(y), size))
+    return Audio(sample_rate, y.shape[1], len(y), True, blocks)
+
+
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Audio]:
     """Open an audio file; only its header is read until its blocks are.

@@ -214,56 +214,74 @@ def _check(path: str) -> dict[str, Any]:
             }
         with open(path, "rb") as file:
             return {**about, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-    except (audio.AudioError, _UnusableError) as error:
+    except (audio.AudioError, UnusableError) as error:
         return {"problem": str(error)}
     except OSError as error:
         return {"problem": f"cannot be read ({error})"}
 
 
-class _UnusableError(ValueError):
-    """A clip that can be decoded and yet is of no use."""
+class UnusableError(ValueError):
+    """A clip that can be decoded and yet is of no use; the message goes on after its name."""
+
+
+class Signal:
+    """Length and power of a recording, gathered while its blocks go by."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.total = self.squares = 0.0
+
+    def add(self, mono: np.ndarray) -> None:
+        """Take in the next samples."""
+        y = mono.astype(np.float64)
+        self.frames += len(y)
+        with np.errstate(invalid="ignore"):  # of infinities, which `refuse_useless` finds
+            self.total += y.sum()
+            self.squares += np.square(y).sum()  # no matrix product, whose threads would fight ours
+
+    def refuse_useless(self, clip: audio.Audio) -> None:
+        """Check what has gone by.
+
+        Args:
+            clip: that it came from, for its rate and what its header says
+
+        Raises:
+            UnusableError: if it is truncated, silent or too short for speech, or has samples that
+                are not numbers
+        """
+        declared = clip.frames if clip.exact else (1 - MISSING) * clip.frames
+        if self.frames == 0:
+            raise UnusableError("has no samples")
+        if self.frames < declared:
+            raise UnusableError(f"is truncated: {self.frames} of {clip.frames} samples are there")
+        if self.frames < SHORTEST * clip.sample_rate:
+            raise UnusableError(
+                f"lasts {1000 * self.frames / clip.sample_rate:.0f} ms, too short for speech"
+            )
+        if not np.isfinite(self.squares):
+            raise UnusableError("has samples that are not numbers")
+        if self.squares / self.frames - (self.total / self.frames) ** 2 < SILENCE**2:
+            raise UnusableError("is silent or constant")
 
 
 def _listen(clip: audio.Audio) -> int:
     """Decode a clip block by block; the number of its frames."""
     _refuse_long(clip.frames, clip.sample_rate)
-    frames = clipped = 0
-    total = squares = 0.0
+    signal, clipped = Signal(), 0
     for block in clip.blocks:
-        frames += len(block)
-        _refuse_long(frames, clip.sample_rate)  # whatever the header said
+        signal.add(audio.mono(block))
+        _refuse_long(signal.frames, clip.sample_rate)  # whatever the header said
         magnitude = np.abs(block)
         full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
         clipped += int(np.count_nonzero(full))
-        with np.errstate(invalid="ignore"):  # of infinities; what is not a number is found below
-            # Of one channel there is no mean to take, which would take ten times as long.
-            mono = (
-                block.mean(axis=1, dtype=np.float64)
-                if clip.channels > 1
-                else block[:, 0].astype(np.float64)
-            )
-            total += mono.sum()
-            squares += np.square(mono).sum()  # no matrix product, whose threads would fight ours
-    declared = clip.frames if clip.exact else (1 - MISSING) * clip.frames
-    if frames == 0:
-        raise _UnusableError("has no samples")
-    if frames < declared:
-        raise _UnusableError(f"is truncated: {frames} of {clip.frames} samples are there")
-    if frames < SHORTEST * clip.sample_rate:
-        raise _UnusableError(
-            f"lasts {1000 * frames / clip.sample_rate:.0f} ms, too short for speech"
-        )
-    if not np.isfinite(squares):
-        raise _UnusableError("has samples that are not numbers")
-    if squares / frames - (total / frames) ** 2 < SILENCE**2:
-        raise _UnusableError("is silent or constant")
-    share = clipped / (frames * clip.channels)
+    signal.refuse_useless(clip)
+    share = clipped / (signal.frames * clip.channels)
     if share > CLIPPED:
-        raise _UnusableError(f"is clipped: {100 * share:.1f} % of its samples are at full scale")
-    return frames
+        raise UnusableError(f"is clipped: {100 * share:.1f} % of its samples are at full scale")
+    return signal.frames
 
 
 def _refuse_long(frames: int, sample_rate: int) -> None:
     if frames > LONGEST * sample_rate:
         minutes = f"{LONGEST / 60:.0f} minutes"
-        raise _UnusableError(f"lasts over {minutes}, too long for one rating: cut it up")
+        raise UnusableError(f"lasts over {minutes}, too long for one rating: cut it up")

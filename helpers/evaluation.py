@@ -13,17 +13,14 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import audmetric
 import numpy as np
 import pandas as pd
-import scipy.stats
 
 from helpers.settings import write_whole
 
 RESAMPLES = 1000
-PERMUTATIONS = 9999
 
 
 def _rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -86,7 +83,7 @@ def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.Da
         )
     if not (np.isfinite(truth).all() and np.isfinite(prediction).all()):
         raise ValueError("A rating or a prediction is not a number.")
-    rows = _resamples(len(truth), seed)
+    rows = resamples(len(truth), seed)
     table = pd.DataFrame(index=pd.Index(METRICS, name="metric"), columns=["value", "low", "high"])
     for name, metric in METRICS.items():
         resampled = [metric(truth[row], prediction[row]) for row in rows]
@@ -96,8 +93,16 @@ def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.Da
     return table.astype(float)
 
 
-def _resamples(clips: int, seed: int) -> np.ndarray:
-    """Row numbers drawn with replacement [RESAMPLES, clips]."""
+def resamples(clips: int, seed: int) -> np.ndarray:
+    """Rows of the clips that each bootstrap resample draws, with replacement.
+
+    Args:
+        clips: how many there are
+        seed: of the draws
+
+    Returns:
+        int [`RESAMPLES`, clips]
+    """
     return np.random.default_rng(seed).integers(clips, size=(RESAMPLES, clips))
 
 
@@ -146,7 +151,7 @@ def mae_difference(
     """
     truth = np.asarray(truth, dtype=np.float64)
     gain = _errors(truth, reference) - _errors(truth, prediction)
-    rows = _resamples(len(gain), seed)
+    rows = resamples(len(gain), seed)
     low, high = np.percentile(gain[rows].mean(axis=1), [2.5, 97.5])
     return pd.Series({"value": gain.mean(), "low": low, "high": high})
 
@@ -202,13 +207,20 @@ def table(
         rows[name] = {
             (score, part): number
             for score, drawn in {**values, **gains}.items()
-            for part, number in {"value": drawn[0], **_interval(drawn[1:])}.items()
+            for part, number in {"value": drawn[0], **interval(drawn[1:])}.items()
         }
     return pd.DataFrame(rows).T.rename_axis(index="model")
 
 
-def _interval(resampled: np.ndarray) -> dict[str, float]:
-    """Ends of the 95 % interval, missing where no resample has a value."""
+def interval(resampled: np.ndarray) -> dict[str, float]:
+    """Ends of the 95 % bootstrap percentile interval.
+
+    Args:
+        resampled: a statistic of each resample; not a number where it is not defined
+
+    Returns:
+        ``low`` and ``high``, not a number where no resample has a value
+    """
     known = resampled[~np.isnan(resampled)]
     low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
     return {"low": float(low), "high": float(high)}
@@ -346,7 +358,7 @@ def _by_bin(predicted: pd.DataFrame, by: pd.Series, edges: np.ndarray, seed: int
     rows = []
     for i, group in predicted.groupby(bins):
         error = (group["prediction"] - group["valence"]).to_numpy()
-        resampled = error[_resamples(len(error), seed)].mean(axis=1)
+        resampled = error[resamples(len(error), seed)].mean(axis=1)
         rows.append(
             {
                 "from": edges[i],
@@ -355,7 +367,7 @@ def _by_bin(predicted: pd.DataFrame, by: pd.Series, edges: np.ndarray, seed: int
                 "valence": group["valence"].mean(),
                 "prediction": group["prediction"].mean(),
                 "bias": error.mean(),
-                **_interval(resampled if len(error) > 1 else resampled[:0]),
+                **interval(resampled if len(error) > 1 else resampled[:0]),
             }
         )
     return pd.DataFrame(rows)
@@ -385,14 +397,14 @@ def slopes(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     See: notebooks/05_error_analysis.ipynb
     """
     rating, prediction = predicted[["valence", "prediction"]].to_numpy(dtype=np.float64).T
-    rows = _resamples(len(rating), seed)
+    rows = resamples(len(rating), seed)
     lines = {
         "prediction on rating": (rating, prediction),
         "rating on prediction": (prediction, rating),
     }
     return pd.DataFrame(
         [
-            {"value": _slope(x, y).item(), **_interval(_slope(x[rows], y[rows]))}
+            {"value": _slope(x, y).item(), **interval(_slope(x[rows], y[rows]))}
             for x, y in lines.values()
         ],
         index=list(lines),
@@ -405,107 +417,6 @@ def _slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     variance = (x**2).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(variance > 1e-12, (x * y).sum(axis=-1) / variance, np.nan)
-
-
-def worst_against_rest(facts: pd.DataFrame, is_worst: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
-    """Do the worst clips differ from the rest? A permutation test on the difference of the means.
-
-    Args:
-        facts: a row a clip, a column a number known of it, see `acoustics.table`
-        is_worst: which clips are the worst, bool [clips]
-        seed: of the permutations
-
-    Returns:
-        a row a fact: its mean for the ``worst`` and the ``rest``, their ``difference``, the
-        two-sided ``p`` of clips drawn at random having one as large, and ``corrected``, that p
-        after Holm (1979) for the number of facts
-
-    See: notebooks/05_error_analysis.ipynb
-    """
-    is_worst = np.asarray(is_worst)
-
-    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
-        return a.mean(axis=axis) - b.mean(axis=axis)
-
-    rows = {}
-    for name, column in facts.items():
-        worst, rest = column[is_worst].to_numpy(float), column[~is_worst].to_numpy(float)
-        rows[name] = {
-            "worst": worst.mean(),
-            "rest": rest.mean(),
-            "difference": worst.mean() - rest.mean(),
-            "p": _permuted((worst, rest), difference, "independent", seed),
-        }
-    return _corrected(pd.DataFrame(rows).T)
-
-
-def error_against(facts: pd.DataFrame, error: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
-    """Does the size of the error go with what is known of a clip?
-
-    Args:
-        facts: a row a clip, a column a number known of it, see `acoustics.table`
-        error: absolute error [clips]
-        seed: of bootstrap and permutations
-
-    Returns:
-        a row a fact that is not the same for all clips: Spearman's rank correlation with the error
-        as ``value``, ``low`` and ``high`` of its 95 % interval, the ``p`` of clips and errors
-        paired at random, and ``corrected``, that p after Holm (1979) for the number of facts
-
-    See: notebooks/05_error_analysis.ipynb
-    """
-    error = np.asarray(error, dtype=np.float64)
-    resampled = _resamples(len(error), seed)
-    ranks = _ranks(error)
-
-    def correlation(x: np.ndarray, axis: int) -> np.ndarray:
-        return (x * ranks).mean(axis=axis)
-
-    rows = {}
-    for name, column in facts.items():
-        x = column.to_numpy(dtype=np.float64)
-        if np.ptp(x) > 0:
-            rows[name] = {
-                "value": correlation(_ranks(x), -1),
-                **_interval((_ranks(x[resampled]) * _ranks(error[resampled])).mean(axis=-1)),
-                "p": _permuted((_ranks(x),), correlation, "pairings", seed),
-            }
-    return _corrected(pd.DataFrame(rows, index=["value", "low", "high", "p"]).T)
-
-
-def _ranks(x: np.ndarray) -> np.ndarray:
-    """Ranks along the last axis with mean 0 and variance 1; missing where all are equal."""
-    ranks = scipy.stats.rankdata(x, axis=-1)
-    ranks -= ranks.mean(axis=-1, keepdims=True)
-    deviation = ranks.std(axis=-1, keepdims=True)
-    return ranks / np.where(deviation > 0, deviation, np.nan)
-
-
-def _permuted(
-    data: tuple[np.ndarray, ...],
-    statistic: Callable[..., np.ndarray],
-    kind: Literal["independent", "pairings"],
-    seed: int,
-    alternative: Literal["two-sided", "greater"] = "two-sided",
-) -> float:
-    test = scipy.stats.permutation_test(
-        data,
-        statistic,
-        permutation_type=kind,
-        alternative=alternative,
-        n_resamples=PERMUTATIONS,
-        batch=1000,
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    )
-    return float(test.pvalue)
-
-
-def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """With Holm's step-down correction of ``p``, in the order of the rows."""
-    ordered = table["p"].sort_values()
-    steps = ordered * np.arange(len(ordered), 0, -1)
-    return table.assign(corrected=steps.cummax().clip(upper=1))
 
 
 def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:
@@ -525,65 +436,6 @@ def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:
     groups = errors.groupby(predicted["speaker"])
     table = groups.mean().assign(clips=groups.size())[["clips", "mae", "bias"]]
     return table.sort_values("mae", ascending=False)
-
-
-def speakers_differ(predicted: pd.DataFrame, *, seed: int = 0) -> pd.Series:
-    """Is the error larger for some speakers than for others? A permutation test.
-
-    Args:
-        predicted: a row a clip, with ``valence``, ``prediction`` and ``speaker``
-        seed: of the permutations
-
-    Returns:
-        ``share`` of the variance of absolute errors that lies between speakers (0 to 1, the squared
-        correlation ratio), and the ``p`` of speakers given to clips at random having one as large.
-        Both are missing with fewer than two known speakers
-
-    See: notebooks/05_error_analysis.ipynb
-    """
-    known = predicted[predicted["speaker"].notna()]
-    member = pd.get_dummies(known["speaker"]).to_numpy(dtype=np.float64)
-    if member.shape[1] < 2:
-        return pd.Series({"share": np.nan, "p": np.nan})
-    sizes = member.sum(axis=0)
-    error = (known["prediction"] - known["valence"]).abs().to_numpy(dtype=np.float64)
-    error = (error - error.mean()) / error.std()
-
-    def share(x: np.ndarray, axis: int) -> np.ndarray:
-        return ((x @ member) ** 2 / sizes).sum(axis=-1) / len(error)
-
-    p = _permuted((error,), share, "pairings", seed, "greater")
-    return pd.Series({"share": share(error, -1), "p": p})
-
-
-def claims(spectral: pd.DataFrame, bias: pd.DataFrame) -> pd.DataFrame:
-    """Which of the report's claims about errors hold.
-
-    Args:
-        spectral: `worst_against_rest` of ``low share`` and ``spread``
-        bias: see `bias_by_rating`
-
-    Returns:
-        a row a claim, with the ``value`` that it is about and whether it ``holds``: the worst clips
-        have more energy at low frequencies, and a broader spectrum, than the rest (beyond chance
-        at 5 % after correction); low ratings are predicted too high, and high ones too low (in the
-        lowest and the highest part of the scale that has clips, the interval does not reach 0)
-
-    See: notebooks/05_error_analysis.ipynb
-    """
-    lowest, highest = bias.iloc[0], bias.iloc[-1]
-    more = spectral["difference"].gt(0) & spectral["corrected"].lt(0.05)
-    rows = {
-        "more energy at low frequencies": (
-            spectral.loc["low share", "difference"],
-            more["low share"],
-        ),
-        "broader spectrum": (spectral.loc["spread", "difference"], more["spread"]),
-        "low ratings predicted too high": (lowest["bias"], lowest["low"] > 0),
-        "high ratings predicted too low": (highest["bias"], highest["high"] < 0),
-    }
-    table = pd.DataFrame(rows, index=["value", "holds"]).T.rename_axis("claim")
-    return table.astype({"value": float, "holds": bool})
 
 
 def readable(scores: pd.DataFrame) -> pd.DataFrame:

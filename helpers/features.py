@@ -119,24 +119,9 @@ def read_clip(path: str | Path, sample_rate: int) -> np.ndarray:
         audio.AudioError: if the file cannot be decoded
     """
     with audio.opened(path) as clip:
-        y = mixed(clip)
+        blocks = [audio.mono(block) for block in clip.blocks]
+    y = blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, np.float32), *blocks])
     return resample(y, clip.sample_rate, sample_rate)
-
-
-def mixed(clip: audio.Audio) -> np.ndarray:
-    """All samples of an open file, its channels averaged.
-
-    Args:
-        clip: see `audio.opened`
-
-    Returns:
-        waveform at the file's own sampling rate, float32 [samples]
-
-    Raises:
-        audio.AudioError: if the file cannot be decoded
-    """
-    mono = [b[:, 0] if clip.channels == 1 else b.mean(axis=1) for b in clip.blocks]
-    return mono[0] if len(mono) == 1 else np.concatenate([np.empty(0, np.float32), *mono])
 
 
 def resample(y: np.ndarray, sample_rate: int, target: int) -> np.ndarray:

@@ -17,14 +17,15 @@ import os
 import sys
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import soxr
 
 from helpers import audio, cards, checks, features, training
 from helpers.backend import keras
@@ -46,9 +47,6 @@ COLUMNS = ["clip", "valence", "low", "high", "problem"]
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
-
-Item = TypeVar("Item")
-Done = TypeVar("Done")
 
 
 class ModelError(ValueError):
@@ -223,8 +221,7 @@ def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict[str, Any
         an iterator of rows, with the columns of `predict` as keys
     """
     waiting: list[_Windows] = []
-    prepared = _ahead(lambda each: _prepare(*each, model.card), _each(clips), 2 * BATCH)
-    for recording in prepared:
+    for recording in _ahead(_each(clips), model.card):
         waiting.append(recording)
         if sum(len(each.levels) for each in waiting) >= BATCH or len(waiting) >= 4 * BATCH:
             yield from _rows(model, waiting)
@@ -277,16 +274,29 @@ def _is_one(clips: Clip | Iterable[Clip]) -> TypeIs[Clip]:
     )
 
 
-def _ahead(function: Callable[[Item], Done], items: Iterable[Item], count: int) -> Iterator[Done]:
-    """Like `map`, in threads, at most so many items before the one that is asked for."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming: deque[Future[Done]] = deque()
-        for item in items:
-            coming.append(pool.submit(function, item))
-            if len(coming) > count:
+def _ahead(recordings: Iterable[tuple[str, Clip]], card: Card) -> Iterator[_Windows]:
+    """Prepare recordings in threads before they are asked for, in their order.
+
+    However long they are, memory holds a batch or two of windows beside what the threads work on.
+    """
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        coming: deque[Future[_Windows]] = deque()
+        for name, clip in recordings:
+            coming.append(pool.submit(_prepare, name, clip, card))
+            while _is_enough(coming, 2 * threads):
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
+
+
+def _is_enough(coming: Collection[Future[_Windows]], tasks: int) -> bool:
+    done = [each.result() for each in coming if each.done()]
+    return (
+        len(coming) - len(done) >= tasks
+        or sum(len(each.levels) for each in done) >= 2 * BATCH
+        or len(done) >= 4 * BATCH
+    )
 
 
 def _prepare(name: str, clip: Clip, card: Card, *, whole: bool = False) -> _Windows:
@@ -340,27 +350,27 @@ def read(clip: Clip, sample_rate: int) -> tuple[np.ndarray, int]:
             samples that are not numbers; the message goes on after its name
         OSError: if the file cannot be read at all
     """
-    if isinstance(clip, str | os.PathLike):
-        if Path(clip).is_dir():
-            raise ValueError(f"is a folder without audio ({', '.join(audio.SUFFIXES)})")
-        with audio.opened(clip) as file:
-            y, rate = features.mixed(file), file.sample_rate
-        if file.exact and len(y) < file.frames:
-            raise ValueError(f"is truncated: {len(y)} of {file.frames} samples are there")
-    else:
-        y, rate = clip
-        y = np.asarray(y)
-        if np.issubdtype(y.dtype, np.integer):
-            y = y / -float(np.iinfo(y.dtype).min)
-        y = y.astype(np.float32)
-        y = y if y.ndim == 1 else y.mean(axis=1)
-    if not np.isfinite(y).all():
-        raise ValueError("has samples that are not numbers")
-    if len(y) < checks.SHORTEST * rate:
-        raise ValueError(f"lasts {1000 * len(y) / rate:.0f} ms, too short for speech")
-    if y.std(dtype=np.float64) < checks.SILENCE:
-        raise ValueError("is silent or constant")
-    return features.resample(y, rate, sample_rate), rate
+    if not isinstance(clip, str | os.PathLike):
+        return _listen(audio.waveform(*clip), sample_rate), clip[1]
+    if Path(clip).is_dir():
+        raise ValueError(f"is a folder without audio ({', '.join(audio.SUFFIXES)})")
+    with audio.opened(clip) as file:
+        return _listen(file, sample_rate), file.sample_rate
+
+
+def _listen(recording: audio.Audio, sample_rate: int) -> np.ndarray:
+    """Check and resample block by block: only the result is ever whole in memory."""
+    signal = checks.Signal()
+    resampler = soxr.ResampleStream(recording.sample_rate, sample_rate, 1, quality="soxr_hq")
+    pieces = []
+    for block in recording.blocks:
+        y = audio.mono(block)
+        signal.add(y)
+        pieces.append(resampler.resample_chunk(y))
+    signal.refuse_useless(recording)
+    pieces.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+    samples = math.ceil(signal.frames * sample_rate / recording.sample_rate)
+    return features.fit_duration(np.concatenate(pieces), samples)
 
 
 def _doubts(levels: np.ndarray, rate: int, card: Card) -> list[str]:
@@ -383,9 +393,11 @@ def _doubts(levels: np.ndarray, rate: int, card: Card) -> list[str]:
 def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
     card = model.card
     mean, deviation = (np.asarray(each, np.float32) for each in (card.mean, card.deviation))
-    inputs = ((levels - mean) / deviation).reshape(len(levels), *model.network.input_shape[1:])
-    batches = [inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH)]
-    predicted = [np.asarray(model.network.predict_on_batch(batch)) for batch in batches]
+    predicted = []
+    for start in range(0, len(levels), BATCH):
+        batch = (levels[start : start + BATCH] - mean) / deviation
+        batch = batch.reshape(len(batch), *model.network.input_shape[1:])
+        predicted.append(np.asarray(model.network.predict_on_batch(batch)))
     return np.concatenate(predicted)[:, 0]
 
 

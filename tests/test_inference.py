@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import cards, corpora, features, inference, models, splits, training
+from helpers import audio, cards, corpora, features, inference, models, splits, training
 from helpers.backend import keras
 from helpers.settings import PROJECT
 from tests.conftest import voice, write_corpus
@@ -300,6 +300,29 @@ def test_a_pause_is_left_out_of_the_curve(model):
     assert curve["seconds"].diff().max() > 1 and curve["valence"].notna().all()
     with pytest.raises(ValueError, match="The recording is silent or constant."):
         inference.curve(model, (np.zeros(RATE), RATE))
+
+
+def test_a_recording_of_many_blocks_is_read_as_in_training(tmp_path):
+    path, y = tmp_path / "long.wav", voice(9, 44100)
+    soundfile.write(path, np.stack([y, y[::-1]], axis=1), 44100)
+    with audio.opened(path) as file:
+        assert len(list(file.blocks)) > 2
+    found, rate = inference.read(path, RATE)
+    assert rate == 44100
+    np.testing.assert_array_equal(found, features.read_clip(path, RATE))
+
+
+def test_long_recordings_are_not_read_far_ahead(model, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    taken = []
+
+    def recordings():
+        for number in range(60):
+            taken.append(number)
+            yield voice(20), RATE
+
+    next(inference.stream(model, recordings()))
+    assert len(taken) < 10
 
 
 def test_memory_stays_flat_over_a_stream(model):
