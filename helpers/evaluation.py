@@ -354,7 +354,7 @@ def calibration(predicted: pd.DataFrame, *, bins: int = 4, seed: int = 0) -> pd.
 
 
 def _by_bin(predicted: pd.DataFrame, by: pd.Series, edges: np.ndarray, seed: int) -> pd.DataFrame:
-    bins = np.clip(np.searchsorted(edges, by) - 1, 0, max(len(edges) - 2, 0))
+    bins = np.maximum(np.searchsorted(edges, by) - 1, 0)
     rows = []
     for i, group in predicted.groupby(bins):
         error = (group["prediction"] - group["valence"]).to_numpy()
@@ -415,7 +415,7 @@ def _slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Of the least-squares line, along the last axis; missing where x is constant."""
     x = x - x.mean(axis=-1, keepdims=True)
     variance = (x**2).sum(axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):  # of a constant, 0 / 0
         return np.where(variance > 1e-12, (x * y).sum(axis=-1) / variance, np.nan)
 
 

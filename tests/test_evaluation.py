@@ -8,6 +8,12 @@ from helpers import evaluation
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
 PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
+PREDICTED = pd.DataFrame({"valence": TRUTH, "prediction": PREDICTION})
+
+
+def ends(resampled):
+    """Of the 95 % interval, as every function should have them."""
+    return pytest.approx(list(np.percentile(resampled, [2.5, 97.5])))
 
 
 def test_scores_equal_their_definitions():
@@ -38,6 +44,19 @@ def test_a_constant_prediction_has_no_concordance_and_an_undefined_correlation(c
     assert found.loc["pearson"].isna().all()
 
 
+def test_ratings_of_any_kind_of_number_are_scored_in_double_precision():
+    truth, prediction, middle = (
+        each.astype(np.uint8) for each in (np.ceil(TRUTH), PREDICTION, np.full(80, 3))
+    )
+    assert (truth > prediction).any()  # where unsigned numbers have no difference
+    plain = [each.astype(float) for each in (truth, prediction, middle)]
+    assert evaluation.scores(truth, prediction).equals(evaluation.scores(*plain[:2]))
+    gain = evaluation.mae_difference(truth, prediction, middle)
+    assert gain.equals(evaluation.mae_difference(*plain))
+    table = evaluation.table(truth, {"m": prediction})
+    assert table.equals(evaluation.table(plain[0], {"m": plain[1]}))
+
+
 def test_the_seed_decides_the_interval():
     again = [evaluation.scores(TRUTH, PREDICTION, seed=s) for s in (5, 5, 6)]
     assert again[0].equals(again[1]) and not again[0].equals(again[2])
@@ -49,6 +68,12 @@ def test_a_paired_difference_is_surer_than_two_separate_scores():
     error = np.abs(PREDICTION - TRUTH).mean()
     assert found["value"] == pytest.approx(0.1 * error)
     assert 0 < found["low"] < found["value"] < found["high"]
+    gains = 0.1 * np.abs(PREDICTION - TRUTH)
+    drawn = gains[evaluation.resamples(80, 0)].mean(axis=1)
+    assert found[["low", "high"]].tolist() == ends(drawn)
+    drawn = gains[evaluation.resamples(80, 9)].mean(axis=1)
+    other = evaluation.mae_difference(TRUTH, slightly_better, PREDICTION, seed=9)
+    assert other[["low", "high"]].tolist() == ends(drawn)
     alone = evaluation.compare(TRUTH, {"a": slightly_better, "b": PREDICTION})["mae"]
     assert alone.loc["a", "high"] > alone.loc["b", "low"]
     assert evaluation.mae_difference(TRUTH, PREDICTION, PREDICTION).eq(0).all()
@@ -67,7 +92,8 @@ def test_the_errors_of_several_trainings_are_averaged_before_they_are_compared()
     [([1, 2], [1, 2, 3]), ([], []), ([[1, 2]], [[1, 2]]), ([1, np.nan], [1, 2]), ([1], [np.inf])],
 )
 def test_what_cannot_be_scored_is_refused(truth, prediction):
-    with pytest.raises(ValueError, match="same length|not a number"):
+    sentence = "the same length.$|^A rating or a prediction is not a number.$"
+    with pytest.raises(ValueError, match=sentence):
         evaluation.scores(truth, prediction)
 
 
@@ -75,13 +101,15 @@ def test_a_comparison_has_a_row_a_model_and_becomes_plain_numbers():
     table = evaluation.compare(TRUTH, {"median": np.full(80, 3.0), "model": PREDICTION})
     assert list(table.index) == ["median", "model"]
     alone = evaluation.scores(TRUTH, PREDICTION)
+    assert table.index.name == "model" and table.columns.names == ["metric", None]
+    assert alone.index.name == "metric"
     assert table.loc["model", ("mae", "high")] == alone.loc["mae", "high"]
+    other = evaluation.compare(TRUTH, {"model": PREDICTION}, seed=7)
+    theirs = evaluation.scores(TRUTH, PREDICTION, seed=7)
+    assert other.loc["model", ("mae", "high")] == theirs.loc["mae", "high"]
     plain = evaluation.as_dict(table)
     assert plain["model"]["ccc"]["value"] == alone.loc["ccc", "value"]
     assert plain["median"]["pearson"]["value"] is None
-
-
-PREDICTED = pd.DataFrame({"valence": TRUTH, "prediction": PREDICTION})
 
 
 def test_the_worst_clips_are_those_with_the_largest_errors_in_order():
@@ -90,6 +118,9 @@ def test_the_worst_clips_are_those_with_the_largest_errors_in_order():
     assert found["error"].abs().tolist() == pytest.approx(sorted(errors)[:-6:-1])
     assert errors[found.index].tolist() == pytest.approx(found["error"].abs().tolist())
     assert len(evaluation.worst(PREDICTED, 1000)) == 80
+    assert len(evaluation.worst(PREDICTED)) == 10
+    all_right = PREDICTED.assign(prediction=TRUTH)
+    assert evaluation.worst(all_right).index.tolist() == list(range(10))
 
 
 def test_the_bias_of_a_part_of_the_scale_is_the_mean_error_there():
@@ -97,7 +128,22 @@ def test_the_bias_of_a_part_of_the_scale_is_the_mean_error_there():
     low = TRUTH <= 2
     assert table["clips"].sum() == 80 and table.loc[0, "clips"] == low.sum()
     assert table.loc[0, "bias"] == pytest.approx((PREDICTION - TRUTH)[low].mean())
+    assert table.loc[0, ["from", "to"]].tolist() == [1, 2]
+    assert table.loc[0, "valence"] == pytest.approx(TRUTH[low].mean())
+    assert table.loc[0, "prediction"] == pytest.approx(PREDICTION[low].mean())
     assert (table["low"] < table["bias"]).all() and (table["bias"] < table["high"]).all()
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_the_intervals_of_a_part_are_bootstrap_percentiles(seed):
+    error, low = PREDICTION - TRUTH, TRUTH <= 2
+    seeds = {} if seed == 0 else {"seed": seed}
+    table = evaluation.bias_by_rating(PREDICTED, (1, 5), **seeds)
+    drawn = error[low][evaluation.resamples(low.sum(), seed)].mean(axis=1)
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn)
+    table = evaluation.calibration(PREDICTED, bins=1, **seeds)
+    drawn = error[evaluation.resamples(80, seed)].mean(axis=1)
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn)
 
 
 def test_a_rating_on_a_border_counts_once_and_one_clip_has_no_interval():
@@ -105,12 +151,15 @@ def test_a_rating_on_a_border_counts_once_and_one_clip_has_no_interval():
     table = evaluation.bias_by_rating(few, (1, 5))
     assert table["clips"].tolist() == [3, 1] and table["from"].tolist() == [1, 4]
     assert table["low"].isna().tolist() == [False, True]
+    two = evaluation.bias_by_rating(few[1:3], (1, 5))
+    assert two["clips"].tolist() == [2] and two["low"].notna().all()
 
 
 def test_groups_of_calibration_are_equally_large_and_a_constant_makes_one():
     assert evaluation.calibration(PREDICTED)["clips"].tolist() == [20] * 4
     constant = evaluation.calibration(PREDICTED.assign(prediction=3.0))
     assert constant["clips"].tolist() == [80]
+    assert constant.loc[0, ["from", "to"]].tolist() == [3, 3]
 
 
 def test_slopes_are_those_of_least_squares():
@@ -122,6 +171,14 @@ def test_slopes_are_those_of_least_squares():
         row = found.loc[name]
         assert row["value"] == pytest.approx(scipy.stats.linregress(x, y).slope)
         assert row["low"] < row["value"] < row["high"]
+        drawn = [scipy.stats.linregress(x[r], y[r]).slope for r in evaluation.resamples(80, 0)]
+        assert row[["low", "high"]].tolist() == ends(drawn)
+    again = evaluation.slopes(PREDICTED.assign(prediction=PREDICTION / 100), seed=3)
+    assert not again["low"].equals(found["low"])
+    assert again.loc["rating on prediction", "value"] == pytest.approx(100 * row["value"])
+    assert evaluation.slopes(PREDICTED, seed=3).equals(evaluation.slopes(PREDICTED, seed=3))
+    whole = pd.DataFrame({"valence": [250, 3, 128], "prediction": [1, 200, 90]}, dtype=np.uint8)
+    assert evaluation.slopes(whole).equals(evaluation.slopes(whole.astype(float)))
     assert np.isnan(evaluation.slopes(PREDICTED.assign(prediction=3.0)).iloc[1]).all()
 
 
@@ -151,3 +208,47 @@ def test_speakers_that_differ_make_intervals_wide():
     width = by_speaker["high"] - by_speaker["low"]
     assert by_clip["value"] == by_speaker["value"]
     assert width > 2 * (by_clip["high"] - by_clip["low"])
+
+
+def test_weighted_scores_are_those_of_the_clips_that_were_drawn():
+    speakers = np.repeat(np.arange(8), 10)
+    truth = TRUTH + np.repeat(np.arange(8) / 2, 10)  # so that draws differ in their means
+    prediction = PREDICTION + np.repeat(np.arange(8) / 3, 10)
+    weights = evaluation._draws(speakers, seed=2)
+    found = evaluation._weighted(weights, truth, prediction)
+    for row in (1, 2, 3):
+        drawn = np.repeat(np.arange(80), weights[row].astype(int))
+        scores = evaluation.scores(truth[drawn], prediction[drawn])["value"]
+        for score in ("mae", "ccc", "pearson"):
+            assert found[score][row] == pytest.approx(scores[score])
+        slope = scipy.stats.linregress(truth[drawn], prediction[drawn]).slope
+        assert found["bias"][row] == pytest.approx(slope - 1)
+    table = evaluation.table(truth, {"m": prediction}, groups=speakers, seed=2)
+    for score, drawn in found.items():
+        assert table.loc["m", (score, "value")] == drawn[0]
+        assert table.loc["m", score][["low", "high"]].tolist() == ends(drawn[1:])
+
+
+def test_gains_are_over_the_model_that_is_named_and_the_seed_is_0_unless_said():
+    models = {"a": PREDICTION, "b": TRUTH + 0.1, "c": np.where(TRUTH > 3, 3.5, 2.5)}
+    table = evaluation.table(TRUTH, models, reference="b")
+    assert table.index.name == "model"
+    assert table.loc["b", ["mae gain", "ccc gain"]].eq(0).all()
+    scores = {name: evaluation.scores(TRUTH, each)["value"] for name, each in models.items()}
+    for name in "ac":
+        gain = scores["b"]["mae"] - scores[name]["mae"]
+        assert table.loc[name, ("mae gain", "value")] == pytest.approx(gain)
+        gain = scores[name]["ccc"] - scores["b"]["ccc"]
+        assert table.loc[name, ("ccc gain", "value")] == pytest.approx(gain)
+    assert table.equals(evaluation.table(TRUTH, models, reference="b", seed=0))
+    assert not table.equals(evaluation.table(TRUTH, models, reference="b", seed=1))
+    same = evaluation.table(np.full(80, 3.0), {"m": PREDICTION}).loc["m"]
+    assert same["bias"].isna().all() and same["pearson"].isna().all()
+
+
+def test_a_readable_table_leaves_costs_out_and_says_what_is_missing():
+    table = evaluation.table(TRUTH, {"median": np.full(80, 3.0)})
+    costs = pd.DataFrame({("cost", "seconds"): [1.0]}, index=["median"])
+    cells = evaluation.readable(table.join(costs)).loc["median"]
+    assert "cost" not in cells and cells["pearson"] == "–"
+    assert cells["ccc"] == "0.00 [0.00, 0.00]"

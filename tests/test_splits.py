@@ -22,6 +22,16 @@ def test_a_random_split_holds_each_clip_once(clips, seed):
     assert len(split.test) == int(np.ceil(0.2 * clips))
 
 
+def test_the_parts_have_the_shares_that_were_asked_for():
+    clips = table(np.repeat(range(20), 5))
+    by_clip = splits.random_split(clips, seed=0, test=0.1, validation=0.5)
+    assert [len(rows) for rows in by_clip] == [45, 45, 10]
+    by_speaker = splits.speaker_split(clips, seed=0, test=0.1, validation=0.5)
+    assert [clips["speaker"].iloc[rows].nunique() for rows in by_speaker] == [9, 9, 2]
+    assert [len(rows) for rows in splits.random_split(clips, seed=0)] == [64, 16, 20]
+    assert [len(rows) for rows in splits.speaker_split(clips, seed=0)] == [60, 20, 20]
+
+
 @given(st.lists(st.integers(0, 30), min_size=30, max_size=150), st.integers(0, 2**32 - 1))
 def test_a_speaker_split_holds_each_clip_once_and_each_speaker_on_one_side(speakers, seed):
     clips = table(speakers)
@@ -35,14 +45,34 @@ def test_a_speaker_split_holds_each_clip_once_and_each_speaker_on_one_side(speak
 
 @pytest.mark.parametrize("by", ["speaker", "clip"])
 def test_folds_test_each_clip_once(by):
-    clips = table(np.repeat(range(10), 7))
-    found = splits.folds(clips, 5, by=by, seed=0)
-    assert sorted(np.concatenate([split.test for split in found])) == list(range(70))
+    clips = table(np.repeat(range(12), 7))
+    found = splits.folds(clips, 6, by=by, seed=0)
+    assert len(found) == 6
+    assert sorted(np.concatenate([split.test for split in found])) == list(range(84))
     for split in found:
-        assert sorted(np.concatenate(split)) == list(range(70))
+        assert sorted(np.concatenate(split)) == list(range(84))
+        assert len(split.validation) == 14  # two speakers, or a fifth of 70 clips
         if by == "speaker":
-            outside = set(clips["speaker"].iloc[np.r_[split.train, split.validation]])
-            assert not outside & set(clips["speaker"].iloc[split.test])
+            heard = [set(clips["speaker"].iloc[rows]) for rows in split]
+            assert sum(map(len, heard)) == 12
+
+
+def test_folds_are_by_speaker_unless_said_and_the_seed_decides_them():
+    clips = table(np.repeat(range(12), 7))
+    found = splits.folds(clips, 4, seed=1)
+    for same, split in zip(splits.folds(clips, 4, by="speaker", seed=1), found, strict=True):
+        assert all(map(np.array_equal, same, split))
+    for by in ("speaker", "clip"):
+        one, same, other = (splits.folds(clips, 4, by=by, seed=seed)[0] for seed in (1, 1, 2))
+        assert all(map(np.array_equal, one, same))
+        assert not np.array_equal(one.test, other.test)
+
+
+def test_folds_by_clip_need_no_speakers():
+    unknown = table(range(10)).assign(speaker=None)
+    assert len(splits.folds(unknown, 5, by="clip", seed=0)) == 5
+    with pytest.raises(ValueError, match="have no speaker"):
+        splits.folds(unknown, 5, seed=0)
 
 
 @pytest.mark.parametrize("split", [splits.random_split, splits.speaker_split])
@@ -63,9 +93,23 @@ def test_the_summary_counts_the_speakers_that_were_heard_in_training():
     }
 
 
+def test_what_is_unknown_of_speakers_the_summary_says():
+    clips = table([0, 0, 1, 1, 2]).assign(speaker=["a", "b", "a", None, "c"])
+    known, unknown, other = np.array([0, 1]), np.array([2, 3]), np.array([4])
+    found = splits.summary(clips, splits.Split(known, unknown, other))
+    assert found["speakers"].tolist() == [2, "unknown", 1]
+    assert found["heard in training"].tolist() == [2, "unknown", 0]
+    found = splits.summary(clips, splits.Split(unknown, known, other))
+    assert found["heard in training"].tolist() == ["unknown"] * 3
+
+
 def test_unknown_speakers_cannot_be_split_and_the_error_says_what_to_do():
     clips = pd.DataFrame({"speaker": ["a", None, "b"]})
-    with pytest.raises(ValueError, match="1 of 3 clips have no speaker.*or split by clip"):
+    sentence = (
+        "^1 of 3 clips have no speaker, so they cannot be split by speaker: add a column of "
+        "speakers to the labels, or split by clip.$"
+    )
+    with pytest.raises(ValueError, match=sentence):
         splits.speaker_split(clips, seed=0)
 
 
@@ -107,11 +151,25 @@ def test_a_missing_validation_part_is_taken_from_the_authors_training_part(speak
     assert len(larger.validation) == 4 and larger.test.tolist() == [10, 11]
 
 
+def test_two_speakers_are_enough_to_keep_them_apart():
+    clips = official(["train"] * 10 + ["test"], [*"aaaaabbbbb", "c"])
+    train, validation, _ = splits.official_split(clips, seed=1)
+    assert set(clips["speaker"][train]) != set(clips["speaker"][validation])
+    assert len(train) == len(validation) == 5
+
+
 @pytest.mark.parametrize(
     ("clips", "sentence"),
     [
-        (table([1, 2, 3]), "has no official split: split it by speaker or by clip"),
-        (official(["train", "validation"]), "1 clips for training and 0 for testing"),
+        (
+            table([1, 2, 3]),
+            "^The corpus has no official split: split it by speaker or by clip.$",
+        ),
+        (
+            official(["train", "validation"]),
+            "^The official split has 1 clips for training and 0 for testing and needs both: split "
+            "by speaker or by clip.$",
+        ),
         (official(["test", "test", None]), "0 clips for training and 2 for testing"),
     ],
 )
