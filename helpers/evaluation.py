@@ -439,21 +439,22 @@ def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:
 
 
 def readable(scores: pd.DataFrame) -> pd.DataFrame:
-    """A table of `table` with each score and its interval in one cell.
+    """A table of `table` with each score and its interval in one cell, on one line.
 
     Args:
         scores: see `table`
 
     Examples:
-        >>> readable(table([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"]
-        '0.67 [0.00, 1.00]'
+        >>> print(*readable(table([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"].split())
+        0.67 [0.00, 1.00]
     """
     names = [name for name in dict.fromkeys(scores.columns.get_level_values(0)) if name != "cost"]
 
     def cell(row: pd.Series) -> str:
         if pd.isna(row["value"]):
             return "–"
-        return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        return text.replace(" ", "\N{NO-BREAK SPACE}")
 
     return pd.DataFrame({name: scores[name].apply(cell, axis=1) for name in names})
 

@@ -64,6 +64,21 @@ class TestEachNotebook:
         assert all(len(text) > 30 for text in described)
         assert [each.data["text/plain"] for each in pictures] == described
 
+    def test_captions_stand_above_tables_and_beneath_figures(self, path):
+        cells = nbformat.read(path, as_version=4).cells
+        numbers = {"Table": [], "Figure": []}
+        for before, cell, after in zip(["", *cells], cells, [*cells[1:], ""], strict=False):
+            found = re.findall(r"\*\*(Table|Figure) (\d+)\.\*\*", cell.source)
+            for kind, number in found if cell.cell_type == "markdown" else []:
+                numbers[kind].append(int(number))
+                if kind == "Table":
+                    assert cell.source.split("\n\n")[-1].startswith(f"**Table {number}.**")
+                    assert any("text/html" in each.get("data", {}) for each in after.outputs)
+                else:
+                    assert cell.source.startswith(f"**Figure {number}.**")
+                    assert any("image/png" in each.get("data", {}) for each in before.outputs)
+        assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
+
     def test_it_holds_no_paths_of_the_machine_that_ran_it(self, path):
         stored = "\n".join(text_of(cell) for cell in code_cells(path))
         assert str(PROJECT) not in stored and not re.search(r"/(home|root|Users|tmp)/", stored)
