@@ -665,7 +665,7 @@ def occlusion(
 
     See: notebooks/05_error_analysis.ipynb
     """
-    figure = Figure(figsize=(2.3 * len(clips) + 1, 4.6), layout="constrained")
+    figure = Figure(figsize=(1.7 * len(clips) + 1, 4.4), layout="constrained")
     panels = figure.subplots(2, len(clips), sharex=True, sharey=True, squeeze=False)
     most = np.abs(maps).max() or 1
     rows = (
@@ -679,7 +679,7 @@ def occlusion(
         axes[0].set(ylabel="frequency (Hz)")
         figure.colorbar(image, ax=axes, label=label, aspect=15, pad=0.01)
     for (top, bottom), clip in zip(panels.T, clips.itertuples(), strict=True):
-        top.set_title(f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}", fontsize="medium")
+        top.set_title(f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}", fontsize="small")
         bottom.set(xlabel="time (s)")
     return figure
 
