@@ -42,8 +42,9 @@ test-backends: $(INSTALLED) $(BACKENDS:%=$(VENV)-%/installed)  ## the network te
 	  KERAS_BACKEND=$$backend $(VENV)-$$backend/bin/python -m pytest $(NETWORK_TESTS) || exit 1; \
 	done
 
-nightly: $(INSTALLED)  ## fuzz and kill for an hour: ten thousand spoilt files, fifty kills of each kind
-	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py
+nightly: $(INSTALLED)  ## fuzz and kill for an hour (ten thousand spoilt files, fifty kills of each kind), then make the study twice
+	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 VALENCE_STUDIES=2 \
+	  $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py tests/test_determinism.py
 
 bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
