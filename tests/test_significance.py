@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,13 +20,39 @@ def test_a_fact_that_marks_the_worst_is_found_and_noise_is_not():
     table = significance.worst_against_rest(facts, is_worst)
     by_hand = facts["marked"][is_worst].mean() - facts["marked"][~is_worst].mean()
     assert table.loc["marked", "difference"] == pytest.approx(by_hand)
+    assert table.loc["marked", "worst"] == facts["marked"][is_worst].mean()
+    assert table.loc["marked", "rest"] == facts["marked"][~is_worst].mean()
     assert table["corrected"]["marked"] < 0.01 < 0.05 < table["corrected"]["noise"]
 
 
-def test_a_permutation_p_is_exact_where_all_permutations_can_be_counted():
-    facts = pd.DataFrame({"x": [5.0, 6.0, 1.0, 2.0, 3.0]})
-    table = significance.worst_against_rest(facts, np.array([True, True, False, False, False]))
-    assert table.loc["x", "p"] == pytest.approx(2 / 10)  # the largest of 10 choices, both sides
+@pytest.mark.parametrize("worst", [(0, 1), (2, 5), (3, 4)])
+def test_a_permutation_p_is_exact_where_all_permutations_can_be_counted(worst):
+    x = np.array([5.0, 6.0, 1.0, 2.0, 3.0, 4.5])
+
+    def difference(chosen):
+        rest = [i for i in range(6) if i not in chosen]
+        return x[list(chosen)].mean() - x[rest].mean()
+
+    all_choices = np.array([difference(each) for each in itertools.combinations(range(6), 2)])
+    found = difference(worst)
+    as_high, as_low = (all_choices >= found - 1e-9).sum(), (all_choices <= found + 1e-9).sum()
+    expected = min(1, 2 * min(as_high, as_low) / len(all_choices))
+    table = significance.worst_against_rest(pd.DataFrame({"x": x}), np.isin(range(6), worst))
+    assert table.loc["x", "p"] == pytest.approx(expected)
+
+
+def test_the_seed_decides_p_and_is_0_unless_said():
+    noise = np.random.default_rng(1).normal(size=(80, 2))
+    facts = pd.DataFrame(noise, columns=["a", "b"])
+    by_speaker = PREDICTED.assign(speaker=np.arange(80) % 5)
+    for function, *arguments in (
+        (significance.worst_against_rest, facts, np.arange(80) < 10),
+        (significance.error_against, facts, noise[:, 0] ** 2),
+        (significance.speakers_differ, by_speaker),
+    ):
+        found = function(*arguments)
+        assert found.equals(function(*arguments, seed=0))
+        assert not found.equals(function(*arguments, seed=1))
 
 
 def test_what_goes_with_the_error_is_spearmans_correlation():
@@ -36,12 +64,26 @@ def test_what_goes_with_the_error_is_spearmans_correlation():
     theirs = scipy.stats.spearmanr(facts["noise"], error)
     assert table.loc["noise", "value"] == pytest.approx(theirs.statistic)
     assert table.loc["noise", "p"] == pytest.approx(theirs.pvalue, abs=0.03)
+    rows = evaluation.resamples(80, 0)
+    drawn = [scipy.stats.spearmanr(facts["noise"][row], error[row]).statistic for row in rows]
+    ends = list(np.percentile(drawn, [2.5, 97.5]))
+    assert table.loc["noise", ["low", "high"]].tolist() == pytest.approx(ends)
+    small = significance.error_against(facts / 1e3, error)
+    assert small.loc["noise", "value"] == pytest.approx(theirs.statistic)
+    nothing = significance.error_against(facts[["constant"]], error)
+    assert nothing.empty and list(nothing) == ["value", "low", "high", "p", "corrected"]
+
+
+def test_ranks_have_mean_0_and_variance_1_row_by_row():
+    found = significance._ranks(np.array([[3.0, 5.0], [9.0, 8.0], [7.0, 7.0]]))
+    assert found[:2].tolist() == [[-1, 1], [1, -1]] and np.isnan(found[2]).all()
 
 
 def test_holms_correction_is_that_of_the_textbook():
     table = pd.DataFrame({"p": [0.01, 0.04, 0.03, 0.005]})
     corrected = significance._corrected(table)["corrected"]
     assert corrected.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance._corrected(table + 0.5)["corrected"].tolist() == [1, 1, 1, 1]
 
 
 def test_speakers_that_differ_are_told_from_those_that_do_not():
@@ -55,7 +97,32 @@ def test_speakers_that_differ_are_told_from_those_that_do_not():
     found.loc[:19, "prediction"] += 3
     different = significance.speakers_differ(found)
     assert different["share"] > alike["share"] and different["p"] < 0.001 < alike["p"]
-    assert significance.speakers_differ(found.assign(speaker=None)).isna().all()
+
+
+def test_the_share_between_speakers_and_its_p_are_those_of_counting():
+    found = pd.DataFrame({"valence": 3.0, "speaker": [*"aaabbb", None]})
+    found["prediction"] = [3.1, 2.6, 3.3, 1.2, 4.9, 3.7, 1.0]
+    error = np.array([0.1, 0.4, 0.3, 1.8, 1.9, 0.7])
+
+    def share(errors):
+        means = errors[:3].mean(), errors[3:].mean()
+        return ((means - errors.mean()) ** 2).mean() / errors.var()
+
+    shares = np.array([share(error[list(each)]) for each in itertools.permutations(range(6))])
+    table = significance.speakers_differ(found)
+    assert table["share"] == pytest.approx(share(error))
+    assert table["p"] == pytest.approx((shares >= share(error) - 1e-9).mean())
+    unequal = significance.speakers_differ(found.assign(speaker=list("aabbbbb")))
+    everyone = np.append(error, 2.0)
+    groups = (everyone[:2], everyone[2:])
+    between = sum(len(g) * (g.mean() - everyone.mean()) ** 2 for g in groups) / 7
+    assert unequal["share"] == pytest.approx(between / everyone.var())
+
+
+@pytest.mark.parametrize("speaker", [None, "a"])
+def test_one_speaker_or_none_cannot_differ(speaker):
+    found = significance.speakers_differ(PREDICTED.assign(speaker=speaker))
+    assert list(found.index) == ["share", "p"] and found.isna().all()
 
 
 @pytest.mark.parametrize(("sign", "holds"), [(1, True), (-1, False)])
@@ -64,9 +131,22 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
         {"difference": [0.2 * sign, 300 * sign], "corrected": [0.01, 0.01]},
         index=["low share", "spread"],
     )
-    bias = pd.DataFrame({"bias": [0.5, -0.5], "low": [0.3, -0.7], "high": [0.7, -0.3]}) * sign
+    bias = pd.DataFrame(
+        {"bias": [0.5, 0.0, -0.5], "low": [0.3, -0.1, -0.7], "high": [0.7, 0.1, -0.3]}
+    )
+    bias *= sign
     if sign < 0:
         bias[["low", "high"]] = bias[["high", "low"]].to_numpy()
-    assert significance.claims(spectral, bias)["holds"].tolist() == [holds] * 4
+    table = significance.claims(spectral, bias)
+    assert table.index.name == "claim" and table.dtypes.tolist() == [float, bool]
+    assert table["value"].to_dict() == {
+        "more energy at low frequencies": 0.2 * sign,
+        "broader spectrum": 300 * sign,
+        "low ratings predicted too high": 0.5 * sign,
+        "high ratings predicted too low": -0.5 * sign,
+    }
+    assert table["holds"].tolist() == [holds] * 4
+    touching = bias.assign(low=bias["low"].where(bias.index > 0, 0), high=0.0)
+    assert significance.claims(spectral, touching)["holds"].tolist() == [holds] * 2 + [False] * 2
     doubtful = significance.claims(spectral.assign(corrected=0.2), bias.assign(low=-1, high=1))
     assert not doubtful["holds"].any()
