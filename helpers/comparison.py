@@ -60,40 +60,52 @@ class Model:
         return self.network not in ("median", "egemaps_svr")
 
 
-def _on_statistics(*inputs: str, **changes: Any) -> Model:
-    """The recommended network's dense layers on statistics that are made beforehand."""
-    settings = {**models.RECOMMENDED_TRAINING, "per_band": True, **changes}
-    return Model("statistics_network", {}, inputs, models.RECOMMENDED_MEL, settings)
+#: A model, or several whose mean prediction counts as that of one.
+Compared = Model | tuple[Model, ...]
 
 
-def recommended(
+def recommended(**changes: Any) -> Model:
+    """The recommended model as `models` has it.
+
+    Args:
+        **changes: arguments of `training.train` that differ
+    """
+    settings = {**models.RECOMMENDED_TRAINING, **changes}
+    return Model("recommended", mel=models.RECOMMENDED_MEL, training=settings)
+
+
+#: How networks on nothing but statistics are trained.
+STATISTICS_TRAINING = {**models.RECOMMENDED_TRAINING, "batch_size": 64, "epochs": 60}
+
+
+def statistics(
     *,
     mel: MelSettings = models.RECOMMENDED_MEL,
     options: Mapping[str, Any] | None = None,
-    by_speaker: bool = False,
     **changes: Any,
 ) -> Model:
-    """The recommended model as `models` has it, or with something changed.
+    """The half of the recommended model that is trained in seconds, or with something changed.
 
     Args:
-        mel: see `Model`; not with `by_speaker`
-        options: of `models.clip_statistics`; not with `by_speaker`
-        by_speaker: see `Model`
+        mel: see `Model`
+        options: of `models.clip_statistics`
         **changes: arguments of `training.train` that differ
     """
-    if by_speaker:  # of its statistics, which say more of a voice than single frames do
-        return replace(_on_statistics("statistics", **changes), by_speaker=True)
-    settings = {**models.RECOMMENDED_TRAINING, **changes}
-    if mel == models.RECOMMENDED_MEL and not options:
-        return Model("recommended", mel=mel, training=settings)
+    settings = {**STATISTICS_TRAINING, **changes}
     tracks = {"tracks": mel.rows - mel.n_mels}
     return Model("clip_statistics", {**tracks, **(options or {})}, mel=mel, training=settings)
 
 
+def _beforehand(*inputs: str, by_speaker: bool = False) -> Model:
+    """The dense layers of `statistics`, on statistics that are made beforehand."""
+    settings = {**STATISTICS_TRAINING, "per_band": True}
+    network = "statistics_network"
+    return Model(network, {}, inputs, models.RECOMMENDED_MEL, settings, by_speaker)
+
+
 #: Models that can be asked for by name, beside the recommended one.
 NAMED = {
-    "fusion": _on_statistics("statistics", "functionals"),
-    "egemaps_network": _on_statistics("functionals"),
+    "egemaps_network": _beforehand("functionals"),
     "egemaps_svr": Model("egemaps_svr", inputs=("functionals",)),
     "median": Model("median", inputs=()),
     "parallel_cnn": Model("parallel_cnn", {"filters": 24}),
@@ -101,25 +113,35 @@ NAMED = {
 }
 
 
-def named(name: str, *, by_speaker: bool = False) -> Model:
-    """The recommended model or one of `NAMED`.
+def named(name: str, *, by_speaker: bool = False) -> Compared:
+    """A model that can be asked for by name.
+
+    ``"recommended"``; ``"fusion"``, the mean of that and of a network on statistics and eGeMAPS
+    functionals; or one of `NAMED`.
 
     Args:
         name: of the model
-        by_speaker: see `Model`
+        by_speaker: see `Model`. Of the statistics and functionals, which say more of a voice than
+            single frames do: the recommended network then has a network on those beside it
 
     Raises:
         ValueError: if there is none of this name
     """
     if name == "recommended":
-        return recommended(by_speaker=by_speaker)
+        mine = recommended()
+        return (mine, _beforehand("statistics", by_speaker=True)) if by_speaker else mine
+    if name == "fusion":
+        return recommended(), _beforehand("statistics", "functionals", by_speaker=by_speaker)
     if name not in NAMED:
-        raise ValueError(f"{name!r} is no model: those are recommended, {', '.join(NAMED)}.")
+        names = ", ".join(["recommended", "fusion", *NAMED])
+        raise ValueError(f"{name!r} is no model: those are {names}.")
     return replace(NAMED[name], by_speaker=by_speaker)
 
 
 def ablation() -> dict[str, Model]:
-    """The recommended model, and models in which one thing is as it would be without an idea.
+    """Models in which one thing is as it would be without, or with, an idea.
+
+    The first is `statistics`, which they are changes of: it is trained in seconds.
 
     See: notebooks/06_improvements.ipynb
     """
@@ -127,6 +149,7 @@ def ablation() -> dict[str, Model]:
     number = {"options": {"distribution": False}}
     bands = replace(models.RECOMMENDED_MEL, pitch=False)
     changes: dict[str, dict[str, Any]] = {
+        "statistics": {},
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
         "loss: mean squared error": {"loss": "mse", **number},
@@ -147,18 +170,25 @@ def ablation() -> dict[str, Model]:
         "no pitch, speed ± 15 %": {"mel": bands, "augmentation": Augmentation(speed=0.15)},
         "no pitch, noise": {"mel": bands, "augmentation": Augmentation(noise=0.5)},
         "no pitch, mixup": {"mel": bands, "augmentation": Augmentation(mixup=0.4)},
-        "normalised by speaker": {"by_speaker": True},
     }
-    plain = recommended(mel=bands)
+    plain = statistics(mel=bands)
+    attention = Model("attention_cnn", mel=bands, training=models.RECOMMENDED_TRAINING)
     return {
-        "recommended": recommended(),
-        **{name: recommended(**change) for name, change in changes.items()},
+        **{name: statistics(**change) for name, change in changes.items()},
         "no pitch, PCEN": replace(plain, inputs=("pcen",)),
-        "no pitch, attention_cnn": replace(plain, network="attention_cnn", options={}),
-        "trained on the demo corpus first": replace(recommended(), transfer=True),
-        "with eGeMAPS": named("fusion"),
-        "with eGeMAPS, normalised by speaker": named("fusion", by_speaker=True),
+        "trained on the demo corpus first": replace(statistics(), transfer=True),
+        "normalised by speaker": _beforehand("statistics", by_speaker=True),
+        "with eGeMAPS": _beforehand("statistics", "functionals"),
+        "with eGeMAPS, normalised by speaker": _beforehand(
+            "statistics", "functionals", by_speaker=True
+        ),
+        "attention_cnn instead": attention,
+        "attention_cnn beside it: recommended": recommended(),
     }
+
+
+#: What a fit costs: seconds of training, parameters, milliseconds to predict a clip.
+COSTS = ("seconds", "parameters", "milliseconds")
 
 
 class Fits(NamedTuple):
@@ -167,8 +197,7 @@ class Fits(NamedTuple):
     Attributes:
         rows: row numbers of the clips, fold by fold [clips]
         predictions: of each seed [seeds, clips]
-        costs: a row a fit: ``seconds`` of training, ``parameters``, and ``milliseconds`` that the
-            prediction of a clip takes
+        costs: a row a fit, see `COSTS`
     """
 
     rows: np.ndarray
@@ -178,7 +207,7 @@ class Fits(NamedTuple):
 
 def fit_all(
     corpus: Corpus,
-    compared: Mapping[str, Model],
+    compared: Mapping[str, Compared],
     *,
     by: Literal["speaker", "clip"] = "speaker",
     folds: int = 6,
@@ -191,7 +220,8 @@ def fit_all(
 
     Args:
         corpus: see `corpora.load`
-        compared: models by the name that tables show
+        compared: models by the name that tables show; where there are several by one name, the
+            mean of what they predict counts, and the sum of what they cost
         by: what is kept together in folds
         folds: number of folds
         seeds: trainings of each network in each fold; other models have one
@@ -210,28 +240,38 @@ def fit_all(
     """
     parts = splits.folds(corpus.clips, folds, by=by, seed=seed)
     chosen = [_fitted_on(parts[number], part) for number in which or range(folds)]
+    members = {
+        name: each if isinstance(each, tuple) else (each,) for name, each in compared.items()
+    }
     tasks = [
-        (name, model, split, seed + number)
-        for name, model in compared.items()
-        for number in range(seeds if model.is_network else 1)
+        (name, several, split, seed + number)
+        for name, several in members.items()
+        for number in range(seeds if several[0].is_network else 1)
         for split in chosen
     ]
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in compared}
     inputs = _Inputs(corpus)
     with bar(total=len(tasks), desc="comparison", unit="fit") as progress:
-        for name, model, split, number in tasks:
+        for name, several, split, number in tasks:
             progress.set_postfix(model=name, refresh=False)
-            records[name].append(_stored_or_fitted(corpus, model, split, number, inputs))
+            found = [_stored_or_fitted(corpus, each, split, number, inputs) for each in several]
+            records[name].append(_as_one(found))
             progress.update()
     rows = np.concatenate([split.test for split in chosen])
     return {
         name: Fits(
             rows,
             np.concatenate([each["prediction"] for each in found]).reshape(-1, len(rows)),
-            pd.DataFrame(found).drop(columns=["prediction", "made_by"]),
+            pd.DataFrame(found)[list(COSTS)],
         )
         for name, found in records.items()
     }
+
+
+def _as_one(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The mean prediction of several models, and the sum of their costs."""
+    prediction = np.mean([each["prediction"] for each in records], axis=0)
+    return {"prediction": prediction, **{k: sum(each[k] for each in records) for k in COSTS}}
 
 
 def _fitted_on(split: Split, part: Literal["test", "validation"]) -> Split:

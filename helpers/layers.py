@@ -413,26 +413,29 @@ def _mean(values: Tensor, counts: Tensor) -> Tensor:
 class RatingMedian(keras.layers.Layer):
     """The median of a distribution over ratings, followed by the distribution.
 
-    The median is the prediction with the least expected absolute error.
+    The median is the prediction with the least expected absolute error. Of several distributions,
+    which see a clip in different ways, it is the mean of their medians.
 
     Args:
         scale: lowest and highest rating; the classes are spread evenly from one to the other
+        distributions: how many there are, side by side
         **options: of every Keras layer, such as `name`
 
-    Input: probabilities [batch, classes].
-    Output: [batch, 1 + classes]; the first column is on the scale of the ratings.
+    Input: probabilities [batch, distributions * classes].
+    Output: [batch, 1 + distributions * classes]; the first column is on the scale of the ratings.
 
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, scale: tuple[float, float], **options: Any):
+    def __init__(self, scale: tuple[float, float], distributions: int = 1, **options: Any):
         super().__init__(**options)
         low, high = scale
         self.scale = low, high
+        self.distributions = distributions
 
     def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
-        return {**super().get_config(), "scale": self.scale}
+        return {**super().get_config(), "scale": self.scale, "distributions": self.distributions}
 
     def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
         """Shape of the output."""
@@ -440,15 +443,16 @@ class RatingMedian(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Where the probabilities sum to one half; a class reaches halfway to the next."""
-        classes = inputs.shape[1]
+        classes = inputs.shape[1] // self.distributions
         low, high = self.scale
         step = (high - low) / (classes - 1)
-        summed = ops.cumsum(inputs, axis=1)
-        place = ops.sum(ops.cast(summed < 0.5, "int32"), axis=1, keepdims=True)
+        each = ops.reshape(inputs, (-1, self.distributions, classes))
+        summed = ops.cumsum(each, axis=2)
+        place = ops.sum(ops.cast(summed < 0.5, "int32"), axis=2, keepdims=True)
         place = ops.minimum(place, classes - 1)
-        here = ops.take_along_axis(inputs, place, axis=1)
-        before = ops.take_along_axis(summed, place, axis=1) - here
+        here = ops.take_along_axis(each, place, axis=2)
+        before = ops.take_along_axis(summed, place, axis=2) - here
         share = ops.clip((0.5 - before) / (here + keras.config.epsilon()), 0, 1)
         median = low + step * (ops.cast(place, inputs.dtype) - 0.5 + share)
-        median = ops.clip(median, low, high)
+        median = ops.mean(ops.clip(median, low, high), axis=1)
         return ops.concatenate([median, inputs], axis=1)

@@ -51,7 +51,7 @@ def mae_ccc(truth: Tensor, prediction: Tensor) -> Tensor:
 WIDTH = 0.075
 
 
-def distribution(scale: tuple[float, float]) -> Loss:
+def distribution(scale: tuple[float, float], distributions: int = 1) -> Loss:
     """Cross-entropy with a distribution around the rating (label distributions, Geng 2016).
 
     A network that predicts one number answers in the middle where it wavers between low and high;
@@ -60,9 +60,11 @@ def distribution(scale: tuple[float, float]) -> Loss:
 
     Args:
         scale: lowest and highest rating, between which the classes are spread evenly
+        distributions: how many the network predicts; the loss is the mean of theirs, so that each
+            learns as if it were alone
 
     Returns:
-        a loss of ratings [batch, 1] and the output of `layers.RatingMedian` [batch, 1 + classes]
+        a loss of ratings [batch, 1] and the output of `layers.RatingMedian`
 
     See: notebooks/06_improvements.ipynb
     """
@@ -70,11 +72,13 @@ def distribution(scale: tuple[float, float]) -> Loss:
 
     def cross_entropy(truth: Tensor, prediction: Tensor) -> Tensor:
         ops = keras.ops
-        probabilities = prediction[:, 1:]
-        centres = ops.linspace(low, high, probabilities.shape[1])
-        distance = (ops.reshape(truth, (-1, 1)) - centres) / (WIDTH * (high - low))
-        target = ops.softmax(-0.5 * distance**2, axis=1)
-        return -ops.sum(target * ops.log(probabilities + keras.config.epsilon()), axis=1)
+        classes = (prediction.shape[1] - 1) // distributions
+        probabilities = ops.reshape(prediction[:, 1:], (-1, distributions, classes))
+        centres = ops.linspace(low, high, classes)
+        distance = (ops.reshape(truth, (-1, 1, 1)) - centres) / (WIDTH * (high - low))
+        target = ops.softmax(-0.5 * distance**2, axis=2)
+        entropy = -ops.sum(target * ops.log(probabilities + keras.config.epsilon()), axis=2)
+        return ops.mean(entropy, axis=1)
 
     return cross_entropy
 
@@ -103,12 +107,12 @@ def named(name: str, model: keras.Model) -> str | Loss:
     from helpers.layers import RatingMedian  # late, since it imports Keras
 
     last = model.layers[-1]
-    scale = last.scale if isinstance(last, RatingMedian) else None
+    spread = isinstance(last, RatingMedian)
     if name not in (*LOSSES, "distribution"):
         raise ValueError(f"loss is {name!r}: it is one of {', '.join(LOSSES)}, distribution.")
-    if (name == "distribution") != (scale is not None):
+    if (name == "distribution") != spread:
         raise ValueError(
             f"The loss {name!r} does not fit a network that ends in {last.name!r}: "
             "'distribution' is for those that predict one, and for them alone."
         )
-    return LOSSES[name] if scale is None else distribution(scale)
+    return distribution(last.scale, last.distributions) if spread else LOSSES[name]

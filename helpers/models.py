@@ -176,10 +176,11 @@ def attention_cnn(
 ) -> keras.Model:
     """Convolutions, self-attention over time, and a weighted mean of the frames.
 
-    Each convolution (3 x 3, batch normalisation, ReLU) is followed by 2 x 2 max pooling. Every
-    frame then looks at all others (Vaswani et al. 2017), and a learnt weight for each says how much
-    it counts in the mean (Mirsamadi et al. 2017). Padding is kept at 0 throughout and is not looked
-    at, so that a prediction does not depend on how far a clip was padded.
+    Every second frame is left out. Each convolution (3 x 3, batch normalisation, ReLU) is followed
+    by 2 x 2 max pooling. Every frame then looks at all others (Vaswani et al. 2017), and a learnt
+    weight for each says how much it counts in the mean (Mirsamadi et al. 2017). Padding is kept at
+    0 throughout and is not looked at, so that a prediction does not depend on how far a clip was
+    padded.
 
     Args:
         input_shape: (n_mels, frames), without pitch; frames may be None, for clips of any length
@@ -189,11 +190,20 @@ def attention_cnn(
 
     See: notebooks/06_improvements.ipynb
     """
+    inputs = keras.Input(input_shape, name="mel_spectrogram")
+    x = _attended(inputs, filters, heads)
+    return keras.Model(inputs, _head(x, scale), name="attention_cnn")
+
+
+def _attended(bands: Tensor, filters: Sequence[int] = (16, 32, 48, 64), heads: int = 4) -> Tensor:
+    """What `attention_cnn` hands to its dense layers [batch, filters]."""
     from helpers.layers import SoundingFrames  # late, since it imports Keras
 
-    inputs = keras.Input(input_shape, name="mel_spectrogram")
-    sounds = SoundingFrames(name="sounding")(inputs)
-    x = keras.layers.Multiply(name="without_padding")([_image(inputs), sounds])
+    sounds = SoundingFrames(name="sounding")(bands)
+    x = keras.layers.Multiply(name="without_padding")([_image(bands), sounds])
+    second = {"pool_size": 1, "strides": (1, 2)}
+    x = keras.layers.MaxPooling2D(**second, name="every_second_frame")(x)
+    sounds = keras.layers.MaxPooling2D(**second, name="every_second_sounding")(sounds)
     for i, count in enumerate(filters, start=1):
         x = keras.layers.Conv2D(count, (3, 3), padding="same", use_bias=False, name=f"conv_{i}")(x)
         x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"normalise_conv_{i}")(x)
@@ -212,8 +222,7 @@ def attention_cnn(
     weights = keras.layers.Dense(1, name="score")(x)
     weights = keras.layers.Softmax(axis=1, name="weights")(weights, mask=sounds)
     x = keras.layers.Dot(axes=1, name="weighted_mean")([weights, x])
-    x = _head(keras.layers.Flatten(name="flatten")(x), scale)
-    return keras.Model(inputs, x, name="attention_cnn")
+    return keras.layers.Flatten(name="flatten")(x)
 
 
 #: Classes of the distribution that is predicted, from the lowest rating to the highest.
@@ -221,21 +230,31 @@ CLASSES = 21
 
 
 def _head(x: Tensor, scale: tuple[float, float], distribution: bool = True) -> Tensor:
-    """From statistics of a clip to its valence."""
+    """From what is known of a clip to its valence."""
     from helpers.layers import RatingMedian  # late, since it imports Keras
 
+    if distribution:
+        return RatingMedian(scale, name="valence")(_distribution(x))
+    x = keras.layers.Dense(1, name="linear")(_hidden(x))
+    return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
+
+
+def _distribution(x: Tensor, prefix: str = "") -> Tensor:
+    """Probabilities of the classes."""
+    x = _hidden(x, prefix)
+    return keras.layers.Dense(CLASSES, activation="softmax", name=f"{prefix}distribution")(x)
+
+
+def _hidden(x: Tensor, prefix: str = "") -> Tensor:
     unscaled = {"center": False, "scale": False}  # only standardises
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
-    x = keras.layers.Dropout(0.2, name="dropout_0")(x)
-    x = keras.layers.Dense(128, name="dense_1")(x)
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="normalise_1")(x)
-    x = keras.layers.ReLU(name="relu_1")(x)
-    x = keras.layers.Dropout(0.5, name="dropout_1")(x)
-    if not distribution:
-        x = keras.layers.Dense(1, name="linear")(x)
-        return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
-    x = keras.layers.Dense(CLASSES, activation="softmax", name="distribution")(x)
-    return RatingMedian(scale, name="valence")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{prefix}standardise", **unscaled)(
+        x
+    )
+    x = keras.layers.Dropout(0.2, name=f"{prefix}dropout_0")(x)
+    x = keras.layers.Dense(128, name=f"{prefix}dense_1")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{prefix}normalise_1")(x)
+    x = keras.layers.ReLU(name=f"{prefix}relu_1")(x)
+    return keras.layers.Dropout(0.5, name=f"{prefix}dropout_1")(x)
 
 
 # The recommended model: this network on these features, trained like this. Chosen on validation
@@ -245,8 +264,8 @@ def _head(x: Tensor, scale: tuple[float, float], distribution: bool = True) -> T
 RECOMMENDED_MEL = MelSettings(n_fft=512, hop_length=128, n_mels=64, pitch=True)
 
 RECOMMENDED_TRAINING = {
-    "batch_size": 64,
-    "epochs": 60,
+    "batch_size": 32,
+    "epochs": 30,
     "learning_rate": 2e-3,
     "schedule": "cosine",
     "loss": "distribution",
@@ -258,6 +277,10 @@ def recommended(
 ) -> keras.Model:
     """The network that notebook 6 recommends; its features and training are the constants above.
 
+    Two networks side by side, of which neither knows of the other: `clip_statistics`, which hears
+    what a clip is like on the whole, and `attention_cnn`, which hears what happens in it. They err
+    on different clips, so the mean of their answers is better than either.
+
     Args:
         input_shape: (rows, frames) of `RECOMMENDED_MEL`; other features are taken for mel bands
             without pitch
@@ -265,9 +288,20 @@ def recommended(
 
     See: notebooks/06_improvements.ipynb
     """
-    tracks = RECOMMENDED_MEL.rows - RECOMMENDED_MEL.n_mels
-    known = input_shape[0] == RECOMMENDED_MEL.rows
-    return clip_statistics(input_shape, scale=scale, tracks=tracks if known else 0)
+    from helpers.layers import ClipStatistics, RatingMedian  # late, since it imports Keras
+
+    pitched = input_shape[0] == RECOMMENDED_MEL.rows
+    tracks = RECOMMENDED_MEL.rows - RECOMMENDED_MEL.n_mels if pitched else 0
+    inputs = keras.Input(input_shape, name="mel_spectrogram")
+    statistics = ClipStatistics(tracks=tracks, name="statistics")(inputs)
+    bands = keras.layers.Cropping1D((0, tracks), name="bands")(inputs)
+    both = keras.layers.Concatenate(name="distributions")(
+        [
+            _distribution(statistics, "statistics_"),
+            _distribution(_attended(bands), "attention_"),
+        ]
+    )
+    return keras.Model(inputs, RatingMedian(scale, 2, name="valence")(both), name="recommended")
 
 
 def _image(inputs: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def fit(corpus, **options):
     compared = {
         "median": comparison.named("median"),
         "egemaps_svr": comparison.named("egemaps_svr"),
-        "recommended": comparison.recommended(**FAST),
+        "statistics": comparison.statistics(**FAST),
     }
     return comparison.fit_all(corpus, compared, **{"folds": 2, "seeds": 1, **options})
 
@@ -30,14 +30,14 @@ def test_every_clip_is_tested_once_and_the_table_has_intervals_and_costs(corpus)
     fits = fit(corpus, seeds=2)
     for name, found in fits.items():
         assert sorted(found.rows) == list(range(12))
-        assert found.predictions.shape == (2 if name == "recommended" else 1, 12)
+        assert found.predictions.shape == (2 if name == "statistics" else 1, 12)
     table = comparison.table(corpus, fits, reference="egemaps_svr")
     assert table.loc["egemaps_svr", ("mae gain", "value")] == 0
     assert (table["mae", "low"] <= table["mae", "value"]).all()
-    assert table.loc["recommended", ("cost", "parameters")] > 1000
+    assert table.loc["statistics", ("cost", "parameters")] > 1000
     truth = corpus.clips["valence"].to_numpy()[fits["median"].rows]
-    alone = [evaluation.scores(truth, each)["value"] for each in fits["recommended"].predictions]
-    found = table.loc["recommended"].xs("value", level=1)
+    alone = [evaluation.scores(truth, each)["value"] for each in fits["statistics"].predictions]
+    found = table.loc["statistics"].xs("value", level=1)
     for score in ("mae", "ccc", "pearson"):
         assert found[score] == pytest.approx(np.mean([each[score] for each in alone]))
 
@@ -74,7 +74,7 @@ def test_choices_are_made_without_the_test_part(corpus):
 
 @pytest.mark.parametrize("by_speaker", [False, True])
 def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
-    model = comparison.named("fusion", by_speaker=by_speaker)
+    _, model = comparison.named("fusion", by_speaker=by_speaker)
     both = comparison._Inputs(corpus).of(model)
     assert both.shape == (12, 3 * (64 + 30 + 2) + 16 * 5 + 1 + 88)
     if by_speaker:
@@ -94,19 +94,19 @@ def test_what_was_learnt_from_the_demo_corpus_is_begun_with(corpus, monkeypatch)
     )
     for transfer in (False, True):
         with pytest.raises(ZeroDivisionError):
-            model = dataclasses.replace(comparison.recommended(**FAST), transfer=transfer)
+            model = dataclasses.replace(comparison.statistics(**FAST), transfer=transfer)
             comparison.fit_all(corpus, {"one": model}, folds=2)
     assert begun == [None, weights]
 
 
 def test_the_demo_corpus_teaches_a_network_of_the_same_shape():
-    model = comparison.recommended(mel=MelSettings(n_mels=8), epochs=1)
+    model = comparison.statistics(mel=MelSettings(n_mels=8), epochs=1)
     weights = comparison._learnt_from_demo(model, 0)
-    expected = models.recommended((8, 94)).get_weights()
+    expected = models.clip_statistics((8, 94)).get_weights()
     assert [each.shape for each in weights] == [each.shape for each in expected]
 
 
-@pytest.mark.parametrize("idea", ["no pitch, PCEN", "no pitch, attention_cnn"])
+@pytest.mark.parametrize("idea", ["no pitch, PCEN", "attention_cnn instead"])
 def test_ideas_that_are_no_arguments_of_the_recommended_model_can_be_fitted(corpus, idea):
     model = comparison.ablation()[idea]
     fitted = dataclasses.replace(model, training={**model.training, **FAST})
@@ -115,11 +115,24 @@ def test_ideas_that_are_no_arguments_of_the_recommended_model_can_be_fitted(corp
 
 
 def test_seeds_can_be_averaged_to_one_model(corpus):
-    model = {"recommended": comparison.recommended(**FAST)}
-    fits = comparison.fit_all(corpus, model, folds=2, seeds=3)["recommended"]
+    model = {"statistics": comparison.statistics(**FAST)}
+    fits = comparison.fit_all(corpus, model, folds=2, seeds=3)["statistics"]
     mean = comparison.averaged(fits)
     assert mean.predictions == pytest.approx(fits.predictions.mean(axis=0, keepdims=True))
     assert mean.costs["parameters"].mean() == 3 * fits.costs["parameters"].mean()
+
+
+@pytest.mark.parametrize("name", ["recommended", "fusion"])
+def test_several_models_count_as_one_with_their_mean_and_all_their_costs(corpus, name):
+    several = comparison.named(name, by_speaker=True)
+    several = tuple(
+        dataclasses.replace(each, training={**each.training, **FAST}) for each in several
+    )
+    alone = comparison.fit_all(corpus, dict(zip("ab", several, strict=True)), folds=2)
+    found = comparison.fit_all(corpus, {name: several}, folds=2)[name]
+    mean = (alone["a"].predictions + alone["b"].predictions) / 2
+    assert found.predictions == pytest.approx(mean)
+    assert np.array_equal(found.costs, alone["a"].costs + alone["b"].costs)
 
 
 def test_every_idea_of_the_ablation_is_another_model():

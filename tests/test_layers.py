@@ -318,7 +318,7 @@ def test_pitch_counts_only_where_there_is_a_voice():
 
 
 @pytest.mark.parametrize("build", [models.recommended, models.attention_cnn])
-@pytest.mark.parametrize("more", [1, 7])
+@pytest.mark.parametrize("more", [1, 2, 7])
 def test_padding_a_clip_further_does_not_change_what_is_predicted(build, more):
     clip = np.random.default_rng(0).uniform(-60, 0, (2, 12, 20)).astype("float32")
     clip[:, :, -3:] = -80
@@ -337,6 +337,16 @@ def test_the_median_of_a_distribution_is_numpys():
     expected = [np.interp(0.5, each, edges) for each in sums]
     assert found[:, 0] == pytest.approx(np.clip(expected, 1, 5), abs=1e-3)
     assert np.array_equal(found[:, 1:], probabilities)
+
+
+def test_of_several_distributions_it_is_the_mean_of_their_medians():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(7), size=(5, 3)).astype("float32")
+    each = [layers.RatingMedian((1, 5))(probabilities[:, i])[:, 0] for i in range(3)]
+    layer = layers.RatingMedian((1, 5), distributions=3)
+    found = ops.convert_to_numpy(layer(probabilities.reshape(5, 21)))
+    assert found[:, 0] == pytest.approx(np.mean([ops.convert_to_numpy(x) for x in each], axis=0))
+    assert np.array_equal(found[:, 1:], probabilities.reshape(5, 21))
+    assert layers.RatingMedian.from_config(layer.get_config()).distributions == 3
 
 
 @pytest.mark.parametrize("rating", [1, 1.7, 3, 5])

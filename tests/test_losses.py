@@ -41,6 +41,14 @@ def test_a_distribution_around_the_rating_costs_least():
     assert cost(3.2) == pytest.approx(-(target * np.log(target + 1e-7)).sum(), abs=1e-3)
 
 
+def test_the_loss_of_two_distributions_is_the_mean_of_theirs():
+    first, second = RANDOM.dirichlet(np.ones(21), size=(2, 40)).astype("float32")
+    middle = np.zeros((40, 1), "float32")  # the median, at which this loss does not look
+    alone = [of(losses.distribution((1, 5)), TRUTH, np.c_[middle, p]) for p in (first, second)]
+    both = of(losses.distribution((1, 5), 2), TRUTH, np.c_[middle, first, second])
+    assert both == pytest.approx(np.mean(alone, axis=0), rel=1e-5)
+
+
 def test_a_loss_that_does_not_exist_or_fit_is_refused():
     number, spread = (models.clip_statistics((8, 9), distribution=d) for d in (False, True))
     with pytest.raises(ValueError, match="one of mae, mse"):
