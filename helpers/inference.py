@@ -32,6 +32,7 @@ from helpers.backend import keras
 from helpers.cards import Card
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
+from helpers.progress import bar
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -203,7 +204,10 @@ def predict(model: Model, clips: Clip | Iterable[Clip]) -> pd.DataFrame:
 
     See: notebooks/07_your_speech.ipynb
     """
-    return pd.DataFrame(stream(model, clips), columns=COLUMNS).astype(
+    again = _is_one(clips) or isinstance(clips, Collection)  # else it may be read only once
+    total = sum(1 for _ in _each(clips)) if again else None
+    rows = list(bar(stream(model, clips), total=total, desc="predicting", unit="recording"))
+    return pd.DataFrame(rows, columns=COLUMNS).astype(
         {"valence": float, "low": float, "high": float}
     )
 

@@ -246,6 +246,17 @@ def test_paths_folders_waveforms_and_streams_of_them_are_taken(model, recording)
     assert names.tolist() == ["waveform 1", "waveform 2"]
 
 
+def test_progress_knows_how_many_there_are_unless_they_can_be_read_only_once(
+    model, recording, monkeypatch
+):
+    totals = []
+    monkeypatch.setattr(inference, "bar", lambda rows, **options: totals.append(options) or rows)
+    y, rate = soundfile.read(recording)
+    for clips in (recording.parent, (y, rate), [str(recording), recording.parent], iter([(y, rate)])):
+        inference.predict(model, clips)
+    assert [each["total"] for each in totals] == [1, 1, 2, None]
+
+
 @pytest.mark.parametrize(("suffix", "rate"), [("flac", 44100), ("ogg", 48000), ("mp3", 22050)])
 def test_any_format_and_sampling_rate_gives_about_the_same(model, recording, suffix, rate):
     path = recording.with_suffix(f".{suffix}")
