@@ -172,6 +172,7 @@ def ablation() -> dict[str, Model]:
         "no pitch, mixup": {"mel": bands, "augmentation": Augmentation(mixup=0.4)},
     }
     plain = statistics(mel=bands)
+    four = NAMED["parallel_cnn"]
     attention = Model("attention_cnn", mel=bands, training=models.RECOMMENDED_TRAINING)
     return {
         **{name: statistics(**change) for name, change in changes.items()},
@@ -181,6 +182,10 @@ def ablation() -> dict[str, Model]:
         "with eGeMAPS": _beforehand("statistics", "functionals"),
         "with eGeMAPS, normalised by speaker": _beforehand(
             "statistics", "functionals", by_speaker=True
+        ),
+        "parallel_cnn instead": four,
+        "parallel_cnn on own frames instead": replace(
+            four, options={**four.options, "own_frames": True}
         ),
         "attention_cnn instead": attention,
         "attention_cnn beside it: recommended": recommended(),

@@ -72,6 +72,9 @@ class ConvMaxPool(keras.layers.Layer):
         precision: of the search only, the values are always computed in the layer's own.
             ``"bfloat16"`` is faster where hardware has it, and may take a position for the maximum
             that falls short of it by under a percent; ``"auto"`` is that, where it is faster
+        own_frames: whether the grid divides the frames of each clip up to its padding, so that how
+            far it was padded changes nothing. Padding is what has the clip's lowest level; a clip
+            needs as many positions as the grid has cells, or else some are taken from its padding
         **options: of every Keras layer, such as `name`
 
     Input: [batch, n_mels, frames] or [batch, n_mels, frames, channels], of a fixed size.
@@ -90,6 +93,7 @@ class ConvMaxPool(keras.layers.Layer):
         *,
         grid: tuple[int, int] = (2, 2),
         precision: Precision = "float32",
+        own_frames: bool = False,
         **options: Any,
     ):
         super().__init__(**options)
@@ -98,6 +102,7 @@ class ConvMaxPool(keras.layers.Layer):
         self.kernel_size = tuple(kernel_size)
         self.grid = tuple(grid)
         self.precision = precision
+        self.own_frames = own_frames
 
     def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
@@ -107,6 +112,7 @@ class ConvMaxPool(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "grid": self.grid,
             "precision": self.precision,
+            "own_frames": self.own_frames,
         }
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -139,6 +145,7 @@ class ConvMaxPool(keras.layers.Layer):
             ops.stop_gradient(kernel),
             self.grid,
             convolution_dtype(self.precision),
+            _own_frames(image) if self.own_frames else None,
         )
         patches = _patches(image, rows, columns, self.kernel_size)
         weights = ops.reshape(ops.transpose(kernel, (3, 0, 1, 2)), (self.filters, -1, 1))
@@ -150,8 +157,15 @@ def _by(size: Iterable[int]) -> str:
     return " x ".join(map(str, size))
 
 
+def _own_frames(image: Tensor) -> Tensor:
+    """Frames of each clip up to its padding: int32 [batch]."""
+    bands = ops.max(image, axis=3)
+    sounds = _sounding(bands, ops.min(bands, axis=(1, 2), keepdims=True))[:, 0]
+    return ops.max(ops.cast(sounds, "int32") * ops.arange(1, bands.shape[2] + 1), axis=1)
+
+
 def _where(
-    image: Tensor, kernel: Tensor, grid: tuple[int, ...], dtype: str
+    image: Tensor, kernel: Tensor, grid: tuple[int, ...], dtype: str, frames_of: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Row and column of each cell's largest response: int32 [filters, batch, *grid], twice."""
     _, n_mels, frames, channels = image.shape
@@ -172,9 +186,16 @@ def _where(
     flat = ops.reshape(responses, (-1,))
     starts = n_rows * ops.reshape(ops.arange(filters * batch, dtype="int32"), (filters, batch, 1))
     rows, columns = [], []
-    for first, last in _cells(n_columns, grid[1]):
+    for number, (first, last) in enumerate(_cells(n_columns, grid[1])):
+        if frames_of is not None:
+            outside = _outside(number, grid[1], frames_of - width + 1, n_columns, dtype)
+            cell = ops.reshape(responses, (n_columns, filters, -1, n_rows))
+            cell = cell + ops.transpose(outside)[:, None, :, None]
+            first, last = 0, n_columns
+        else:
+            cell = responses[first:last]
         # The largest of each row first: that axis is the outermost, and what it leaves is small.
-        cell = ops.reshape(responses[first:last], (1, last - first, filters, -1))
+        cell = ops.reshape(cell, (1, last - first, filters, -1))
         window = (last - first, 1)
         best = ops.max_pool(cell, window, window)  # strides too: on JAX, Keras needs them told
         best = ops.reshape(best, (filters, batch, n_rows))
@@ -182,6 +203,8 @@ def _where(
         row = ops.cast(ops.stack(tops, axis=-1), "int32")
         steps = column * ops.arange(first, last, dtype="int32")
         along = ops.take(flat, (starts + row)[..., None] + steps)
+        if frames_of is not None:
+            along = along + outside[:, None, :]
         rows.append(row)
         columns.append(ops.cast(ops.argmax(along, axis=-1), "int32") + first)
     return ops.stack(rows, axis=-1), ops.stack(columns, axis=-1)
@@ -192,6 +215,16 @@ def _cells(positions: int, cells: int) -> list[tuple[int, int]]:
     size, larger = divmod(positions, cells)
     edges = [i * size + min(i, larger) for i in range(cells + 1)]
     return list(itertools.pairwise(edges))
+
+
+def _outside(cell: int, cells: int, positions: Tensor, most: int, dtype: str) -> Tensor:
+    """0 where a cell of each clip's own positions is, minus infinity elsewhere [batch, most]."""
+    positions = ops.clip(positions, cells, most)
+    size, larger = positions // cells, positions % cells
+    begin, end = (i * size + ops.minimum(i, larger) for i in (cell, cell + 1))
+    column = ops.arange(most, dtype="int32")
+    inside = (column >= begin[:, None]) & (column < end[:, None])
+    return ops.cast(ops.where(inside, 0.0, -np.inf), dtype)
 
 
 def _correlate_by_taps(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:

@@ -33,6 +33,7 @@ def parallel_cnn(
     dropout: float = 0.5,
     pool: Literal["grid", "window"] = "grid",
     precision: Precision = "float32",
+    own_frames: bool = False,
 ) -> keras.Model:
     """Four convolutions side by side, each with a kernel of another size (Tripathi et al. 2019).
 
@@ -49,14 +50,18 @@ def parallel_cnn(
             the map along each axis, as the paper does; ``"window"`` pools windows of 2 x 2, which
             leaves hundreds of times more values
         precision: of the convolutions, see `layers.ConvMaxPool`; all else is float32
+        own_frames: whether the grid divides each clip's own frames, see `layers.ConvMaxPool`
 
     Raises:
-        ValueError: if `pool` or `precision` is none of these, or a kernel is larger than the input
+        ValueError: if `pool` or `precision` is none of these, a kernel is larger than the input, or
+            windows are to divide a clip's own frames
 
     See: notebooks/03_model.ipynb
     """
     if pool not in ("grid", "window"):
         raise ValueError(f"pool is {pool!r}: it is 'grid' or 'window'.")
+    if own_frames and pool == "window":
+        raise ValueError("Windows are of a fixed size: use pool='grid' with own_frames.")
     from helpers.layers import ConvMaxPool, convolution_dtype  # late, since it imports Keras
 
     dtype = convolution_dtype(precision)
@@ -67,7 +72,8 @@ def parallel_cnn(
     for kernel in kernels:
         name = f"{kernel[0]}x{kernel[1]}"
         if pool == "grid":
-            x = ConvMaxPool(filters, kernel, precision=precision, name=f"conv_{name}")(image)
+            options = {"precision": precision, "own_frames": own_frames, "name": f"conv_{name}"}
+            x = ConvMaxPool(filters, kernel, **options)(image)
         else:
             convolution = {"activation": "relu", "dtype": policy, "name": f"conv_{name}"}
             x = keras.layers.Conv2D(filters, kernel, **convolution)(image)

@@ -252,7 +252,12 @@ def test_progress_knows_how_many_there_are_unless_they_can_be_read_only_once(
     totals = []
     monkeypatch.setattr(inference, "bar", lambda rows, **options: totals.append(options) or rows)
     y, rate = soundfile.read(recording)
-    for clips in (recording.parent, (y, rate), [str(recording), recording.parent], iter([(y, rate)])):
+    for clips in (
+        recording.parent,
+        (y, rate),
+        [str(recording), recording.parent],
+        iter([(y, rate)]),
+    ):
         inference.predict(model, clips)
     assert [each["total"] for each in totals] == [1, 1, 2, None]
 

@@ -317,14 +317,44 @@ def test_pitch_counts_only_where_there_is_a_voice():
     assert found[:, -1] == pytest.approx(10 / 15)
 
 
-@pytest.mark.parametrize("build", [models.recommended, models.attention_cnn])
+@pytest.mark.parametrize("kernel_size", [(3, 4), (14, 20)])  # by taps, by Fourier transform
+def test_the_grid_divides_each_clips_own_frames(kernel_size):
+    clips = np.random.default_rng(0).uniform(-60, 0, (5, 39, 60)).astype("float32")
+    lengths = [60, 59, 40, 31, 22]
+    for clip, length in zip(clips, lengths, strict=True):
+        clip[:, length:] = -80
+        clip[3, 5] = -80  # as quiet as padding, for a moment
+    layer = ConvMaxPool(4, kernel_size, grid=(2, 3), own_frames=True)
+    found = ops.convert_to_numpy(layer(clips))
+    for clip, length, pooled in zip(clips, lengths, found, strict=True):
+        alone = ConvMaxPool(4, kernel_size, grid=(2, 3))
+        alone.build((1, 39, length))
+        alone.set_weights(layer.get_weights())
+        expected = ops.convert_to_numpy(alone(clip[None, :, :length]))[0]
+        assert pooled == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert ConvMaxPool.from_config(layer.get_config()).own_frames
+
+
+def test_a_clip_too_short_for_the_grid_is_still_given_a_value():
+    clip = np.full((1, 12, 30), -80, "float32")
+    clip[:, :, :3] = 0
+    found = ops.convert_to_numpy(ConvMaxPool(2, (4, 5), own_frames=True)(clip))
+    assert np.isfinite(found).all()
+
+
+def own_frames(shape):
+    return models.parallel_cnn(shape, filters=3, kernels=((4, 5), (6, 8)), own_frames=True)
+
+
+@pytest.mark.parametrize("build", [models.recommended, models.attention_cnn, own_frames])
 @pytest.mark.parametrize("more", [1, 2, 7])
 def test_padding_a_clip_further_does_not_change_what_is_predicted(build, more):
-    clip = np.random.default_rng(0).uniform(-60, 0, (2, 12, 20)).astype("float32")
+    clip = np.random.default_rng(0).uniform(-60, 0, (2, 12, 40)).astype("float32")
     clip[:, :, -3:] = -80
     padded = np.pad(clip, ((0, 0), (0, 0), (0, more)), constant_values=-80)
-    model = build((12, None))
-    found, expected = (ops.convert_to_numpy(model(each)) for each in (padded, clip))
+    model, larger = build((12, 40)), build((12, 40 + more))
+    larger.set_weights(model.get_weights())
+    found, expected = (ops.convert_to_numpy(f(x)) for f, x in ((larger, padded), (model, clip)))
     assert found == pytest.approx(expected, abs=1e-5)
 
 

@@ -50,6 +50,8 @@ def test_the_cnn_blstm_has_two_convolutions_and_two_bidirectional_lstms():
 def test_a_pooling_that_does_not_exist_is_named():
     with pytest.raises(ValueError, match="pool is 'max': it is 'grid' or 'window'"):
         models.parallel_cnn((128, 94), pool="max")
+    with pytest.raises(ValueError, match="use pool='grid'"):
+        models.parallel_cnn((128, 94), pool="window", own_frames=True)
 
 
 @pytest.mark.parametrize("pool", ["grid", "window"])
