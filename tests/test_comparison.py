@@ -106,7 +106,7 @@ def test_the_demo_corpus_teaches_a_network_of_the_same_shape():
     assert [each.shape for each in weights] == [each.shape for each in expected]
 
 
-@pytest.mark.parametrize("idea", ["no pitch, PCEN", "parallel_cnn on own frames instead"])
+@pytest.mark.parametrize("idea", ["no pitch, PCEN", "attention_cnn instead"])
 def test_ideas_that_are_no_arguments_of_the_recommended_model_can_be_fitted(corpus, idea):
     model = comparison.ablation()[idea]
     fitted = dataclasses.replace(model, training={**model.training, **FAST})

@@ -215,6 +215,7 @@ def one_of_each(study, tmp_path_factory):
     return sorted(folder.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax")  # over time: the clips are short
 @pytest.mark.parametrize("backend", ENVIRONMENTS)
 def test_a_file_from_this_backend_predicts_the_same_on_another(study, one_of_each, backend):
     python, clips = python_with(backend), study[0].clips["path"].tolist()
