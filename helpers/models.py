@@ -72,8 +72,9 @@ def parallel_cnn(
     for kernel in kernels:
         name = f"{kernel[0]}x{kernel[1]}"
         if pool == "grid":
-            options = {"precision": precision, "own_frames": own_frames, "name": f"conv_{name}"}
-            x = ConvMaxPool(filters, kernel, **options)(image)
+            x = ConvMaxPool(
+                filters, kernel, precision=precision, own_frames=own_frames, name=f"conv_{name}"
+            )(image)
         else:
             convolution = {"activation": "relu", "dtype": policy, "name": f"conv_{name}"}
             x = keras.layers.Conv2D(filters, kernel, **convolution)(image)

@@ -739,6 +739,8 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     rows = table[metric].iloc[::-1]
     distance = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
     ax.errorbar(rows["value"], range(len(rows)), xerr=distance, fmt="o", color=BLUE, capsize=3)
+    if metric.endswith(" gain"):
+        ax.axvline(0, color=GREY, linewidth=1, zorder=0)
     ax.set_yticks(range(len(rows)), rows.index)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
