@@ -4,6 +4,7 @@ Flat, one module a concern. To be loaded, each needs only those above it in this
 
 - `settings`: where things are, quick or full, what made a result
 - `progress`: one look for every progress bar
+- `workers`: processes that networks are trained in
 - `errors`: what callers may want to catch
 - `audio`: audio files of any format as blocks of samples
 - `layouts`: known corpora and where they keep their labels

@@ -19,9 +19,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 from tqdm.auto import tqdm
 
+from helpers import workers
 from helpers.corpora import Corpus
 from helpers.progress import bar
-from helpers.trials import Study, Training, TuningError, carry_out, kept_processes
+from helpers.trials import Study, Training, TuningError, carry_out
 
 #: Trials that are proposed before any of them has ended, so that they can be trained side by side.
 #: It is one number wherever they are, because it decides what is proposed.
@@ -93,7 +94,7 @@ def explore(
     ranges = {name: each for name, each in space(filters).items() if name not in fixed}
     study, proposals, rows, left = Study.of(corpus, seed=seed), _proposals(seed), [], cost
     with (
-        kept_processes() as processes,
+        workers.kept() as processes,
         bar(total=cost, desc="exploring", unit="epoch") as progress,
     ):
         options = {"jobs": jobs, "scheduler": scheduler, "processes": processes}

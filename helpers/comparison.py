@@ -7,18 +7,31 @@ that was killed goes on with what is missing. From a terminal: ``python -m helpe
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from helpers import backend, baselines, corpora, evaluation, features, models, splits, training
+from helpers import (
+    backend,
+    baselines,
+    corpora,
+    evaluation,
+    features,
+    models,
+    splits,
+    training,
+    workers,
+)
 from helpers.augmentation import Augmentation
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
@@ -28,6 +41,9 @@ from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
 VERSION = 5
+
+#: Bytes that a fit needs: TensorFlow, and the features of some thousand clips.
+MEMORY = 3e9
 
 
 @dataclass(frozen=True)
@@ -220,6 +236,7 @@ def fit_all(
     seed: int = 0,
     part: Literal["test", "validation"] = "test",
     which: Sequence[int] | None = None,
+    jobs: int = -1,
 ) -> dict[str, Fits]:
     """Fit every model in every fold with every seed, except what is stored already.
 
@@ -234,6 +251,9 @@ def fit_all(
         part: ``"test"`` trains on all other clips and is for final tables; ``"validation"`` leaves
             the test part alone, and is for choices
         which: numbers of the folds to fit; all if None
+        jobs: fits at once, each in a process with one thread, so that their number does not change
+            a bit of what they find; -1 is one for each core, as far as memory goes. On one GPU,
+            networks are best trained one by one
 
     Returns:
         by name, what each predicted
@@ -248,28 +268,28 @@ def fit_all(
     members = {
         name: each if isinstance(each, tuple) else (each,) for name, each in compared.items()
     }
-    tasks = [
-        (name, several, split, seed + number)
+    tasks = {
+        name: [
+            [_Fit.of(corpus, each, split, seed + number) for each in several]
+            for number in range(seeds if several[0].is_network else 1)
+            for split in chosen
+        ]
         for name, several in members.items()
-        for number in range(seeds if several[0].is_network else 1)
-        for split in chosen
-    ]
-    records: dict[str, list[dict[str, Any]]] = {name: [] for name in compared}
-    inputs = _Inputs(corpus)
-    with bar(total=len(tasks), desc="comparison", unit="fit") as progress:
-        for name, several, split, number in tasks:
-            progress.set_postfix(model=name, refresh=False)
-            found = [_stored_or_fitted(corpus, each, split, number, inputs) for each in several]
-            records[name].append(_as_one(found))
-            progress.update()
+    }
+    every = {fit.key: fit for groups in tasks.values() for group in groups for fit in group}
+    records = _carry_out(corpus, every, jobs)
+    found = {
+        name: [_as_one([records[fit.key] for fit in group]) for group in groups]
+        for name, groups in tasks.items()
+    }
     rows = np.concatenate([split.test for split in chosen])
     return {
         name: Fits(
             rows,
-            np.concatenate([each["prediction"] for each in found]).reshape(-1, len(rows)),
-            pd.DataFrame(found)[list(COSTS)],
+            np.concatenate([each["prediction"] for each in group]).reshape(-1, len(rows)),
+            pd.DataFrame(group)[list(COSTS)],
         )
-        for name, found in records.items()
+        for name, group in found.items()
     }
 
 
@@ -309,13 +329,18 @@ class _Inputs:
         return self.made[key]
 
     def _extracted(self, kind: str, mel: MelSettings) -> np.ndarray:
-        if kind == "functionals":
-            return np.nan_to_num(baselines.functionals(self.corpus))
-        duration = features.target_duration(self.corpus.clips["duration"])
-        matrix = features.extract(self.corpus, mel, duration=duration)
+        matrix = _from_disk(self.corpus, kind, mel)
         if kind == "pcen":
             return features.pcen(matrix, mel)
-        return matrix if kind == "spectrogram" else _statistics(matrix, mel)
+        return _statistics(matrix, mel) if kind == "statistics" else matrix
+
+
+def _from_disk(corpus: Corpus, kind: str, mel: MelSettings) -> np.ndarray:
+    """What inputs of a kind are made of, extracted once: functionals or mel spectrograms."""
+    if kind == "functionals":
+        return np.nan_to_num(baselines.functionals(corpus))
+    duration = features.target_duration(corpus.clips["duration"])
+    return features.extract(corpus, mel, duration=duration)
 
 
 def _statistics(matrix: np.ndarray, mel: MelSettings) -> np.ndarray:
@@ -327,42 +352,109 @@ def _statistics(matrix: np.ndarray, mel: MelSettings) -> np.ndarray:
     return np.concatenate([np.asarray(layer(np.array(matrix[i : i + 64]))) for i in starts])
 
 
-def _decided_by(corpus: Corpus, model: Model, split: Split, seed: int) -> dict[str, Any]:
-    """All that decides the numbers of a fit, as plain JSON; no paths and no commit."""
-    about = {
-        "comparison": VERSION,
-        "features": features.VERSION,
-        "functionals": baselines.VERSION,
-        "versions": {**versions(), "opensmile": version("opensmile")},
-        "backend": backend.keras.backend.backend() if model.is_network else None,
-        "corpus": corpus.fingerprint,
-        "model": asdict(model),
-        "train": split.train.tolist(),
-        "test": split.test.tolist(),
-        "seed": seed if model.is_network else None,
-    }
-    content = json.dumps(about, sort_keys=True)
-    about["train"], about["test"] = len(split.train), len(split.test)
-    return {
-        "key": hashlib.sha256(content.encode()).hexdigest()[:16],
-        **json.loads(json.dumps(about)),
-    }
+class _Fit(NamedTuple):
+    """What is fitted on what.
+
+    Attributes:
+        model: see `Model`
+        split: see `_fitted_on`
+        seed: of the training
+        made_by: all that decides the numbers, as plain JSON; no paths and no commit
+    """
+
+    model: Model
+    split: Split
+    seed: int
+    made_by: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Name of its file in the store."""
+        return self.made_by["key"]
+
+    @classmethod
+    def of(cls, corpus: Corpus, model: Model, split: Split, seed: int) -> _Fit:
+        """With all that decides its numbers."""
+        about = {
+            "comparison": VERSION,
+            "features": features.VERSION,
+            "functionals": baselines.VERSION,
+            "versions": {**versions(), "opensmile": version("opensmile")},
+            "backend": backend.keras.backend.backend() if model.is_network else None,
+            "corpus": corpus.fingerprint,
+            "model": asdict(model),
+            "train": split.train.tolist(),
+            "test": split.test.tolist(),
+            "seed": seed if model.is_network else None,
+        }
+        content = json.dumps(about, sort_keys=True)
+        about["train"], about["test"] = len(split.train), len(split.test)
+        key = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return cls(model, split, seed, {"key": key, **json.loads(json.dumps(about))})
+
+    def stored(self) -> dict[str, Any] | None:
+        """Its record: ``prediction``, those of `COSTS`, and ``made_by``."""
+        # A file that a crash has torn, or that is not ours, is as good as none.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(self.path().read_text(encoding="utf-8"))
+            if record["made_by"] == self.made_by and len(record["prediction"]) == len(
+                self.split.test
+            ):
+                return record
+        return None
+
+    def path(self) -> Path:
+        """Where it is stored."""
+        return cache_folder("comparisons") / f"{self.key}.json"
 
 
-def _stored_or_fitted(
-    corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs
-) -> dict[str, Any]:
-    """A record: ``prediction``, ``seconds``, ``parameters``, ``milliseconds`` and ``made_by``."""
-    made_by = _decided_by(corpus, model, split, seed)
-    path = cache_folder("comparisons") / f"{made_by['key']}.json"
-    # A file that a crash has torn, or that is not ours, is as good as none.
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["made_by"] == made_by and len(record["prediction"]) == len(split.test):
-            return record
-    record = {**_fit(corpus, model, split, seed, inputs), "made_by": made_by}
-    write_whole(path, json.dumps(record))
+def _carry_out(corpus: Corpus, fits: Mapping[str, _Fit], jobs: int) -> dict[str, dict[str, Any]]:
+    """The records of fits, by their keys; those that are stored are only read."""
+    found = {key: fit.stored() for key, fit in fits.items()}
+    records = {key: record for key, record in found.items() if record is not None}
+    missing = [fit for key, fit in fits.items() if key not in records]
+    with bar(total=len(fits), initial=len(records), desc="comparison", unit="fit") as progress:
+        for fit, record in _fitted(corpus, missing, jobs):
+            records[fit.key] = record
+            progress.update()
+    return records
+
+
+def _fitted(
+    corpus: Corpus, missing: Sequence[_Fit], jobs: int
+) -> Iterator[tuple[_Fit, dict[str, Any]]]:
+    """Fit in processes of their own, each as soon as one is free."""
+    if not missing:
+        return
+    for kind, mel in {(kind, each.model.mel) for each in missing for kind in each.model.inputs}:
+        _from_disk(corpus, kind, mel)  # so that the processes only read it
+    count = workers.side_by_side(jobs, MEMORY)
+    run = functools.partial(_in_process, corpus)
+    with contextlib.closing(workers.each(run, missing, min(count, len(missing)))) as ended:
+        for fit, record in ended:
+            if isinstance(record, workers.KilledError):
+                raise ValueError(f"{record} Use fewer jobs; what was finished is stored.")
+            yield fit, record
+
+
+def _in_process(corpus: Corpus, fit: _Fit) -> dict[str, Any]:
+    """Fit and store, unless another comparison has done it meanwhile."""
+    record = fit.stored()
+    if record is None:
+        os.environ["TQDM_DISABLE"] = "1"  # the comparison's bar is the one
+        if fit.model.is_network:
+            backend.limit_threads(1)
+        if corpus.fingerprint not in _known:
+            _known.clear()
+            _known[corpus.fingerprint] = _Inputs(corpus)
+        found = _fit(corpus, fit.model, fit.split, fit.seed, _known[corpus.fingerprint])
+        record = {**found, "made_by": fit.made_by}
+        write_whole(fit.path(), json.dumps(record))
     return record
+
+
+#: What a process has read of the corpus that it fits on.
+_known: dict[str, _Inputs] = {}
 
 
 def _fit(corpus: Corpus, model: Model, split: Split, seed: int, inputs: _Inputs) -> dict[str, Any]:

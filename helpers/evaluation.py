@@ -480,15 +480,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--normalise", action="store_true", help="normalise the features by speaker, without labels"
     )
+    parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: as many as fit)")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table with all digits")
     options = parser.parse_args(arguments)
     names = options.models.split(",")
     try:
         models = {n: comparison.named(n, by_speaker=options.normalise) for n in names}
         corpus = corpora.load(options.path)
-        fits = comparison.fit_all(
-            corpus, models, by=options.by, folds=options.folds, seeds=options.seeds
-        )
+        sizes = {"folds": options.folds, "seeds": options.seeds, "jobs": options.jobs}
+        fits = comparison.fit_all(corpus, models, by=options.by, **sizes)
         reference = "egemaps_svr" if "egemaps_svr" in models else names[0]
         scores = comparison.table(corpus, fits, reference=reference)
         if options.csv:

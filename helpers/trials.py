@@ -8,28 +8,23 @@ Dask cluster. What to train, and what it says, is for `tuning` and `bayesian`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import inspect
 import json
 import math
 import os
 import platform
-import threading
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import filelock
-import joblib
 import numpy as np
-import psutil
-from joblib.externals import loky
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from helpers import backend, features, models, splits
+from helpers import backend, features, models, splits, workers
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.settings import cache_folder, commit, save_results, versions
@@ -249,7 +244,7 @@ def carry_out(
     *,
     jobs: int = -1,
     scheduler: str | None = None,
-    processes: list[loky.ProcessPoolExecutor] | None = None,
+    processes: workers.Processes | None = None,
 ) -> Iterator[tuple[Training, dict[str, Any], int]]:
     """Train, here or on a cluster, and store each training as it ends.
 
@@ -258,7 +253,7 @@ def carry_out(
         trainings: of different keys
         jobs: see `search`
         scheduler: see `search`
-        processes: of `kept_processes`; None starts some and ends them
+        processes: see `workers.kept`; None starts some and ends them
 
     Yields:
         a training that has ended, its record (see `Study.stored`), and how many are running
@@ -270,10 +265,10 @@ def carry_out(
     if scheduler is not None:
         ended = _on_dask(study, trainings, scheduler)
     else:
-        ended = _here(study, trainings, _side_by_side(jobs, memory), processes)
+        ended = _here(study, trainings, workers.side_by_side(jobs, memory), processes)
     with contextlib.closing(ended):
-        for done, (training, record, workers) in enumerate(ended, start=1):
-            yield training, record, min(workers, len(trainings) - done)
+        for done, (training, record, most) in enumerate(ended, start=1):
+            yield training, record, min(most, len(trainings) - done)
 
 
 def _memory(training: Training, shape: tuple[int, ...]) -> float:
@@ -300,49 +295,16 @@ def _largest(layer: backend.keras.layers.Layer) -> int:
     return math.prod(layer.output.shape[1:])
 
 
-def _side_by_side(jobs: int, memory: float) -> int:
-    """The number asked for, or one for each core as far as memory goes."""
-    fit = max(1, int(psutil.virtual_memory().available // memory))
-    return jobs if jobs > 0 else min(joblib.effective_n_jobs(jobs), fit)
-
-
-@contextlib.contextmanager
-def kept_processes() -> Iterator[list[loky.ProcessPoolExecutor]]:
-    """Processes that go on from one call of `carry_out` to the next, and end with this context.
-
-    Starting one takes longer than a small training.
-    """
-    idle: list[loky.ProcessPoolExecutor] = []
-    try:
-        yield idle
-    finally:
-        for process in idle:
-            process.shutdown()
-
-
 def _here(
-    study: Study,
-    trainings: Iterable[Training],
-    jobs: int,
-    processes: list[loky.ProcessPoolExecutor] | None,
+    study: Study, trainings: Iterable[Training], jobs: int, processes: workers.Processes | None
 ) -> Generator[tuple[Training, dict[str, Any], int]]:
-    """Train on this machine, in as many threads as jobs."""
-    busy: set[loky.ProcessPoolExecutor] = set()
-    keep = kept_processes() if processes is None else contextlib.nullcontext(processes)
-    with keep as idle, warnings.catch_warnings():
-        # TensorFlow keeps the memory of networks that are gone; loky starts such a process afresh,
-        # and says so.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-
-        def run(training: Training) -> tuple[Training, dict[str, Any], int]:
-            return training, _train(study, training, idle, busy), jobs
-
-        threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
-        try:
-            yield from threads(joblib.delayed(run)(each) for each in trainings)
-        finally:
-            for process in list(busy):  # none, unless the search was ended early
-                process.shutdown(kill_workers=True)
+    """Train on this machine."""
+    with contextlib.closing(
+        workers.each(functools.partial(_in_process, study), trainings, jobs, processes)
+    ) as ended:
+        for training, record in ended:
+            failed = isinstance(record, workers.KilledError)
+            yield training, _failed(KILLED) if failed else record, jobs
 
 
 def _on_dask(
@@ -374,7 +336,7 @@ def _on_dask(
                 f"The Dask scheduler at {scheduler} has no workers: start some with "
                 f"'dask worker {scheduler} --no-nanny'."
             ) from error
-        futures = {client.submit(_train, study, each, pure=False): each for each in trainings}
+        futures = {client.submit(_on_worker, study, each, pure=False): each for each in trainings}
         for future in distributed.as_completed(futures, loop=client.loop):
             if future.cancelled():
                 raise TuningError(
@@ -393,43 +355,20 @@ KILLED = (
     "smaller batches or a smaller network"
 )
 
-#: Of a Dask worker, as `kept_processes`; they end with it.
-_idle: list[loky.ProcessPoolExecutor] = []
+#: Of a Dask worker, see `workers.kept`; they end with it.
+_idle: workers.Processes = []
 
 
-def _train(
-    study: Study,
-    training: Training,
-    idle: list[loky.ProcessPoolExecutor] = _idle,
-    busy: set[loky.ProcessPoolExecutor] | None = None,
-) -> dict[str, Any]:
-    """Train in a process that does nothing else meanwhile.
-
-    A pool of several processes ends as a whole when the system kills one of them, with all that
-    they were at, and does not say which training was the cause. A thread of a Dask worker is no
-    place either: others draw from the same random numbers.
-    """
-    busy = set() if busy is None else busy
-    for _ in range(2):
-        try:
-            process = idle.pop()
-        except IndexError:
-            process = loky.ProcessPoolExecutor(1, initializer=_end_with, initargs=(os.getpid(),))
-        busy.add(process)
-        try:
-            record = process.submit(_in_process, study, training).result()
-            idle.append(process)
-            return record
-        except TerminatedWorkerError:
-            continue
-        except AssertionError as error:  # of multiprocessing
-            raise TuningError(
-                f"The worker on {platform.node()} may not start processes: start it with "
-                "--no-nanny."
-            ) from error
-        finally:
-            busy.discard(process)
-    return _failed(KILLED)
+def _on_worker(study: Study, training: Training) -> dict[str, Any]:
+    """Train in a process of a Dask worker, whose threads draw from the same random numbers."""
+    try:
+        return workers.call(_in_process, study, training, idle=_idle)
+    except workers.KilledError:
+        return _failed(KILLED)
+    except AssertionError as error:  # of multiprocessing
+        raise TuningError(
+            f"The worker on {platform.node()} may not start processes: start it with --no-nanny."
+        ) from error
 
 
 def _failed(reason: str) -> dict[str, Any]:
@@ -440,17 +379,6 @@ def _failed(reason: str) -> dict[str, Any]:
         "failure": {"epoch": 1, "reason": reason},
         "seconds": 0.0,
     }
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed: it would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_process(study: Study, training: Training) -> dict[str, Any]:

@@ -13,7 +13,14 @@ FAST = {"epochs": 2}
 
 
 @pytest.fixture
-def corpus(corpus_folder):
+def corpus(corpus_folder, monkeypatch):
+    """A corpus whose models are fitted in this process: TensorFlow takes seconds to start."""
+    monkeypatch.setattr(
+        comparison.workers, "each", lambda run, fits, jobs: ((each, run(each)) for each in fits)
+    )
+    monkeypatch.setattr(comparison.backend, "limit_threads", lambda number: None)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(comparison, "_known", {})
     return corpora.load(corpus_folder)
 
 
@@ -42,18 +49,33 @@ def test_every_clip_is_tested_once_and_the_table_has_intervals_and_costs(corpus)
         assert found[score] == pytest.approx(np.mean([each[score] for each in alone]))
 
 
-def test_what_was_fitted_is_not_fitted_again_and_a_torn_file_is(corpus, monkeypatch):
+def test_what_was_fitted_is_not_fitted_again_and_a_torn_file_is(corpus):
     first = fit(corpus)
     stored = sorted(cache_folder("comparisons").glob("*.json"))
-    stored[0].write_text(stored[0].read_text()[:50])
-    fitted = []
-    monkeypatch.setattr(
-        comparison, "_fit", lambda *a, _fit=comparison._fit: fitted.append(a) or _fit(*a)
-    )
+    whole, when = stored[0].read_text(), [path.stat().st_mtime_ns for path in stored]
+    stored[0].write_text(whole[:50])
     again = fit(corpus)
-    assert len(fitted) == 1
+    assert [path.stat().st_mtime_ns for path in stored][1:] == when[1:]
+    assert json.loads(stored[0].read_text())["prediction"] == json.loads(whole)["prediction"]
     for name in first:
         assert np.array_equal(first[name].predictions, again[name].predictions)
+
+
+def test_the_number_of_processes_changes_no_bit(corpus_folder, tmp_path, monkeypatch):
+    corpus = corpora.load(corpus_folder)
+    model, found = {"statistics": comparison.statistics(**FAST)}, []
+    for jobs in (1, 2):
+        monkeypatch.setenv("VALENCE_OUTPUT", str(tmp_path / str(jobs)))
+        found.append(comparison.fit_all(corpus, model, folds=2, jobs=jobs)["statistics"])
+    assert np.array_equal(found[0].predictions, found[1].predictions)
+
+
+def test_what_cannot_be_fitted_says_why_and_the_next_comparison_goes_on(corpus_folder):
+    corpus = corpora.load(corpus_folder)
+    wrong = {"wrong": comparison.statistics(loss="mape")}
+    with pytest.raises(ValueError, match="loss is 'mape'"):
+        comparison.fit_all(corpus, wrong, folds=2)
+    assert fit(corpus)["statistics"].predictions.shape == (1, 12)
 
 
 def test_keys_say_nothing_about_where_things_are(corpus):
@@ -92,10 +114,11 @@ def test_what_was_learnt_from_the_demo_corpus_is_begun_with(corpus, monkeypatch)
     monkeypatch.setattr(
         comparison.training, "train", lambda *a, weights, **b: begun.append(weights) or 1 / 0
     )
+    split = splits.folds(corpus.clips, 2, seed=0)[0]
     for transfer in (False, True):
+        model = dataclasses.replace(comparison.statistics(**FAST), transfer=transfer)
         with pytest.raises(ZeroDivisionError):
-            model = dataclasses.replace(comparison.statistics(**FAST), transfer=transfer)
-            comparison.fit_all(corpus, {"one": model}, folds=2)
+            comparison._fit(corpus, model, split, 0, comparison._Inputs(corpus))
     assert begun == [None, weights]
 
 

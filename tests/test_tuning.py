@@ -17,6 +17,7 @@ import pytest
 from helpers import corpora, splits, training, trials, tuning
 from helpers.settings import PROJECT
 from helpers.trials import Study, TuningError
+from helpers.workers import side_by_side
 from tests.conftest import write_corpus
 
 #: A network that trains in a second.
@@ -61,6 +62,7 @@ def numbers(table):
 
 SEARCH = """
 from tests.test_tuning import *
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without
 corpus = corpora.load({source!r})
 table = tuning.search(corpus, GRID, seeds=1, jobs=1, **SMALL)
 table.to_json({target!r})
@@ -343,9 +345,9 @@ def test_memory_is_estimated_from_the_network():
 
 def test_memory_bounds_the_trainings_at_once_unless_a_number_is_asked_for():
     free = psutil.virtual_memory().available
-    assert trials._side_by_side(-1, free / 1.5) == 1 == trials._side_by_side(-1, free * 10)
-    assert trials._side_by_side(-1, 1) == joblib.cpu_count()
-    assert trials._side_by_side(3, free) == 3
+    assert side_by_side(-1, free / 1.5) == 1 == side_by_side(-1, free * 10)
+    assert side_by_side(-1, 1) == joblib.cpu_count()
+    assert side_by_side(3, free) == 3
 
 
 # What the trials say
