@@ -742,6 +742,7 @@ def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = No
     if metric.endswith(" gain"):
         ax.axvline(0, color=GREY, linewidth=1, zorder=0)
     ax.set_yticks(range(len(rows)), rows.index)
+    ax.locator_params(axis="x", nbins=6)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
     return _figure(ax)
