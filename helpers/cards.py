@@ -203,9 +203,9 @@ def markdown(card: Card) -> str:
     lines = [
         f"# Valence of speech, trained on {about.get('name', 'an unnamed corpus')}",
         "",
-        f"A {settings['model']} with {settings['parameters']:,} parameters that predicts, from a "
-        "recording of speech, the valence that listeners would give it: how pleasant it sounds, "
-        f"on a scale of {scale}.",
+        f"The network `{settings['model']}` with {settings['parameters']:,} parameters predicts, "
+        "from a recording of speech, the valence that listeners would give it: how pleasant it "
+        f"sounds, on a scale of {scale}.",
         "",
         "## Data",
         "",
