@@ -329,5 +329,10 @@ def without_weights() -> Iterator[None]:
 
     See: notebooks/03_model.ipynb
     """
-    with keras.StatelessScope(initialize_variables=False):
-        yield
+    state = keras.src.backend.common.global_state
+    pending = list(state.get_global_attribute("uninitialized_variables", []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:  # else Keras would allocate them where the next such scope ends
+        state.set_global_attribute("uninitialized_variables", pending)
