@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import comparison, corpora, evaluation, models, splits
+from helpers import comparison, corpora, evaluation, models, splits, workers
 from helpers.features import MelSettings
 from helpers.settings import cache_folder
 
@@ -70,12 +70,19 @@ def test_the_number_of_processes_changes_no_bit(corpus_folder, tmp_path, monkeyp
     assert np.array_equal(found[0].predictions, found[1].predictions)
 
 
-def test_what_cannot_be_fitted_says_why_and_the_next_comparison_goes_on(corpus_folder):
-    corpus = corpora.load(corpus_folder)
+def test_what_cannot_be_fitted_says_why(corpus_folder):
     wrong = {"wrong": comparison.statistics(loss="mape")}
     with pytest.raises(ValueError, match="loss is 'mape'"):
-        comparison.fit_all(corpus, wrong, folds=2)
-    assert fit(corpus)["statistics"].predictions.shape == (1, 12)
+        comparison.fit_all(corpora.load(corpus_folder), wrong, folds=2, jobs=1)
+
+
+def test_a_fit_whose_process_is_killed_says_what_to_do(corpus, monkeypatch):
+    killed = workers.KilledError("Its process was killed.")
+    monkeypatch.setattr(
+        comparison.workers, "each", lambda run, fits, jobs: ((each, killed) for each in fits)
+    )
+    with pytest.raises(ValueError, match="killed. Use fewer jobs"):
+        fit(corpus)
 
 
 def test_keys_say_nothing_about_where_things_are(corpus):
