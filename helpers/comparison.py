@@ -168,6 +168,8 @@ def ablation() -> dict[str, Model]:
         "statistics": {},
         "loss: mean absolute error": {"loss": "mae", **number},
         "loss: MAE and CCC": {"loss": "mae+ccc", **number},
+        "loss: CCC": {"loss": "ccc", **number},
+        "loss: Huber": {"loss": "huber", **number},
         "loss: mean squared error": {"loss": "mse", **number},
         "no pitch": {"mel": bands},
         "no modulation spectrum": {"options": {"groups": 0}},
@@ -177,11 +179,13 @@ def ablation() -> dict[str, Model]:
         "frequencies up to 8 kHz": {
             "mel": MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True)
         },
+        "standardised band by band": {"per_band": True},
         "constant learning rate": {"schedule": "constant"},
         "averaging of weights": {"averaging": 0.98},
         "weight decay": {"weight_decay": 1e-2},
         "balanced": {"balanced": True},
         "no pitch, SpecAugment": {"mel": bands, "augmentation": Augmentation(masks=2)},
+        "no pitch, shifted in time": {"mel": bands, "augmentation": Augmentation(shift=0.3)},
         "no pitch, shifted by up to 3 bands": {"mel": bands, "augmentation": Augmentation(pitch=3)},
         "no pitch, speed ± 15 %": {"mel": bands, "augmentation": Augmentation(speed=0.15)},
         "no pitch, noise": {"mel": bands, "augmentation": Augmentation(noise=0.5)},
