@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import nbformat
+import psutil
 import pytest
 
 from helpers.settings import PROJECT
@@ -44,8 +45,12 @@ def lab(tmp_path_factory):
         until(lambda: answers(f"{address}/api?token=test"), seconds=60)
         yield address, folder
     finally:
+        family = psutil.Process(server.pid).children(recursive=True)
         server.terminate()
-        server.wait(timeout=30)
+        # It waits for its kernels, which a busy machine may not let end in time.
+        for process in psutil.wait_procs([psutil.Process(server.pid), *family], timeout=30)[1]:
+            process.kill()
+        server.wait()
 
 
 def answers(url: str) -> bool:
