@@ -7,6 +7,7 @@ PROFILE ?= quick
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+QUALITY := $(VENV)/quality-installed
 BACKENDS := jax torch
 
 # JupyterLab shows pages of text as pages, and does not ask whether it may fetch news.
@@ -18,7 +19,7 @@ NETWORK_MODULES := backend layers models losses training augmentation explanatio
 NETWORK_TESTS := $(NETWORK_MODULES:%=tests/test_%.py) $(NETWORK_MODULES:%=helpers/%.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help report data test test-backends nightly bench lab clean
+.PHONY: help report data test test-backends nightly coverage mutants bench lab clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -46,6 +47,13 @@ nightly: $(INSTALLED)  ## fuzz and kill for an hour (ten thousand spoilt files, 
 	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 VALENCE_STUDIES=2 \
 	  $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py tests/test_determinism.py
 
+coverage: $(QUALITY)  ## lines of helpers/ that no unit test reaches (a quarter of an hour)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov=helpers --cov-report=term-missing --cov-fail-under=95
+
+mutants: $(QUALITY)  ## spoil the modules that hold the numbers, expression by expression, and list what no test notices (an hour)
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
 
@@ -53,7 +61,7 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists the
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
 clean:  ## remove all that can be rebuilt: the environments and the cache
-	rm -rf $(VENV) $(BACKENDS:%=$(VENV)-%) .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf $(VENV) $(BACKENDS:%=$(VENV)-%) mutants .coverage .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -66,6 +74,10 @@ $(INSTALLED): requirements.txt pyproject.toml
 	mkdir -p $(VENV)/share/jupyter/lab/settings
 	echo '$(LAB_SETTINGS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	touch $(INSTALLED)
+
+$(QUALITY): requirements-quality.txt $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 $(VENV)-%/installed: requirements-%.txt requirements.txt pyproject.toml $(INSTALLED)
 	$(PYTHON) -m venv $(VENV)-$*

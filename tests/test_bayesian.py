@@ -6,7 +6,7 @@ import pytest
 from helpers import bayesian, corpora, tuning
 from helpers.trials import Study, Training, TuningError
 from tests.conftest import write_corpus
-from tests.test_tuning import files, numbers
+from tests.test_trials import files, numbers
 
 FIXED = {"kernels": ((8, 6), (4, 10)), "batch_size": 8}
 RANDOM = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from helpers import corpora, trials, tuning
 from helpers.settings import PROJECT
 from helpers.trials import Study, TuningError
 from tests.conftest import write_corpus
-from tests.test_tuning import GRID, SMALL, files, numbers
+from tests.test_trials import GRID, SMALL, files, numbers
 
 pytest.importorskip("distributed", reason="requirements-cluster.txt is not installed")
 

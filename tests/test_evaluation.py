@@ -1,9 +1,11 @@
+from unittest.mock import MagicMock
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from helpers import evaluation
+from helpers import comparison, corpora, evaluation
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
@@ -128,7 +130,7 @@ def test_the_bias_of_a_part_of_the_scale_is_the_mean_error_there():
     low = TRUTH <= 2
     assert table["clips"].sum() == 80 and table.loc[0, "clips"] == low.sum()
     assert table.loc[0, "bias"] == pytest.approx((PREDICTION - TRUTH)[low].mean())
-    assert table.loc[0, ["from", "to"]].tolist() == [1, 2]
+    assert table["from"].tolist() == [1, 2, 3, 4] and table["to"].tolist() == [2, 3, 4, 5]
     assert table.loc[0, "valence"] == pytest.approx(TRUTH[low].mean())
     assert table.loc[0, "prediction"] == pytest.approx(PREDICTION[low].mean())
     assert (table["low"] < table["bias"]).all() and (table["bias"] < table["high"]).all()
@@ -252,3 +254,67 @@ def test_a_readable_table_leaves_costs_out_and_says_what_is_missing():
     cells = evaluation.readable(table.join(costs)).loc["median"]
     assert "cost" not in cells and cells["pearson"] == "–"
     assert cells["ccc"] == "0.00\N{NO-BREAK SPACE}[0.00,\N{NO-BREAK SPACE}0.00]"
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_the_command_compares_what_it_was_asked_to(
+    corpus_folder, tmp_path, monkeypatch, capsys, more
+):
+    fit_all, table = MagicMock(), MagicMock()
+    monkeypatch.setattr(comparison, "fit_all", fit_all)
+    monkeypatch.setattr(comparison, "table", table)
+    scores = evaluation.table(TRUTH, {"a model": PREDICTION})
+    scores["cost", "seconds"] = 1.239
+    table.return_value = scores
+    out = tmp_path / "table.csv"
+    arguments = [str(corpus_folder)]
+    if more:
+        arguments += ["--models", "cnn_blstm,median", "--by", "clip", "--folds", "3"]
+        arguments += ["--seeds", "2", "--jobs", "4", "--normalise", "--csv", str(out)]
+    assert evaluation.main(arguments) == 0
+
+    (corpus, models), options = fit_all.call_args
+    names = ["cnn_blstm", "median"] if more else ["recommended", "egemaps_svr", "median"]
+    assert corpus.fingerprint == corpora.load(corpus_folder).fingerprint
+    assert models == {name: comparison.named(name, by_speaker=more) for name in names}
+    asked = {"by": "clip", "folds": 3, "seeds": 2, "jobs": 4}
+    default = {"by": "speaker", "folds": 6, "seeds": 1, "jobs": -1}
+    assert options == (asked if more else default)
+    reference = "cnn_blstm" if more else "egemaps_svr"
+    table.assert_called_once_with(corpus, fit_all.return_value, reference=reference)
+
+    title, *tables = capsys.readouterr().out.split("\n\n")
+    sizes = (
+        "3 folds by clip, networks trained 2" if more else "6 folds by speaker, networks trained 1"
+    )
+    assert title == (
+        f"{corpus.name}: {sizes} times in each; gains are over {reference}, intervals 95 %"
+    )
+    cost = scores["cost"].round(2).to_string()
+    assert "1.24" in cost and tables == [evaluation.readable(scores).to_string(), f"{cost}\n"]
+    assert out.exists() == more
+    if more:
+        written = pd.read_csv(out, index_col="model")
+        assert list(written.columns[:3]) == ["mae value", "mae low", "mae high"]
+        found = written.loc["a model"].tolist()
+        assert found == pytest.approx(scores.loc["a model"].tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nowhere"], ["--models", "crystal_ball"], ["--csv", "no/such/folder/out.csv"]]
+)
+def test_the_command_says_in_one_sentence_what_cannot_be_done(monkeypatch, capsys, arguments):
+    monkeypatch.setattr(comparison, "fit_all", MagicMock())
+    scores = MagicMock(return_value=evaluation.table(TRUTH, {"a model": PREDICTION}))
+    monkeypatch.setattr(comparison, "table", scores)
+    assert evaluation.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and len(said.err.splitlines()) == 1
+    assert arguments[-1].split("/")[0] in said.err
+
+
+@pytest.mark.parametrize("arguments", [["--by", "day"], ["--folds", "few"], ["--seeds", "x"]])
+def test_the_command_says_which_choices_there_are(capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        evaluation.main(arguments)
+    assert arguments[0] in capsys.readouterr().err

@@ -83,7 +83,7 @@ def speech(tmp_path_factory):
     "work",
     [
         EXTRACTION,
-        pytest.param(SEARCH, marks=pytest.mark.skipif(ROUNDS < 10, reason="test_tuning has one")),
+        pytest.param(SEARCH, marks=pytest.mark.skipif(ROUNDS < 10, reason="test_trials has one")),
     ],
     ids=["extraction", "search"],
 )

@@ -4,6 +4,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import librosa
 import numpy as np
@@ -13,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import corpora, features
+from helpers import audio, corpora, features
 from helpers.features import MelSettings
 from helpers.settings import PROJECT
 from tests.conftest import voice
@@ -63,6 +64,10 @@ def test_six_seconds_give_the_reports_shape():
 @pytest.mark.parametrize(("percentile", "target"), [(75, 6), (50, 4), (100, 9), (0, 2), (74.9, 6)])
 def test_the_target_is_the_percentile_rounded_up(percentile, target):
     assert features.target_duration([2, 3, 4, 5.74, 9], percentile=percentile) == target
+
+
+def test_the_percentile_is_the_75th_unless_another_is_asked_for():
+    assert features.target_duration(range(1, 102)) == 76
 
 
 def test_no_durations_have_no_percentile():
@@ -120,6 +125,26 @@ def test_extraction_gives_each_clips_features_whatever_the_workers(corpus_folder
     assert found[1].tobytes() == found[2].tobytes()
     for row, path in zip(found[1], corpus.clips["path"], strict=True):
         np.testing.assert_allclose(row, features.clip_features(path, MEL, duration=1), atol=1e-3)
+
+
+def test_the_last_task_may_have_a_single_clip(corpus_folder, output, monkeypatch):
+    corpus = corpora.load(corpus_folder)
+    whole = features.extract(corpus, MEL, duration=1, jobs=1).tobytes()
+    next((output / ".cache" / "features").glob("*.npy")).unlink()
+    monkeypatch.setattr(features, "CLIPS_PER_TASK", 11)
+    found = features.extract(corpus, MEL, duration=1, jobs=1)
+    assert found.tobytes() == whole
+    last = features.clip_features(corpus.clips["path"].iloc[-1], MEL, duration=1)
+    np.testing.assert_array_equal(found[-1], last)
+
+
+@pytest.mark.parametrize("samples", [0, audio.BLOCK, audio.BLOCK + 7, 2 * audio.BLOCK + 7])
+def test_a_clip_is_read_to_its_end_however_many_blocks_it_has(tmp_path, samples):
+    y = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
+    soundfile.write(tmp_path / "clip.wav", y, 8000, subtype="FLOAT")
+    found = features.read_clip(tmp_path / "clip.wav", 8000)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, y)
 
 
 def test_the_cache_is_used_again_and_never_for_other_settings_or_sounds(corpus_folder, output):
@@ -206,6 +231,23 @@ def test_the_command_fills_the_cache_and_says_what_it_holds(corpus_folder, outpu
     assert "12 clips of 2 s, 128 mel bands x 32 frames" in capsys.readouterr().out
     assert len(list((output / ".cache" / "features").glob("*.npy"))) == 1
     assert features.main([str(corpus_folder / "nowhere")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "nowhere does not exist" in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("jobs", [[], ["--jobs", "3"]])
+def test_the_command_passes_on_what_it_was_asked(corpus_folder, monkeypatch, capsys, jobs):
+    load, extract = MagicMock(return_value=corpora.load(corpus_folder)), MagicMock()
+    extract.return_value.shape = (360, 128, 94)
+    monkeypatch.setattr(corpora, "load", load)
+    monkeypatch.setattr(features, "extract", extract)
+    assert features.main(jobs) == 0
+    load.assert_called_once_with(None)
+    number = 3 if jobs else -1
+    extract.assert_called_once_with(load.return_value, MEL, duration=2, jobs=number)
+    said = capsys.readouterr().out
+    assert said == f"{load.return_value.name}: 360 clips of 2 s, 128 mel bands x 94 frames\n"
 
 
 def test_reading_features_does_not_import_tensorflow():
@@ -217,16 +259,18 @@ def test_normalised_by_speaker_each_band_has_mean_0_and_deviation_1_without_the_
     rng = np.random.default_rng(0)
     clips = rng.normal(-30, 8, (6, 4, 10)).astype("float32")
     clips[3:] *= 0.5  # another voice
-    clips[1, :, 7:] = -80
+    clips[0, :, 8:], clips[1, :, 7:] = -70, -80
     speakers = pd.Series(["a"] * 3 + ["b"] * 3)
     found = features.normalise_by_speaker(clips, speakers)
     sounding = np.ones((6, 10), dtype=bool)
-    sounding[1, 7:] = False
+    sounding[0, 8:] = sounding[1, 7:] = False
     for rows in (slice(0, 3), slice(3, 6)):
         bands = found[rows].transpose(1, 0, 2)[:, sounding[rows]]
         assert bands.mean(axis=1) == pytest.approx(0, abs=1e-5)
         assert bands.std(axis=1) == pytest.approx(1, abs=1e-5)
-    assert (found[1, :, 7:] == found[1].min()).all()
+    assert found.dtype == np.float32
+    assert (found[0, :, 8:] == found[0, :, :8].min()).all()
+    assert (found[1, :, 7:] == found[1, :, :7].min()).all()
     mixed = features.normalise_by_speaker(clips[::-1], speakers[::-1])
     assert np.allclose(mixed[::-1], found)
 
@@ -237,8 +281,10 @@ def test_without_speakers_nothing_is_normalised_by_them():
 
 
 def test_functionals_that_a_speaker_never_changes_become_0():
-    found = features.normalise_by_speaker(np.array([[1.0, 5], [3, 5]]), pd.Series(["a", "a"]))
-    assert found.tolist() == [[-1, 0], [1, 0]]
+    # The fourth differs by less than the digits of such a number, the fifth by a little more.
+    clips = np.array([[1.0, 5, 2, 1e6, 1], [3, 5, 0, 1e6 + 0.2, 1 + 3e-6]])
+    found = features.normalise_by_speaker(clips, pd.Series(["a", "a"]))
+    assert found == pytest.approx(np.array([[-1, 0, 1, 0, -1], [1, 0, -1, 0, 1]]))
 
 
 PITCHED = MelSettings(n_fft=512, hop_length=128, n_mels=64, pitch=True)
@@ -251,10 +297,29 @@ def test_the_pitch_of_a_harmonic_sound_is_found(pitch):
     levels = features.waveform_features(features.normalise(y), PITCHED)
     assert levels.shape == (PITCHED.rows, PITCHED.frames(1)) == (66, 63)
     semitones = levels[64, 3:-3]
-    assert semitones == pytest.approx(12 * np.log2(pitch / 75) * np.ones(57), abs=0.2)
+    assert semitones == pytest.approx(12 * np.log2(pitch / 75) * np.ones(57), abs=0.02)
     assert (levels[65, 3:-3] > 10).all()  # far more harmonic than not
     plain = features.waveform_features(features.normalise(y), replace(PITCHED, pitch=False))
     assert np.array_equal(levels[:64], plain)
+
+
+@pytest.mark.parametrize("pitch", [200, 8000 / 39.5])  # a period of whole samples, and one between
+@pytest.mark.parametrize("ratio", [0, 5, 10, 20])
+def test_the_harmonicity_is_the_ratio_of_voice_to_noise(pitch, ratio):
+    seconds = np.arange(8000) / 8000
+    voiced = sum(np.sin(2 * np.pi * k * pitch * seconds) / k for k in range(1, 9))
+    noise = np.random.default_rng(0).normal(size=8000)
+    noise *= np.sqrt(np.mean(voiced**2) / np.mean(noise**2) / 10 ** (ratio / 10))
+    levels = features.waveform_features(features.normalise(voiced + noise), PITCHED)
+    assert np.median(levels[65, 3:-3]) == pytest.approx(ratio, abs=0.8)
+
+
+def test_a_quiet_voice_is_as_harmonic_as_a_loud_one():
+    seconds = np.arange(8000) / 8000
+    voiced = sum(np.sin(2 * np.pi * k * 200 * seconds) / k for k in range(1, 9))
+    voiced[4000:] *= 10 ** (-28 / 20)
+    levels = features.waveform_features(features.normalise(voiced), PITCHED)
+    assert levels[64:, -8] == pytest.approx(levels[64:, 5], abs=0.01)
 
 
 def test_noise_and_silence_have_no_pitch():
@@ -286,6 +351,9 @@ def test_pcen_takes_away_loudness_and_keeps_padding_lowest():
     sounding = found[:, :, 50:-30]  # once the smoothing knows the level
     assert sounding[1] == pytest.approx(sounding[0], rel=0.1)
     assert (found[:, :, -30:] == 0).all() and (sounding > 0).all()
+    power = 2**31 * librosa.db_to_power(levels[0, :, :-30].astype(float))
+    expected = librosa.pcen(power, sr=8000, hop_length=128)
+    np.testing.assert_allclose(found[0, :, :-30], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("header", [b"{'descr': (", b"{'descr': '>f4'}", b"\0"])

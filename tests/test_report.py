@@ -173,3 +173,15 @@ def test_kernels_get_a_path_whole_and_a_name_as_it_is(tmp_path, monkeypatch):
     assert build.for_kernels("ravdess") == "ravdess"
     (tmp_path / "ravdess").mkdir()
     assert build.for_kernels("ravdess") == str(tmp_path / "ravdess")
+
+
+def test_notebooks_are_run_in_place_only_where_their_outputs_are_the_projects(output, monkeypatch):
+    elsewhere = Settings.from_env()
+    assert build.executed("demo", elsewhere) == output.resolve() / "report" / "demo" / "notebooks"
+    monkeypatch.delenv("VALENCE_OUTPUT")
+    here = Settings.from_env()
+    assert build.executed("demo", here) == build.NOTEBOOKS
+    assert build.executed("mine", here) == PROJECT / "report" / "mine" / "notebooks"
+    monkeypatch.setenv("VALENCE_PROFILE", "full")
+    full = Settings.from_env()
+    assert build.executed("demo", full) == PROJECT / "report" / "demo" / "notebooks"

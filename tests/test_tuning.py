@@ -1,88 +1,66 @@
-import dataclasses
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-import time
+"""Searches whose trainings are made up: `test_trials` has the real ones."""
 
-import joblib
+from types import SimpleNamespace
+from unittest.mock import MagicMock, call
+
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
-from helpers import corpora, splits, training, trials, tuning
-from helpers.settings import PROJECT
+from helpers import corpora, features, splits, trials, tuning
+from helpers.features import MelSettings
+from helpers.settings import save_results
 from helpers.trials import Study, TuningError
-from helpers.workers import side_by_side
 from tests.conftest import write_corpus
 
-#: A network that trains in a second.
-SMALL = {"filters": 2, "kernels": ((8, 6), (4, 10)), "units": (8, 4), "batch_size": 8}
 GRID = {"dropout": [0.0, 0.5], "epochs": [1, 3]}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """A corpus, an output folder with its features, and a search that was not disturbed."""
-    folder = tmp_path_factory.mktemp("tuning")
-    write_corpus(folder / "corpus", clips=24, speakers=8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VALENCE_OUTPUT", str(folder / "output"))
-        corpus = corpora.load(folder / "corpus")
-        table = tuning.search(corpus, GRID, seeds=2, jobs=2, **SMALL)
-    return folder, corpus, table
+VALIDATION_CLIPS = 6
 
 
 @pytest.fixture
-def corpus(shared, output):
-    """The same corpus, and an output folder in which nothing is trained yet."""
-    return shared[1]
+def corpus(tmp_path, output):
+    write_corpus(tmp_path / "corpus", clips=24, speakers=8)
+    return corpora.load(tmp_path / "corpus")
+
+
+def errors_of(training):
+    """By epoch: that of dropout 0.5 is larger, and no two seeds have the same."""
+    first = 1 + training.settings["dropout"] + training.settings["seed"] / 100
+    return [first / epoch for epoch in range(1, training.checkpoints[-1] + 1)]
+
+
+def record_of(training):
+    errors = errors_of(training)
+    return {
+        "history": {
+            "epoch": list(range(1, len(errors) + 1)),
+            "train_mae": [error / 2 for error in errors],
+            "validation_mae": errors,
+        },
+        "validation": [[error] * VALIDATION_CLIPS for error in errors],
+        "failure": None,
+        "seconds": 7.0,
+    }
 
 
 @pytest.fixture
-def searched(shared, monkeypatch):
-    """The corpus and the trials of the undisturbed search, with its store."""
-    folder, corpus, table = shared
-    monkeypatch.setenv("VALENCE_OUTPUT", str(folder / "output"))
-    return corpus, table
+def asked(monkeypatch):
+    """The trainings that a search asks for, which end in another order, as `record_of` has them."""
+    calls = []
+
+    def carry_out(study, trainings, *, jobs, scheduler):
+        calls.append(SimpleNamespace(trainings=trainings, jobs=jobs, scheduler=scheduler))
+        for running, each in reversed(list(enumerate(trainings))):
+            save_results(study.path(each), record_of(each), made_by=each.decided_by)
+            yield each, record_of(each), running
+
+    monkeypatch.setattr(tuning, "carry_out", carry_out)
+    monkeypatch.setattr(trials, "_code", dict)  # which imports Keras
+    return calls
 
 
-def files(study=None):
-    store = study.store if study else tuning.cache_folder("trials")
-    return {path.name: path.stat().st_mtime_ns for path in store.glob("*.json")}
-
-
-def numbers(table):
-    return table.drop(columns="seconds")
-
-
-SEARCH = """
-from tests.test_tuning import *
-signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without
-corpus = corpora.load({source!r})
-table = tuning.search(corpus, GRID, seeds=1, jobs=1, **SMALL)
-table.to_json({target!r})
-"""
-
-
-def searching(shared, target):
-    """The search with one seed, in a process of its own, which writes its table to a file."""
-    code = SEARCH.format(source=str(shared[0] / "corpus"), target=str(target))
-    return subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, start_new_session=True)
-
-
-def of_the_first_seed(table):
-    return numbers(table.query("seed == 0").reset_index(drop=True))
-
-
-def until(condition, process):
-    while not condition():
-        assert process.poll() is None, "the search ended before it could be disturbed"
-        time.sleep(0.01)
+def files():
+    return list(tuning.cache_folder("trials").glob("*.json"))
 
 
 # What a grid is
@@ -101,6 +79,9 @@ def test_epochs_cost_only_the_longest_training():
     assert tuning.cost(tuning.BROAD_GRID, seeds=1) == 9 * 20
     assert tuning.cost({"dropout": [0.1, 0.2]}, seeds=5, epochs=3) == 2 * 5 * 3
     assert tuning.cost([{"dropout": 0.1}, {"dropout": 0.2, "epochs": 4}], seeds=1) == 20 + 4
+    assert tuning.cost({"epochs": [5, 2], "dropout": [0.1, 0.2]}, seeds=1) == 2 * 5
+    with pytest.raises(TuningError, match="'droput' is no setting"):
+        tuning.cost(tuning.GRID, droput=0.5)
 
 
 @pytest.mark.parametrize(
@@ -113,241 +94,112 @@ def test_epochs_cost_only_the_longest_training():
         ([{"seed": 3}], "'seed' is no setting"),
         ({}, "The grid is empty"),
         ({"epochs": [0]}, "at least one epoch, not 0"),
-        (
-            {"kernels": [((8, 8), (30, 40))]},
-            "too large to be pooled to 2 x 2 on an input of 128 x 32",
-        ),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(corpus, grid, sentence):
+def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(corpus, asked, grid, sentence):
     with pytest.raises(ValueError, match=sentence):
         tuning.search(corpus, grid)
-    assert not files()
+    assert not asked and not files()
 
 
 # What a search does
 
 
-def test_a_trial_is_the_training_that_its_row_names(searched):
-    corpus, table = searched
-    row = table.query("dropout == 0.5 and epochs == 3 and seed == 1").iloc[0]
-    code = f"""
-from tests.test_tuning import *
-from helpers import backend, features, models
-backend.limit_threads(1)
-corpus = corpora.load({str(corpus.clips["path"][0])!r}.rsplit("/audio", 1)[0])
-matrix = features.extract(corpus, features.MelSettings(), duration=2)
-small = {{name: SMALL[name] for name in ("filters", "kernels", "units")}}
-run = training.train(
-    models.parallel_cnn(matrix.shape[1:], dropout=0.5, **small), matrix, corpus.clips["valence"],
-    splits.speaker_split(corpus.clips, seed=0), batch_size=8, epochs=3, seed=1,
-)
-print(json.dumps([run.scores["validation"], run.validation[-1].tolist()]))
-"""
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    mae, predicted = json.loads(found.stdout.splitlines()[-1])
-    assert row["validation_mae"] == mae
-    np.testing.assert_array_equal(tuning.predictions(table)[row.name], np.float32(predicted))
+def test_a_search_has_a_row_a_trial_combination_by_combination(corpus, asked):
+    table = tuning.search(corpus, GRID, seeds=2, seed=5, filters=2, batch_size=8)
+    assert list(table.columns) == [
+        "dropout", "epochs", "seed", "validation_mae", "train_mae", "seconds", "error", "key",
+    ]  # fmt: skip
+    expected = [(d, e, s) for d in GRID["dropout"] for e in GRID["epochs"] for s in (5, 6)]
+    assert list(table[["dropout", "epochs", "seed"]].itertuples(index=False, name=None)) == expected
+    maes = [(1 + dropout + seed / 100) / epochs for dropout, epochs, seed in expected]
+    np.testing.assert_allclose(table["validation_mae"], maes)
+    np.testing.assert_allclose(table["train_mae"], np.array(maes) / 2)
+    assert table["seconds"].eq(7).all() and table["error"].isna().all()
 
 
-def test_combinations_that_differ_in_epochs_share_one_training_to_the_bit(searched, monkeypatch):
-    corpus, table = searched
-    assert len(table) == 8 and len(files()) == 4
-    monkeypatch.setenv("VALENCE_OUTPUT", str(tuning.cache_folder("trials").parents[2] / "separate"))
-    alone = tuning.search(corpus, {"dropout": [0.5], "epochs": [1]}, seeds=1, jobs=1, **SMALL)
-    same = of_the_first_seed(table.query("dropout == 0.5 and epochs == 1"))
-    pd.testing.assert_frame_equal(numbers(alone), same, check_exact=True)
-
-
-def test_a_search_that_was_done_is_only_read(searched):
-    corpus, table = searched
-    before = files()
-    again = tuning.search(corpus, tuning.grid(GRID), seeds=2, **SMALL)
-    pd.testing.assert_frame_equal(again, table)
-    assert files() == before
-    longer = Study.of(corpus).training({**SMALL, "dropout": 0.5, "epochs": 4}, seed=0)
-    assert longer.key == table["key"].iloc[-2] and Study.of(corpus).stored(longer) is None
-
-
-# What is stored
-
-
-def test_whatever_decides_the_numbers_gives_another_file(corpus, monkeypatch):
+def test_combinations_that_differ_in_epochs_are_one_training(corpus, asked):
+    table = tuning.search(corpus, GRID, seeds=2, jobs=3, scheduler="tcp://here:1", filters=2)
+    (found,) = asked
+    assert (found.jobs, found.scheduler) == (3, "tcp://here:1")
+    assert [each.checkpoints for each in found.trainings] == [(1, 3)] * 4
+    assert [each.key for each in found.trainings] == table["key"].drop_duplicates().tolist()
+    chosen = [each.settings for each in found.trainings]
+    assert [(each["dropout"], each["seed"]) for each in chosen] == [
+        (0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1),
+    ]  # fmt: skip
+    assert all(each["filters"] == 2 for each in chosen)
+    assert all(each["batch_size"] == tuning.DEFAULTS["batch_size"] for each in chosen)
     study = Study.of(corpus)
-    settings = {**SMALL, "dropout": 0.1, "learning_rate": 1e-2}
-    reference = study.training(settings, seed=0)
-    assert study.training(dict(reversed(settings.items())), seed=0).key == reference.key
-    assert study.training({**settings, "epochs": 3}, seed=0).key == reference.key
-    other = corpora.Corpus(corpus.name, corpus.scale, corpus.clips.copy(), corpus.rejected)
-    other.clips.loc[0, "valence"] = 2.0
-    keys = {
-        reference.key,
-        study.training(settings, seed=1).key,
-        Study.of(corpus, seed=1).training(settings, seed=0).key,
-        Study.of(other).training(settings, seed=0).key,
-    }
-    for name in ("filters", "batch_size", "dropout", "learning_rate", "weight_decay"):
-        keys.add(study.training({**settings, name: settings.get(name, 0) + 1}, seed=0).key)
-    for name in ("kernels", "units"):
-        keys.add(study.training({**settings, name: settings[name][:1]}, seed=0).key)
-    for module, name in ((trials, "VERSION"), (tuning.features, "VERSION"), (trials, "THREADS")):
-        with monkeypatch.context() as patch:
-            patch.setattr(module, name, 99)
-            keys.add(Study.of(corpus).training(settings, seed=0).key)
-    assert len(keys) == 1 + 3 + 5 + 2 + 3
+    assert found.trainings[0].decided_by["split"] == study.decided_by["split"]
 
 
-def test_a_torn_or_foreign_file_counts_as_missing(searched, tmp_path):
-    study = Study.of(searched[0])
-    training = study.training({**SMALL, "dropout": 0.5, "epochs": 3}, seed=0)
-    whole = study.path(training).read_bytes()
-    other = study.path(study.training({**SMALL, "dropout": 0.5}, seed=1)).read_bytes()
-    assert study.stored(training)["made_by"]["settings"]["dropout"] == 0.5
-    elsewhere = dataclasses.replace(study, store=tmp_path)
-    assert elsewhere.stored(training) is None
-    for content in (b"", whole[: len(whole) // 2], other, b"[]", b"null", b"{}", b"\xff\x00"):
-        elsewhere.path(training).write_bytes(content)
-        assert elsewhere.stored(training) is None
-    elsewhere.path(training).write_bytes(whole)
-    assert elsewhere.stored(training) == study.stored(training)
+def test_three_seeds_and_all_cores_unless_other_numbers_are_asked_for(corpus, asked):
+    table = tuning.search(corpus, {"dropout": [0.5]})
+    assert table["seed"].tolist() == [0, 1, 2] and table["epochs"].tolist() == [20] * 3
+    assert (asked[0].jobs, asked[0].scheduler) == (-1, None)
+    assert tuning.cost({"dropout": [0.5]}) == 3 * 20
 
 
-# What may befall a search
+def test_the_seed_decides_the_split_that_all_trials_share(corpus, asked):
+    tuning.search(corpus, {"dropout": [0.5]}, seeds=2, seed=4)
+    shares = {each.decided_by["split"] for each in asked[0].trainings}
+    assert shares == {Study.of(corpus, seed=4).decided_by["split"]}
+    assert shares != {Study.of(corpus, seed=0).decided_by["split"]}
 
 
-def test_a_killed_search_goes_on_with_what_is_missing(shared, corpus, tmp_path):
-    process = searching(shared, tmp_path / "never")
-    until(files, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    kept = files()
-    assert len(kept) == 1
-    table = tuning.search(corpus, GRID, seeds=1, jobs=1, **SMALL)
-    pd.testing.assert_frame_equal(numbers(table), of_the_first_seed(shared[2]), check_exact=True)
-    assert kept.items() <= files().items()
-
-
-def test_two_searches_at_once_share_the_work(shared, corpus, tmp_path):
-    targets = [tmp_path / "first.json", tmp_path / "second.json"]
-    both = [searching(shared, target) for target in targets]
-    assert [process.wait() for process in both] == [0, 0]
-    first, second = (pd.read_json(target) for target in targets)
-    # Had both done the same training, each would have its own time for it.
-    pd.testing.assert_frame_equal(first, second)
-    expected = of_the_first_seed(shared[2])["validation_mae"]
-    np.testing.assert_allclose(first["validation_mae"], expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_a_search_that_ends_early_leaves_no_process_behind(shared, corpus, tmp_path, sent):
-    process = searching(shared, tmp_path / "never")
-    until(lambda: list((tmp_path / "output").rglob("trials/*.lock")), process)
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(sent)
-    assert process.wait(timeout=60) != 0
-    assert len(family) >= 2 and not psutil.wait_procs(family, timeout=60)[1]
-
-
-def workers():
-    """Processes that train for this one."""
-    found = []
-    for child in psutil.Process().children():
-        try:
-            if "popen_loky" in " ".join(child.cmdline()):
-                found.append(child)
-        except psutil.Error:
-            pass
-    return found
-
-
-def kill_the_first(count):
-    """A thread that kills that many workers, each as soon as it is there."""
-    killed = set()
-
-    def kill():
-        while len(killed) < count:
-            for worker in workers():
-                if worker.pid not in killed:
-                    worker.kill()
-                    killed.add(worker.pid)
-                    break
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    return thread
-
-
-def test_a_worker_that_is_killed_twice_fails_its_training_and_no_other(shared, corpus):
-    grid = {"dropout": [0.0, 0.5], "epochs": [3]}
-    killer = kill_the_first(2)
-    table = tuning.search(corpus, grid, seeds=1, jobs=1, **SMALL)
-    killer.join()
-    assert table["error"][0] == trials.KILLED and pd.isna(table["error"][1])
-    expected = of_the_first_seed(shared[2].query("epochs == 3"))
-    assert table["validation_mae"].isna().tolist() == [True, False]
-    assert table["validation_mae"][1] == expected["validation_mae"][1]
-    # The next search tries again, and forgives one death.
-    killer = kill_the_first(1)
-    table = tuning.search(corpus, grid, seeds=1, jobs=1, **SMALL)
-    killer.join()
-    pd.testing.assert_frame_equal(numbers(table), expected, check_exact=True)
-
-
-def test_a_training_that_fails_says_why_and_the_others_go_on(corpus):
-    grid = [
-        # A decay that multiplies every weight by -999 a step overflows after some epochs.
-        {"weight_decay": 1e6, "units": (8,), "epochs": 2},
-        {"weight_decay": 1e6, "units": (8,), "epochs": 12},
-        {"weight_decay": 0.0, "units": (10**14,), "epochs": 1},  # more than can be addressed
-        {"weight_decay": 0.0, "units": (8,), "epochs": 2},
+def test_what_is_stored_is_read_and_the_rest_is_trained(corpus, asked, monkeypatch):
+    begun = tuning.search(corpus, {"dropout": [0.5], "epochs": [3]}, seeds=1)
+    bar = MagicMock()
+    monkeypatch.setattr(tuning, "bar", bar)
+    table = tuning.search(corpus, GRID, seeds=2)
+    assert begun["key"][0] not in [each.key for each in asked[1].trainings]
+    assert len(asked[1].trainings) == 3 and len(files()) == 4
+    bar.assert_called_once_with(total=4, initial=1, desc="tuning", unit="training")
+    shown = bar().__enter__()
+    assert shown.set_postfix.call_args_list == [
+        # Dropout 0.5 with seed 0 is there, seed 1 ends next, and at last dropout 0 with seed 0.
+        call(running=2, best="0.500", refresh=False),
+        call(running=1, best="0.337", refresh=False),
+        call(running=0, best="0.333", refresh=False),
     ]
-    table = tuning.search(corpus, grid, seeds=1, jobs=1, **{**SMALL, "batch_size": 24})
-    diverged, memory = table["error"][1], table["error"][2]
-    assert re.search(r"no longer a number in epoch \d+: lower the learning rate", diverged)
-    assert memory == "out of memory: use fewer jobs, smaller batches or a smaller network"
-    assert table["error"][[0, 3]].isna().all()
-    assert table["validation_mae"].isna().tolist() == [False, True, True, False]
-    assert np.isfinite(tuning.predictions(table)).all(axis=1).tolist() == [True, False, False, True]
-    # What diverged will diverge again, memory may be there next time.
-    assert set(files()) == {f"{key}.json" for key in table["key"].drop(2)}
-    assert tuning.best(table)["weight_decay"] == 0
-    with pytest.raises(TuningError, match="No combination finished all its trials: The loss"):
-        tuning.best(table[1:2])
+    assert shown.update.call_args_list == [call()] * 3
+    again = tuning.search(corpus, tuning.grid(GRID), seeds=2)
+    assert asked[2].trainings == []
+    pd.testing.assert_frame_equal(again, table)
 
 
-def test_a_training_that_passes_its_limits_is_stopped_and_never_taken_for_a_whole_one(corpus):
-    study = Study.of(corpus)
-    whole = study.training({**SMALL, "epochs": 3}, seed=0)
-    limited = study.training({**SMALL, "epochs": 3}, seed=0, limits=(100, 0, 0))
-    record = trials._fit(study, limited)
-    assert len(record["history"]["epoch"]) == 2 and record["validation"] == []
-    assert limited.is_answered(record) and not whole.is_answered(record)
-    assert np.isnan(limited.outcome(record)["validation_mae"])
-    assert limited.outcome(record)["error"] is None
-    # A whole one that is there already is cut at the same epoch.
-    record = trials._fit(study, whole)
-    assert whole.is_answered(record) and len(record["validation"]) == 3
-    assert limited.is_answered(record) and limited.stopped(record["history"]["validation_mae"]) == 2
-    assert np.isnan(limited.outcome(record)["validation_mae"])
+def test_a_combination_has_the_common_value_of_what_it_does_not_name(corpus, asked):
+    combinations = [{"dropout": 0.1, "epochs": 1}, {"units": [8, [4]], "epochs": 2}]
+    table = tuning.search(corpus, combinations, seeds=1, dropout=0.4)
+    assert table["dropout"].tolist() == [0.1, 0.4]
+    assert table["units"].tolist() == [tuning.DEFAULTS["units"], (8, (4,))]
+    assert [each.settings["dropout"] for each in asked[0].trainings] == [0.1, 0.4]
 
 
-def test_memory_is_estimated_from_the_network():
-    """Against what was measured: 1.6 GB with the grid pooling, 16 GB with the windows."""
-    plain = {"settings": {**trials.DEFAULTS, "seed": 0}}
-    windows = {"settings": {**plain["settings"], "pool": "window"}}
-    shape = (128, 94)
-    assert 1.6e9 <= trials._memory(trials.Training(plain, (1,)), shape) < 3e9
-    assert 10e9 <= trials._memory(trials.Training(windows, (1,)), shape) < 20e9
+def test_the_progress_says_no_best_before_there_is_one():
+    assert tuning._best([]) == "nan"
+    assert tuning._best([{"history": {"validation_mae": []}}]) == "nan"
 
 
-def test_memory_bounds_the_trainings_at_once_unless_a_number_is_asked_for():
-    free = psutil.virtual_memory().available
-    assert side_by_side(-1, free / 1.5) == 1 == side_by_side(-1, free * 10)
-    assert side_by_side(-1, 1) == joblib.cpu_count()
-    assert side_by_side(3, free) == 3
+def test_predictions_are_those_after_the_trials_last_epoch(corpus, asked):
+    table = tuning.search(corpus, GRID, seeds=2)
+    table.loc[2, "validation_mae"] = np.nan  # it failed
+    found = tuning.predictions(table)
+    assert found.dtype == np.float32 and found.shape == (8, VALIDATION_CLIPS)
+    expected = np.broadcast_to(table["validation_mae"].to_numpy()[:, None], found.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_curves_of_the_best_and_the_worst_are_means_over_their_seeds(corpus, asked):
+    curves = tuning.learning_curves(tuning.search(corpus, {**GRID, "batch_size": [8]}, seeds=2))
+    best, worst = curves
+    assert best == "best: dropout 0.0, epochs 3, batch size 8"
+    assert worst == "worst: dropout 0.5, epochs 1, batch size 8"
+    expected = {"epoch": 1, "train_mae": 1.505 / 2, "validation_mae": 1.505}
+    assert len(curves[worst]) == 1 and curves[worst].loc[0].to_dict() == pytest.approx(expected)
+    assert curves[best]["epoch"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(curves[best]["validation_mae"], 1.005 / np.array([1, 2, 3]))
 
 
 # What the trials say
@@ -377,6 +229,14 @@ def test_a_combination_that_failed_once_is_never_the_best():
     assert tuning.trial_table(found)["mean"].isna().tolist() == [False, True]
     winner = tuning.best(found)
     assert winner["units"] == (8, 4) and winner["standard deviation"] == pytest.approx(0.2)
+    found = made_up((0.5, np.nan, 0.9)).assign(error=[None, "out of memory", None])
+    with pytest.raises(TuningError, match="^No combination finished all its trials: out of memory"):
+        tuning.best(found)
+
+
+def test_the_settings_of_a_row_are_pythons_own_numbers():
+    settings = tuning.settings_of({"dropout": np.float64(0.5), "units": (8, 4), "mean": 0.7})
+    assert settings == {"dropout": 0.5, "units": (8, 4)} and type(settings["dropout"]) is float
 
 
 def test_the_reports_best_row_is_the_one_that_it_names():
@@ -394,67 +254,85 @@ def test_a_combination_as_good_as_the_best_is_told_from_one_that_is_worse():
     maes = np.abs(errors).mean(axis=1).reshape(3, 3)
     table = tuning.against_best(made_up(*maes), truth, truth + errors)
     order = maes.mean(axis=1).argmin()
+    np.testing.assert_allclose(table["mean"], maes.mean(axis=1))
     np.testing.assert_allclose(table["behind"], maes.mean(axis=1) - maes.mean(axis=1).min())
     assert table.loc[order, ["behind", "low", "high"]].eq(0).all()
     assert table["as good"].tolist() == [True, True, False]
+    first, other = (
+        tuning.against_best(made_up(*maes), truth, truth + errors, seed=seed) for seed in (0, 1)
+    )
+    pd.testing.assert_frame_equal(first, table)
+    assert other["behind"].equals(table["behind"]) and not other["low"].equals(table["low"])
 
 
-def test_the_curves_of_the_best_and_the_worst_are_means_over_their_seeds(searched):
-    _, table = searched
-    rows = tuning.trial_table(table)
-    curves = tuning.learning_curves(table)
-    ends = [curve["validation_mae"].iloc[-1] for curve in curves.values()]
-    np.testing.assert_allclose(ends, [rows["mean"].min(), rows["mean"].max()])
-    worst = rows.loc[rows["mean"].idxmax()]
-    dropout, epochs = worst["dropout"], int(worst["epochs"])
-    assert list(curves)[1] == f"worst: dropout {dropout}, epochs {epochs}"
-    assert len(curves[f"worst: dropout {dropout}, epochs {epochs}"]) == epochs
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_winner_learns_from_all_but_the_test_part(corpus, monkeypatch, seed):
+    network, train, predict = MagicMock(), MagicMock(), MagicMock()
+    monkeypatch.setattr(tuning, "NETWORK", network)
+    monkeypatch.setattr(tuning, "train", train)
+    monkeypatch.setattr(tuning, "predict", predict)
+    split = splits.main_split(corpus.clips, seed=seed)
+    predict.return_value = np.arange(len(split.test)) / 10
+    winner = pd.Series({"dropout": 0.2, "epochs": 4, "trial 1": 0.7, "mean": 0.7})
+    options = {"seed": 3} if seed else {}
+    run, tested = tuning.final(corpus, winner, **options, filters=2, batch_size=8)
 
+    assert run is train.return_value
+    matrix = features.extract(corpus, MelSettings(), duration=2)
+    expected = {name: tuning.DEFAULTS[name] for name in trials.NETWORK_SETTINGS}
+    expected |= {"dropout": 0.2, "filters": 2}
+    network.assert_called_once_with(matrix.shape[1:], **expected)
+    (model, data, ratings, parts), chosen = train.call_args
+    assert model is network.return_value
+    np.testing.assert_array_equal(data, matrix)
+    assert ratings.tolist() == corpus.clips["valence"].tolist()
+    assert parts.train.tolist() == sorted([*split.train, *split.validation])
+    assert parts.validation.tolist() == [] and parts.validation.dtype.kind == "i"
+    assert parts.test.tolist() == split.test.tolist()
+    others = {name: tuning.DEFAULTS[name] for name in trials.TRAINING_SETTINGS}
+    assert chosen == others | {"epochs": 4, "batch_size": 8, "seed": seed}
 
-def test_the_winner_is_trained_on_all_but_the_test_part_and_judged_on_that(searched):
-    corpus, table = searched
-    winner = tuning.best(table)
-    run, tested = tuning.final(corpus, winner, **SMALL)
-    split = splits.speaker_split(corpus.clips, seed=0)
+    asked_run, asked_data, asked_rows = predict.call_args.args
+    assert asked_run is run and asked_data is data and asked_rows.tolist() == split.test.tolist()
+    assert tested.columns.tolist() == ["file", "speaker", "valence", "prediction"]
     assert tested.index.tolist() == split.test.tolist()
-    matrix = tuning.features.extract(corpus, tuning.features.MelSettings(), duration=2)
-    both = np.concatenate([split.train, split.validation])
-    assert run.settings["mean"] == pytest.approx(matrix[both].mean(dtype=float))
-    assert (run.settings["epochs"], run.settings["batch_size"]) == (winner["epochs"], 8)
-    assert run.model.get_layer("dropout_1").rate == winner["dropout"]
-    expected = training.predict(run, matrix, split.test)
-    np.testing.assert_array_equal(tested["prediction"], expected)
-    assert tested["valence"].tolist() == corpus.clips["valence"].iloc[split.test].tolist()
+    assert tested["file"].tolist() == corpus.clips["file"].iloc[split.test].tolist()
+    assert tested["prediction"].tolist() == predict.return_value.tolist()
 
 
 # From a terminal
 
-MAIN = """
-import sys
-from helpers import tuning
-tuning.GRID = {"dropout": [0.0], "batch_size": [16]}
-tuning.PROFILES["quick"]["search"] = {"filters": 2, "epochs": (1, 2)}
-sys.exit(tuning.main([sys.argv[1], "--jobs", "1"]))
-"""
 
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_the_command_prints_the_table_the_best_row_and_the_store(
+    corpus, tmp_path, monkeypatch, capsys, profile
+):
+    found = made_up((0.5, 0.70004, 0.9), (0.3, np.nan, 0.6)).rename(columns={"units": "dropout"})
+    found.insert(1, "batch_size", 16)
+    found["key"] = list("abcdef")
+    found.loc[4, "error"] = "out of memory"
+    search = MagicMock(return_value=found)
+    monkeypatch.setattr(tuning, "search", search)
+    arguments = [str(tmp_path / "corpus")]
+    if profile == "full":
+        arguments += ["--profile", "full", "--jobs", "3", "--scheduler", "tcp://here:1"]
+    assert tuning.main(arguments) == 0
 
-def test_the_command_shows_its_progress_then_the_table_the_best_row_and_the_store(output, tmp_path):
-    write_corpus(tmp_path / "corpus", clips=16, speakers=8, seconds=3)
-    shown = subprocess.run(
-        [sys.executable, "-c", MAIN, str(tmp_path / "corpus")],
-        cwd=PROJECT,
-        env={**os.environ, "TQDM_DISABLE": ""},
-        capture_output=True,
-        text=True,
-    )
-    assert shown.returncode == 0
-    header, *rows, winner, store = shown.stdout.splitlines()
+    (loaded, grid), options = search.call_args
+    assert loaded.fingerprint == corpus.fingerprint
+    fixed = dict(tuning.PROFILES[profile]["search"])
+    assert grid == {**tuning.GRID, "epochs": fixed.pop("epochs")}
+    jobs, scheduler = (3, "tcp://here:1") if profile == "full" else (-1, None)
+    assert options == {"jobs": jobs, "scheduler": scheduler, **fixed}
+    header, *rows, failed, winner, store = capsys.readouterr().out.splitlines()
     assert header.split()[:5] == ["dropout", "batch_size", "epochs", "trial", "1"]
-    assert len(rows) == 2 and winner.startswith("best: dropout 0.0, batch size ")
-    assert store == f"trials: {output.resolve() / '.cache' / 'trials'}"
-    drawn = [line for line in shown.stderr.replace("\r", "\n").split("\n") if line.strip()]
-    assert all(line.startswith(("tuning:", "extracting:")) for line in drawn), shown.stderr
-    assert "3/3" in drawn[-1] and "best=" in drawn[-1] and "running=0" in drawn[-1]
+    assert [row.split() for row in rows] == [
+        ["(8,", "4)", "16", "5", "0.5", "0.7", "0.9", "0.7", "0.2"],
+        ["(4,", "2)", "16", "5", "0.3", "NaN", "0.6", "NaN", "NaN"],
+    ]
+    assert failed == "failed: e: out of memory"
+    assert winner == "best: dropout (8, 4), batch size 16, 5 epochs: MAE 0.7000 ± 0.2000"
+    assert store == f"trials: {tuning.cache_folder('trials')}"
 
 
 def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys):
@@ -466,3 +344,5 @@ def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys
     write_corpus(tmp_path / "few", clips=2, speakers=2)
     assert tuning.main([str(tmp_path / "few")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(SystemExit, match="2"):
+        tuning.main(["--profile", "huge"])
