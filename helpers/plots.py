@@ -501,7 +501,7 @@ def predicted_against_true(
 
     See: notebooks/03_model.ipynb
     """
-    figure = Figure(figsize=(3.4 * len(predictions), 3.6), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(predictions), 3.9), layout="constrained")
     panels = figure.subplots(1, len(predictions), sharey=True, squeeze=False)[0]
     for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
         ax.plot(scale, scale, color=GREY, linewidth=1)

@@ -1,7 +1,8 @@
 """Run the notebooks and typeset the report: what `make report` calls.
 
 On the demo corpus in the quick profile the notebooks are run where they are, and keep their
-outputs; for any other study, executed copies go to ``report/<corpus>/notebooks/``.
+outputs; for any other study, and where ``VALENCE_OUTPUT`` names another folder than the project's
+own (which may then be read-only), executed copies go to ``report/<corpus>/notebooks/`` there.
 """
 
 from __future__ import annotations
@@ -39,8 +40,7 @@ def main() -> int:
     os.environ["TQDM_DISABLE"] = "1"  # the bar below is the one; stored outputs hold none
 
     start = time.perf_counter()
-    in_place = corpus.name == "demo" and settings.profile == "quick"
-    target = NOTEBOOKS if in_place else settings.output / "report" / corpus.name / "notebooks"
+    target = executed(corpus.name, settings)
     target.mkdir(parents=True, exist_ok=True)
     sources = {
         path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -64,6 +64,13 @@ def main() -> int:
         return 1
     print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
+
+
+def executed(corpus_name: str, settings: Settings) -> Path:
+    """Folder for the executed notebooks of a study."""
+    if (corpus_name, settings.profile, settings.output) == ("demo", "quick", PROJECT):
+        return NOTEBOOKS
+    return settings.output / "report" / corpus_name / "notebooks"
 
 
 def for_kernels(corpus: str) -> str:
