@@ -501,12 +501,14 @@ def predicted_against_true(
 
     See: notebooks/03_model.ipynb
     """
-    figure = Figure(figsize=(3.4 * len(predictions), 3.9), layout="constrained")
-    panels = figure.subplots(1, len(predictions), sharey=True, squeeze=False)[0]
+    figure = Figure(figsize=(3.4 * len(predictions), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(predictions), sharex=True, sharey=True, squeeze=False)[0]
+    every = np.concatenate([scale, truth, *predictions.values()])
+    limits = every.min() - 0.2, every.max() + 0.2
     for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
         ax.plot(scale, scale, color=GREY, linewidth=1)
         ax.plot(truth, predicted, "o", color=BLUE, alpha=0.5, markersize=4)
-        ax.set(title=name, xlabel="rated valence", aspect="equal")
+        ax.set(title=name, xlabel="rated valence", xlim=limits, ylim=limits, box_aspect=1)
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="predicted valence")
     return figure
