@@ -50,6 +50,9 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Change a batch of clips, each in its own way.
 
+    Frames of padding, in which every band is at the clip's lowest level, stay padding: networks
+    that leave it out still know it.
+
     Args:
         clips: decibels of mel bands, without pitch [batch, n_mels, frames]
         ratings: of the clips [batch]
@@ -65,7 +68,7 @@ def augment(
     clips = np.array(clips, dtype=np.float32)
     ratings = np.array(ratings, dtype=np.float32)
     n_mels, frames = clips.shape[1:]
-    for clip in clips:
+    for clip in clips:  # what moves padding, too
         if amounts.speed:
             clip[:] = _stretch(clip, 1 + rng.uniform(-amounts.speed, amounts.speed))
         if amounts.pitch:
@@ -73,6 +76,9 @@ def augment(
         if amounts.shift:
             reach = int(amounts.shift * frames)
             clip[:] = np.roll(clip, rng.integers(-reach, reach + 1), axis=1)
+    lowest = clips.min(axis=(1, 2), keepdims=True)
+    padding = (clips == lowest).all(axis=1, keepdims=True)
+    for clip in clips:
         if amounts.noise and rng.random() < amounts.noise:
             clip[:] = _add_noise(clip, rng.uniform(5, 30))
         if amounts.gain:
@@ -83,13 +89,15 @@ def augment(
         share = np.maximum(share, 1 - share)  # more of itself than of the other
         clips = share[:, None, None] * clips + (1 - share[:, None, None]) * clips[others]
         ratings = share * ratings + (1 - share) * ratings[others]
+        padding &= padding[others]
     fill = np.broadcast_to(np.asarray(fill, dtype=np.float32), (n_mels, 1))
     for clip in clips:
         for _ in range(amounts.masks):
             bands, times = (_bar(size, amounts.mask_share, rng) for size in clip.shape)
             clip[bands] = fill[bands]
             clip[:, times] = fill
-    return clips, ratings
+    lowest = np.minimum(lowest, clips.min(axis=(1, 2), keepdims=True))
+    return np.where(padding, lowest, clips), ratings
 
 
 def _stretch(clip: np.ndarray, speed: float) -> np.ndarray:
@@ -99,7 +107,7 @@ def _stretch(clip: np.ndarray, speed: float) -> np.ndarray:
     before = position.astype(int)
     after = np.minimum(before + 1, frames - 1)
     share = (position - before).astype(np.float32)
-    return (1 - share) * clip[:, before] + share * clip[:, after]
+    return clip[:, before] + share * (clip[:, after] - clip[:, before])  # of equals, exactly equal
 
 
 def _shift_bands(clip: np.ndarray, bands: int) -> np.ndarray:

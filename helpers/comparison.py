@@ -40,7 +40,7 @@ from helpers.settings import cache_folder, versions, write_whole
 from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
-VERSION = 5
+VERSION = 6
 
 #: Bytes that a fit needs: TensorFlow, and the features of some thousand clips.
 MEMORY = 3e9

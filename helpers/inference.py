@@ -382,7 +382,7 @@ def _doubts(levels: np.ndarray, rate: int, card: Card) -> list[str]:
     doubts = []
     if rate < card.mel.sample_rate:
         doubts.append(
-            f"has a sampling rate of {rate} Hz; the model hears up to {card.mel.sample_rate} Hz"
+            f"has a sampling rate of {rate} Hz; the model listens at {card.mel.sample_rate} Hz"
         )
     mean, deviation = (np.array(card.familiar[name]) for name in ("mean", "deviation"))
     distance = np.median([cards.distance(cards.profile(each), mean, deviation) for each in levels])

@@ -41,6 +41,16 @@ def test_a_change_follows_the_seed_and_leaves_its_input_alone(name):
     assert np.array_equal(first[1], RATINGS) == (name != "mixup")
 
 
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_padding_stays_padding(name):
+    padded = CLIPS.copy()
+    padded[:, :, 20:] = -80.1
+    amounts, rng = Augmentation(**{name: AMOUNTS[name]}), np.random.default_rng(0)
+    clips, _ = augment(padded, RATINGS, amounts, fill=-30, rng=rng)
+    padding = (clips == clips.min(axis=(1, 2), keepdims=True)).all(axis=1).sum(axis=1)
+    assert np.allclose(padding, 20, atol=6 if name == "speed" else 0)
+
+
 def test_masks_leave_the_rest_as_it_was():
     clips, _ = changed(masks=1)
     masked = clips != CLIPS
@@ -69,7 +79,7 @@ def test_noise_adds_power_of_the_ratio_that_is_meant():
 
 
 def test_mixup_mixes_ratings_as_it_mixes_clips():
-    levels = np.repeat(RATINGS, 16 * 40).reshape(CLIPS.shape)
+    levels = RATINGS[:, None, None] + CLIPS[0] - CLIPS[0].mean()
     rng = np.random.default_rng(0)
     clips, ratings = augment(levels, RATINGS, Augmentation(mixup=0.5), fill=0, rng=rng)
     assert clips.mean((1, 2)) == pytest.approx(ratings, abs=1e-4)
