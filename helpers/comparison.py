@@ -76,8 +76,8 @@ class Model:
         return self.network not in ("median", "egemaps_svr")
 
 
-#: A model, or several whose mean prediction counts as that of one.
-Compared = Model | tuple[Model, ...]
+#: A model, or several with weights, whose weighted mean prediction counts as that of one.
+Compared = Model | tuple[tuple[float, Model], ...]
 
 
 def recommended(**changes: Any) -> Model:
@@ -100,7 +100,7 @@ def statistics(
     options: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Model:
-    """The half of the recommended model that is trained in seconds, or with something changed.
+    """The part of the recommended model that is trained in seconds, or with something changed.
 
     Args:
         mel: see `Model`
@@ -132,22 +132,23 @@ NAMED = {
 def named(name: str, *, by_speaker: bool = False) -> Compared:
     """A model that can be asked for by name.
 
-    ``"recommended"``; ``"fusion"``, the mean of that and of a network on statistics and eGeMAPS
-    functionals; or one of `NAMED`.
+    ``"recommended"``; ``"fusion"``, two parts of that and one of a network on statistics and
+    eGeMAPS functionals; or one of `NAMED`.
 
     Args:
         name: of the model
         by_speaker: see `Model`. Of the statistics and functionals, which say more of a voice than
-            single frames do: the recommended network then has a network on those beside it
+            single frames do: the recommended network then has a network on those beside it, which
+            counts half as much
 
     Raises:
         ValueError: if there is none of this name
     """
-    if name == "recommended":
-        mine = recommended()
-        return (mine, _beforehand("statistics", by_speaker=True)) if by_speaker else mine
-    if name == "fusion":
-        return recommended(), _beforehand("statistics", "functionals", by_speaker=by_speaker)
+    if name == "recommended" and not by_speaker:
+        return recommended()
+    if name in ("recommended", "fusion"):
+        inputs = ("statistics",) if name == "recommended" else ("statistics", "functionals")
+        return (2, recommended()), (1, _beforehand(*inputs, by_speaker=by_speaker))
     if name not in NAMED:
         names = ", ".join(["recommended", "fusion", *NAMED])
         raise ValueError(f"{name!r} is no model: those are {names}.")
@@ -208,7 +209,7 @@ def ablation() -> dict[str, Model]:
             four, options={**four.options, "own_frames": True}
         ),
         "attention_cnn instead": attention,
-        "attention_cnn beside it: recommended": recommended(),
+        "two attention_cnn beside it: recommended": recommended(),
     }
 
 
@@ -247,7 +248,7 @@ def fit_all(
     Args:
         corpus: see `corpora.load`
         compared: models by the name that tables show; where there are several by one name, the
-            mean of what they predict counts, and the sum of what they cost
+            weighted mean of what they predict counts, and the sum of what they cost
         by: what is kept together in folds
         folds: number of folds
         seeds: trainings of each network in each fold; other models have one
@@ -270,12 +271,12 @@ def fit_all(
     parts = splits.folds(corpus.clips, folds, by=by, seed=seed)
     chosen = [_fitted_on(parts[number], part) for number in which or range(folds)]
     members = {
-        name: each if isinstance(each, tuple) else (each,) for name, each in compared.items()
+        name: each if isinstance(each, tuple) else ((1, each),) for name, each in compared.items()
     }
     tasks = {
         name: [
-            [_Fit.of(corpus, each, split, seed + number) for each in several]
-            for number in range(seeds if several[0].is_network else 1)
+            [_Fit.of(corpus, each, split, seed + number) for _, each in several]
+            for number in range(seeds if several[0][1].is_network else 1)
             for split in chosen
         ]
         for name, several in members.items()
@@ -283,7 +284,10 @@ def fit_all(
     every = {fit.key: fit for groups in tasks.values() for group in groups for fit in group}
     records = _carry_out(corpus, every, jobs)
     found = {
-        name: [_as_one([records[fit.key] for fit in group]) for group in groups]
+        name: [
+            _as_one([records[fit.key] for fit in group], [weight for weight, _ in members[name]])
+            for group in groups
+        ]
         for name, groups in tasks.items()
     }
     rows = np.concatenate([split.test for split in chosen])
@@ -297,9 +301,9 @@ def fit_all(
     }
 
 
-def _as_one(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The mean prediction of several models, and the sum of their costs."""
-    prediction = np.mean([each["prediction"] for each in records], axis=0)
+def _as_one(records: list[dict[str, Any]], weights: list[float]) -> dict[str, Any]:
+    """The weighted mean prediction of several models, and the sum of their costs."""
+    prediction = np.average([each["prediction"] for each in records], axis=0, weights=weights)
     return {"prediction": prediction, **{k: sum(each[k] for each in records) for k in COSTS}}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -443,15 +443,19 @@ def _mean(values: Tensor, counts: Tensor) -> Tensor:
 
 
 @keras.saving.register_keras_serializable(package="valence")
-class RatingMedian(keras.layers.Layer):
-    """The median of a distribution over ratings, followed by the distribution.
+class RatingMean(keras.layers.Layer):
+    r"""The mean of a distribution over ratings, followed by what that distribution was made of.
 
-    The median is the prediction with the least expected absolute error. Of several distributions,
-    which see a clip in different ways, it is the mean of their medians.
+    Of several distributions, which hear a clip in different ways, it is the mean of their product,
+    each to the power of its weight: :math:`p(r) \propto \prod_i p_i(r)^{w_i}` (product of experts,
+    Hinton 2002). Where one is sure and another wavers, the sure one decides.
+
+    The higher the weights, the sharper the product. That counts, since the mean of a distribution
+    that wavers lies near the middle of the scale.
 
     Args:
         scale: lowest and highest rating; the classes are spread evenly from one to the other
-        distributions: how many there are, side by side
+        weights: of the distributions, which are side by side
         **options: of every Keras layer, such as `name`
 
     Input: probabilities [batch, distributions * classes].
@@ -460,32 +464,26 @@ class RatingMedian(keras.layers.Layer):
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, scale: tuple[float, float], distributions: int = 1, **options: Any):
+    def __init__(self, scale: tuple[float, float], weights: Sequence[float], **options: Any):
         super().__init__(**options)
         low, high = scale
         self.scale = low, high
-        self.distributions = distributions
+        self.of_each = tuple(weights)  # `weights` of a layer are its variables
 
     def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
-        return {**super().get_config(), "scale": self.scale, "distributions": self.distributions}
+        return {**super().get_config(), "scale": self.scale, "weights": self.of_each}
 
     def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
         """Shape of the output."""
         return (input_shape[0], 1 + input_shape[1])
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Where the probabilities sum to one half; a class reaches halfway to the next."""
-        classes = inputs.shape[1] // self.distributions
-        low, high = self.scale
-        step = (high - low) / (classes - 1)
-        each = ops.reshape(inputs, (-1, self.distributions, classes))
-        summed = ops.cumsum(each, axis=2)
-        place = ops.sum(ops.cast(summed < 0.5, "int32"), axis=2, keepdims=True)
-        place = ops.minimum(place, classes - 1)
-        here = ops.take_along_axis(each, place, axis=2)
-        before = ops.take_along_axis(summed, place, axis=2) - here
-        share = ops.clip((0.5 - before) / (here + keras.config.epsilon()), 0, 1)
-        median = low + step * (ops.cast(place, inputs.dtype) - 0.5 + share)
-        median = ops.mean(ops.clip(median, low, high), axis=1)
-        return ops.concatenate([median, inputs], axis=1)
+        """The mean of the product, and the probabilities."""
+        count = len(self.of_each)
+        each = ops.reshape(inputs, (-1, count, inputs.shape[1] // count))
+        weights = np.array(self.of_each, dtype=np.float32)[:, None]
+        product = ops.softmax(ops.sum(weights * ops.log(each + keras.config.epsilon()), axis=1))
+        ratings = np.linspace(*self.scale, each.shape[2], dtype=np.float32)
+        mean = ops.sum(ratings * product, axis=1, keepdims=True)
+        return ops.concatenate([mean, inputs], axis=1)

@@ -64,7 +64,7 @@ def distribution(scale: tuple[float, float], distributions: int = 1) -> Loss:
             learns as if it were alone
 
     Returns:
-        a loss of ratings [batch, 1] and the output of `layers.RatingMedian`
+        a loss of ratings [batch, 1] and the output of `layers.RatingMean`
 
     See: notebooks/06_improvements.ipynb
     """
@@ -98,16 +98,16 @@ def named(name: str, model: keras.Model) -> str | Loss:
 
     Args:
         name: of one of `LOSSES`, or ``"distribution"``
-        model: the network; it ends in `layers.RatingMedian` for ``"distribution"``, in one linear
+        model: the network; it ends in `layers.RatingMean` for ``"distribution"``, in one linear
             unit for the others
 
     Raises:
         ValueError: if there is none of this name, or it does not fit the network
     """
-    from helpers.layers import RatingMedian  # late, since it imports Keras
+    from helpers.layers import RatingMean  # late, since it imports Keras
 
     last = model.layers[-1]
-    spread = isinstance(last, RatingMedian)
+    spread = isinstance(last, RatingMean)
     if name not in (*LOSSES, "distribution"):
         raise ValueError(f"loss is {name!r}: it is one of {', '.join(LOSSES)}, distribution.")
     if (name == "distribution") != spread:
@@ -115,4 +115,4 @@ def named(name: str, model: keras.Model) -> str | Loss:
             f"The loss {name!r} does not fit a network that ends in {last.name!r}: "
             "'distribution' is for those that predict one, and for them alone."
         )
-    return distribution(last.scale, last.distributions) if spread else LOSSES[name]
+    return distribution(last.scale, len(last.of_each)) if spread else LOSSES[name]

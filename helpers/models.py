@@ -7,8 +7,10 @@ returns a model that is not compiled; `training.train` does that.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from helpers.backend import Tensor, keras
 from helpers.features import MelSettings
@@ -235,33 +237,34 @@ def _attended(bands: Tensor, filters: Sequence[int] = (16, 32, 48, 64), heads: i
 #: Classes of the distribution that is predicted, from the lowest rating to the highest.
 CLASSES = 21
 
+#: The weights of a network's distributions sum to this, see `layers.RatingMean`: with less, its
+#: answers keep to the middle of the scale; with more, the likeliest rating is all that counts.
+SHARPNESS = 2.0
+
 
 def _head(x: Tensor, scale: tuple[float, float], distribution: bool = True) -> Tensor:
     """From what is known of a clip to its valence."""
-    from helpers.layers import RatingMedian  # late, since it imports Keras
+    from helpers.layers import RatingMean  # late, since it imports Keras
 
     if distribution:
-        return RatingMedian(scale, name="valence")(_distribution(x))
+        return RatingMean(scale, [SHARPNESS], name="valence")(_distribution(x))
     x = keras.layers.Dense(1, name="linear")(_hidden(x))
     return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
 
 
-def _distribution(x: Tensor, prefix: str = "") -> Tensor:
+def _distribution(x: Tensor) -> Tensor:
     """Probabilities of the classes."""
-    x = _hidden(x, prefix)
-    return keras.layers.Dense(CLASSES, activation="softmax", name=f"{prefix}distribution")(x)
+    return keras.layers.Dense(CLASSES, activation="softmax", name="distribution")(_hidden(x))
 
 
-def _hidden(x: Tensor, prefix: str = "") -> Tensor:
+def _hidden(x: Tensor) -> Tensor:
     unscaled = {"center": False, "scale": False}  # only standardises
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{prefix}standardise", **unscaled)(
-        x
-    )
-    x = keras.layers.Dropout(0.2, name=f"{prefix}dropout_0")(x)
-    x = keras.layers.Dense(128, name=f"{prefix}dense_1")(x)
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{prefix}normalise_1")(x)
-    x = keras.layers.ReLU(name=f"{prefix}relu_1")(x)
-    return keras.layers.Dropout(0.5, name=f"{prefix}dropout_1")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
+    x = keras.layers.Dropout(0.2, name="dropout_0")(x)
+    x = keras.layers.Dense(128, name="dense_1")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="normalise_1")(x)
+    x = keras.layers.ReLU(name="relu_1")(x)
+    return keras.layers.Dropout(0.5, name="dropout_1")(x)
 
 
 # The recommended model: this network on these features, trained like this. Chosen on validation
@@ -284,9 +287,10 @@ def recommended(
 ) -> keras.Model:
     """The network that notebook 6 recommends; its features and training are the constants above.
 
-    Two networks side by side, of which neither knows of the other: `clip_statistics`, which hears
-    what a clip is like on the whole, and `attention_cnn`, which hears what happens in it. They err
-    on different clips, so the mean of their answers is better than either.
+    Three networks side by side, of which none knows of the others: `clip_statistics`, which hears
+    what a clip is like on the whole, and two of `attention_cnn`, which hear what happens in it and
+    err on different clips. Those two are of one kind and together count as much as the first. The
+    answer is the mean of the product of what all three say, see `layers.RatingMean`.
 
     Args:
         input_shape: (rows, frames) of `RECOMMENDED_MEL`; other features are taken for mel bands
@@ -295,20 +299,28 @@ def recommended(
 
     See: notebooks/06_improvements.ipynb
     """
-    from helpers.layers import ClipStatistics, RatingMedian  # late, since it imports Keras
+    from helpers.layers import ClipStatistics, RatingMean  # late, since it imports Keras
 
     pitched = input_shape[0] == RECOMMENDED_MEL.rows
     tracks = RECOMMENDED_MEL.rows - RECOMMENDED_MEL.n_mels if pitched else 0
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    statistics = ClipStatistics(tracks=tracks, name="statistics")(inputs)
     bands = keras.layers.Cropping1D((0, tracks), name="bands")(inputs)
-    both = keras.layers.Concatenate(name="distributions")(
-        [
-            _distribution(statistics, "statistics_"),
-            _distribution(_attended(bands), "attention_"),
-        ]
-    )
-    return keras.Model(inputs, RatingMedian(scale, 2, name="valence")(both), name="recommended")
+    statistics = ClipStatistics(tracks=tracks, name="clip_statistics")
+    experts = [
+        _expert(inputs, statistics, "statistics"),
+        _expert(bands, _attended, "attention_1"),
+        _expert(bands, _attended, "attention_2"),
+    ]
+    x = keras.layers.Concatenate(name="distributions")(experts)
+    weights = SHARPNESS * np.array([2, 1, 1]) / 4
+    x = RatingMean(scale, weights.tolist(), name="valence")(x)
+    return keras.Model(inputs, x, name="recommended")
+
+
+def _expert(inputs: Tensor, hear: Callable[[Tensor], Tensor], name: str) -> Tensor:
+    """The distribution that a network of its own makes of what it hears."""
+    own = keras.Input(inputs.shape[1:], name=f"{name}_input")
+    return keras.Model(own, _distribution(hear(own)), name=name)(inputs)
 
 
 def _image(inputs: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ def test_choices_are_made_without_the_test_part(corpus):
 
 @pytest.mark.parametrize("by_speaker", [False, True])
 def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
-    _, model = comparison.named("fusion", by_speaker=by_speaker)
+    _, (_, model) = comparison.named("fusion", by_speaker=by_speaker)
     both = comparison._Inputs(corpus).of(model)
     assert both.shape == (12, 3 * (64 + 30 + 2) + 16 * 5 + 1 + 88)
     if by_speaker:
@@ -154,13 +154,13 @@ def test_seeds_can_be_averaged_to_one_model(corpus):
 
 @pytest.mark.parametrize("name", ["recommended", "fusion"])
 def test_several_models_count_as_one_with_their_mean_and_all_their_costs(corpus, name):
-    several = comparison.named(name, by_speaker=True)
-    several = tuple(
-        dataclasses.replace(each, training={**each.training, **FAST}) for each in several
+    mine, other = (
+        dataclasses.replace(each, training={**each.training, **FAST})
+        for _, each in comparison.named(name, by_speaker=True)
     )
-    alone = comparison.fit_all(corpus, dict(zip("ab", several, strict=True)), folds=2)
-    found = comparison.fit_all(corpus, {name: several}, folds=2)[name]
-    mean = (alone["a"].predictions + alone["b"].predictions) / 2
+    alone = comparison.fit_all(corpus, {"a": mine, "b": other}, folds=2)
+    found = comparison.fit_all(corpus, {name: ((2, mine), (1, other))}, folds=2)[name]
+    mean = (2 * alone["a"].predictions + alone["b"].predictions) / 3
     assert found.predictions == pytest.approx(mean)
     assert np.array_equal(found.costs, alone["a"].costs + alone["b"].costs)
 

@@ -358,31 +358,30 @@ def test_padding_a_clip_further_does_not_change_what_is_predicted(build, more):
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_median_of_a_distribution_is_numpys():
-    rng = np.random.default_rng(0)
-    probabilities = rng.dirichlet(np.ones(21) * 0.3, size=50).astype("float32")
-    found = ops.convert_to_numpy(layers.RatingMedian((1, 5))(probabilities))
-    sums = np.pad(np.cumsum(probabilities, axis=1), [(0, 0), (1, 0)])
-    edges = np.linspace(0.9, 5.1, 22)  # of the classes
-    expected = [np.interp(0.5, each, edges) for each in sums]
-    assert found[:, 0] == pytest.approx(np.clip(expected, 1, 5), abs=1e-3)
+def test_a_distribution_answers_with_its_mean():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(21), size=50).astype("float32")
+    found = ops.convert_to_numpy(layers.RatingMean((1, 5), [1])(probabilities))
+    assert found[:, 0] == pytest.approx(probabilities @ np.linspace(1, 5, 21), abs=1e-4)
     assert np.array_equal(found[:, 1:], probabilities)
+    sharper = ops.convert_to_numpy(layers.RatingMean((1, 5), [2])(probabilities))
+    squares = probabilities**2 / (probabilities**2).sum(axis=1, keepdims=True)
+    assert sharper[:, 0] == pytest.approx(squares @ np.linspace(1, 5, 21), abs=1e-4)
 
 
-def test_of_several_distributions_it_is_the_mean_of_their_medians():
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(7), size=(5, 3)).astype("float32")
-    each = [layers.RatingMedian((1, 5))(probabilities[:, i])[:, 0] for i in range(3)]
-    layer = layers.RatingMedian((1, 5), distributions=3)
-    found = ops.convert_to_numpy(layer(probabilities.reshape(5, 21)))
-    assert found[:, 0] == pytest.approx(np.mean([ops.convert_to_numpy(x) for x in each], axis=0))
-    assert np.array_equal(found[:, 1:], probabilities.reshape(5, 21))
-    assert layers.RatingMedian.from_config(layer.get_config()).distributions == 3
+def test_several_distributions_answer_with_the_mean_of_their_product():
+    each = np.random.default_rng(0).dirichlet(np.ones(7), size=(5, 3)).astype("float32")
+    layer = layers.RatingMean((1, 5), [1, 0.5, 0.5])
+    found = ops.convert_to_numpy(layer(each.reshape(5, 21)))
+    product = each[:, 0] * np.sqrt(each[:, 1] * each[:, 2])
+    product /= product.sum(axis=1, keepdims=True)
+    assert found[:, 0] == pytest.approx(product @ np.linspace(1, 5, 7), abs=1e-4)
+    assert np.array_equal(found[:, 1:], each.reshape(5, 21))
+    again = layers.RatingMean.from_config(layer.get_config())
+    assert np.array_equal(ops.convert_to_numpy(again(each.reshape(5, 21))), found)
 
 
-@pytest.mark.parametrize("rating", [1, 1.7, 3, 5])
-def test_the_median_of_a_distribution_around_a_rating_is_the_rating(rating):
-    centres = np.linspace(1, 5, 21)
-    probabilities = scipy.stats.norm.pdf(centres, rating, 0.3)[None].astype("float32")
-    found = layers.RatingMedian((1, 5))(probabilities / probabilities.sum())
-    # At an end of the scale, the half of the distribution that is beyond it is missing.
-    assert float(found[0, 0]) == pytest.approx(rating, abs=0.21 if rating in (1, 5) else 0.01)
+@pytest.mark.parametrize("rating", [1.7, 3, 4.2])
+def test_the_mean_of_a_distribution_around_a_rating_is_the_rating(rating):
+    probabilities = scipy.stats.norm.pdf(np.linspace(1, 5, 21), rating, 0.2)[None].astype("float32")
+    found = layers.RatingMean((1, 5), [2])(probabilities / probabilities.sum())
+    assert float(found[0, 0]) == pytest.approx(rating, abs=0.01)
