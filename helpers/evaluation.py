@@ -468,7 +468,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--models",
         default="recommended,egemaps_svr,median",
-        help="names, separated by commas (%(default)s; also parallel_cnn and cnn_blstm)",
+        help="names, separated by commas (%(default)s; also fusion, egemaps_network, parallel_cnn "
+        "and cnn_blstm)",
     )
     parser.add_argument(
         "--by", choices=("speaker", "clip"), default="speaker", help="what folds keep together"

@@ -75,3 +75,22 @@ def test_a_kernel_that_does_not_fit_is_named_with_the_mend():
         ValueError, match="24 x 32 is too large to .* input of 128 x 32: use longer"
     ):
         models.parallel_cnn((128, 32))
+
+
+def test_the_recommended_network_answers_with_the_product_of_what_its_three_networks_say():
+    model = models.recommended((66, 80), scale=(1, 5))
+    x = np.random.default_rng(0).uniform(-2, 2, (3, 66, 80)).astype(np.float32)
+    statistics, first, second = (
+        keras.ops.convert_to_numpy(model.get_layer(name)(heard))
+        for name, heard in [
+            ("statistics", x),
+            ("attention_1", x[:, :64]),
+            ("attention_2", x[:, :64]),
+        ]
+    )
+    assert not np.allclose(first, second, atol=1e-3)
+    product = statistics * np.sqrt(first * second)
+    product /= product.sum(axis=1, keepdims=True)
+    found = keras.ops.convert_to_numpy(model(x))
+    assert found[:, 0] == pytest.approx(product @ np.linspace(1, 5, 21), abs=1e-3)
+    assert found[:, 1:] == pytest.approx(np.hstack([statistics, first, second]), abs=1e-5)
