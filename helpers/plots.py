@@ -536,6 +536,7 @@ def error_grid(levels: np.ndarray, clips: pd.DataFrame, settings: MelSettings) -
         speaker = "unknown" if pd.isna(clip.speaker) else clip.speaker
         ax.set_title(f"True: {clip.valence:.2f}  Pred: {clip.prediction:.2f}", fontsize="medium")
         ax.set(xlabel=f"time (s)\n{speaker}, {clip.duration:.2f} s", ylabel="")
+        ax.locator_params(axis="x", nbins=5)
     for ax in panels[:, 0]:
         ax.set(ylabel="frequency (Hz)")
     figure.colorbar(image, ax=panels, label="level (dB)", format="%d", aspect=40, pad=0.01)
@@ -678,6 +679,7 @@ def occlusion(
         for ax, each in zip(axes, images, strict=True):
             image = _levels(each, settings, ax, colours, **limits)
             ax.set(xlabel="", ylabel="")
+            ax.locator_params(axis="x", nbins=5)
         axes[0].set(ylabel="frequency (Hz)")
         figure.colorbar(image, ax=axes, label=label, aspect=15, pad=0.01)
     for (top, bottom), clip in zip(panels.T, clips.itertuples(), strict=True):
