@@ -120,7 +120,10 @@ def test_what_is_recommended_stands_beside_the_baseline(demo):
         content = json.loads(path.read_text())
         content["final"][main]["recommended"]["mae gain"] = gain
         path.write_text(json.dumps(content))
-        assert sentence in text_of(build.typeset("demo", Settings.from_env()))
+        text = text_of(build.typeset("demo", Settings.from_env()))
+        assert sentence in text
+        abstract = "is not beyond chance" if gain["low"] < 0 < gain["high"] else "is beyond chance"
+        assert f"a difference that {abstract}" in text
 
 
 def test_results_that_are_missing_or_spoilt_are_one_sentence(demo):
