@@ -483,7 +483,8 @@ class RatingMean(keras.layers.Layer):
         count = len(self.of_each)
         each = ops.reshape(inputs, (-1, count, inputs.shape[1] // count))
         weights = np.array(self.of_each, dtype=np.float32)[:, None]
-        product = ops.softmax(ops.sum(weights * ops.log(each + keras.config.epsilon()), axis=1))
+        logarithms = ops.log(each + keras.config.epsilon())
+        product = ops.softmax(ops.sum(ops.multiply(weights, logarithms), axis=1))
         ratings = np.linspace(*self.scale, each.shape[2], dtype=np.float32)
-        mean = ops.sum(ratings * product, axis=1, keepdims=True)
+        mean = ops.sum(ops.multiply(ratings, product), axis=1, keepdims=True)
         return ops.concatenate([mean, inputs], axis=1)
