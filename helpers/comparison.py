@@ -405,9 +405,9 @@ class _Fit(NamedTuple):
         # A file that a crash has torn, or that is not ours, is as good as none.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads(self.path().read_text(encoding="utf-8"))
-            if record["made_by"] == self.made_by and len(record["prediction"]) == len(
-                self.split.test
-            ):
+            numbers = np.array([*record["prediction"], *(record[cost] for cost in COSTS)], float)
+            whole = len(numbers) == len(self.split.test) + len(COSTS)
+            if record["made_by"] == self.made_by and whole:
                 return record
         return None
 

@@ -85,6 +85,20 @@ def test_a_fit_whose_process_is_killed_says_what_to_do(corpus, monkeypatch):
         fit(corpus)
 
 
+@pytest.mark.parametrize(
+    ("what", "spoilt"), [('"seconds"', '"secunds"'), ('"prediction": [', '"prediction": ["?", ')]
+)
+def test_a_stored_fit_that_is_spoilt_is_made_anew(corpus, what, spoilt):
+    median = {"median": comparison.named("median")}
+    expected = comparison.fit_all(corpus, median, folds=2)["median"]
+    path = next(cache_folder("comparisons").glob("*.json"))
+    whole = path.read_text()
+    path.write_text(whole.replace(what, spoilt))
+    found = comparison.fit_all(corpus, median, folds=2)["median"]
+    assert np.array_equal(found.predictions, expected.predictions)
+    assert path.read_text() == whole
+
+
 def test_keys_say_nothing_about_where_things_are(corpus):
     compared = {name: comparison.named(name) for name in ("median", "egemaps_network")}
     comparison.fit_all(corpus, compared, folds=2)
