@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.features import is_padding
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -50,8 +52,7 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Change a batch of clips, each in its own way.
 
-    Frames of padding, in which every band is at the clip's lowest level, stay padding: networks
-    that leave it out still know it.
+    Padding stays padding, see `features.is_padding`: networks that leave it out still know it.
 
     Args:
         clips: decibels of mel bands, without pitch [batch, n_mels, frames]
@@ -76,8 +77,7 @@ def augment(
         if amounts.shift:
             reach = int(amounts.shift * frames)
             clip[:] = np.roll(clip, rng.integers(-reach, reach + 1), axis=1)
-    lowest = clips.min(axis=(1, 2), keepdims=True)
-    padding = (clips == lowest).all(axis=1, keepdims=True)
+    lowest, padding = clips.min(axis=(1, 2), keepdims=True), is_padding(clips)
     for clip in clips:
         if amounts.noise and rng.random() < amounts.noise:
             clip[:] = _add_noise(clip, rng.uniform(5, 30))

@@ -129,6 +129,10 @@ NAMED = {
 }
 
 
+#: All names of models.
+NAMES = ("recommended", "fusion", *NAMED)
+
+
 def named(name: str, *, by_speaker: bool = False) -> Compared:
     """A model that can be asked for by name.
 
@@ -150,8 +154,7 @@ def named(name: str, *, by_speaker: bool = False) -> Compared:
         inputs = ("statistics",) if name == "recommended" else ("statistics", "functionals")
         return (2, recommended()), (1, _beforehand(*inputs, by_speaker=by_speaker))
     if name not in NAMED:
-        names = ", ".join(["recommended", "fusion", *NAMED])
-        raise ValueError(f"{name!r} is no model: those are {names}.")
+        raise ValueError(f"{name!r} is no model: those are {', '.join(NAMES)}.")
     return replace(NAMED[name], by_speaker=by_speaker)
 
 
@@ -405,8 +408,10 @@ class _Fit(NamedTuple):
         # A file that a crash has torn, or that is not ours, is as good as none.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads(self.path().read_text(encoding="utf-8"))
-            numbers = np.array([*record["prediction"], *(record[cost] for cost in COSTS)], float)
-            whole = len(numbers) == len(self.split.test) + len(COSTS)
+            numbers = [*record["prediction"], *(record[cost] for cost in COSTS)]
+            whole = len(numbers) == len(self.split.test) + len(COSTS) and all(
+                isinstance(each, int | float) for each in numbers
+            )
             if record["made_by"] == self.made_by and whole:
                 return record
         return None

@@ -468,8 +468,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--models",
         default="recommended,egemaps_svr,median",
-        help="names, separated by commas (%(default)s; also fusion, egemaps_network, parallel_cnn "
-        "and cnn_blstm)",
+        help=f"of {', '.join(comparison.NAMES)}, separated by commas (%(default)s)",
     )
     parser.add_argument(
         "--by", choices=("speaker", "clip"), default="speaker", help="what folds keep together"

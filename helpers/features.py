@@ -411,7 +411,7 @@ def pcen(levels: np.ndarray, settings: MelSettings) -> np.ndarray:
     rate, hop = settings.sample_rate, settings.hop_length
     found = np.empty(levels.shape, dtype=np.float32)
     for clip, place in zip(levels, found, strict=True):
-        power = np.where(_is_padding(clip[None])[0], 0, librosa.db_to_power(clip))
+        power = np.where(is_padding(clip[None])[0], 0, librosa.db_to_power(clip))
         # In the range of 32-bit audio, for which librosa's constants were chosen.
         place[:] = librosa.pcen(power * 2**31, sr=rate, hop_length=hop)
     return found
@@ -444,7 +444,7 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
     normalised = np.empty(features.shape, dtype=np.float32)
     for rows in speakers.reset_index(drop=True).groupby(speakers.to_numpy()).groups.values():
         mine = np.asarray(features[rows], dtype=np.float64)
-        padding = _is_padding(mine)
+        padding = is_padding(mine)
         known = np.where(padding, np.nan, mine)
         over = tuple(axis for axis in range(features.ndim) if axis != 1)
         mean, deviation = (
@@ -458,8 +458,18 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
     return normalised
 
 
-def _is_padding(clips: np.ndarray) -> np.ndarray:
-    """Frames in which every band is at the lowest level of the clip [clips, 1, frames]."""
+def is_padding(clips: np.ndarray) -> np.ndarray:
+    """Frames in which every band is at the lowest level of the clip.
+
+    Args:
+        clips: decibels [clips, n_mels, frames]; or what has no frames and so no padding, such as
+            functionals [clips, functionals]
+
+    Returns:
+        bool [clips, 1, frames], or [clips, 1] where there are no frames
+
+    See: notebooks/06_improvements.ipynb
+    """
     if clips.ndim == 2:
         return np.zeros((len(clips), 1), dtype=bool)
     return (clips == clips.min(axis=(1, 2), keepdims=True)).all(axis=1, keepdims=True)

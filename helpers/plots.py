@@ -504,7 +504,8 @@ def predicted_against_true(
     figure = Figure(figsize=(3.4 * len(predictions), 3.8), layout="constrained")
     panels = figure.subplots(1, len(predictions), sharex=True, sharey=True, squeeze=False)[0]
     every = np.concatenate([scale, truth, *predictions.values()])
-    limits = every.min() - 0.2, every.max() + 0.2
+    margin = 0.05 * np.ptp(scale)
+    limits = every.min() - margin, every.max() + margin
     for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
         ax.plot(scale, scale, color=GREY, linewidth=1)
         ax.plot(truth, predicted, "o", color=BLUE, alpha=0.5, markersize=4)

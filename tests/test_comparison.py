@@ -86,7 +86,12 @@ def test_a_fit_whose_process_is_killed_says_what_to_do(corpus, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("what", "spoilt"), [('"seconds"', '"secunds"'), ('"prediction": [', '"prediction": ["?", ')]
+    ("what", "spoilt"),
+    [
+        ('"seconds"', '"secunds"'),
+        ('"prediction": [', '"prediction": ["?", '),
+        ('"milliseconds": 0.0', '"milliseconds": "0.0"'),
+    ],
 )
 def test_a_stored_fit_that_is_spoilt_is_made_anew(corpus, what, spoilt):
     median = {"median": comparison.named("median")}

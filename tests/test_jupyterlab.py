@@ -39,16 +39,16 @@ def lab(tmp_path_factory):
     output = {"VALENCE_OUTPUT": str(folder / "output")}
     env = {**os.environ, **output, "TQDM_DISABLE": "", "JUPYTER_TOKEN": "test"}
     command = [sys.executable, "-m", "jupyterlab", *options, "--ServerApp.log_level=ERROR"]
-    server = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+    server = psutil.Popen(command, env=env, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         until(lambda: answers(f"{address}/api?token=test"), seconds=60)
         yield address, folder
     finally:
-        family = psutil.Process(server.pid).children(recursive=True)
+        family = [server, *server.children(recursive=True)]
         server.terminate()
         # It waits for its kernels, which a busy machine may not let end in time.
-        for process in psutil.wait_procs([psutil.Process(server.pid), *family], timeout=30)[1]:
+        for process in psutil.wait_procs(family, timeout=30)[1]:
             process.kill()
         server.wait()
 
