@@ -212,6 +212,9 @@ def ablation() -> dict[str, Model]:
             four, options={**four.options, "own_frames": True}
         ),
         "attention_cnn instead": attention,
+        "attention_cnn instead, batches by length": replace(
+            attention, training={**attention.training, "by_length": True}
+        ),
         "two attention_cnn beside it: recommended": recommended(),
     }
 
@@ -509,7 +512,9 @@ def _train(
         matrix = matrix[:, :, None]
     network: Callable[..., backend.keras.Model] = getattr(models, model.network)
     scale = {} if model.network in ("parallel_cnn", "cnn_blstm") else {"scale": corpus.scale}
-    built = network(matrix.shape[1:], **scale, **model.options)
+    rows, frames = matrix.shape[1:]
+    shape = (rows, None if model.training.get("by_length") else frames)
+    built = network(shape, **scale, **model.options)
     ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
     return training.train(
         built, matrix, ratings, split, seed=seed, weights=weights, **model.training

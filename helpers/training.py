@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from helpers import losses
 from helpers.augmentation import Augmentation, augment
 from helpers.backend import jit_compile, keras, seed_everything
+from helpers.features import is_padding
 from helpers.progress import bar
 from helpers.splits import Split
 
@@ -74,6 +75,7 @@ def train(
     schedule: Literal["constant", "cosine"] = "constant",
     averaging: float = 0.0,
     per_band: bool = False,
+    by_length: bool = False,
     augmentation: Augmentation | None = None,
     weights: list[np.ndarray] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
@@ -99,6 +101,8 @@ def train(
         averaging: of the weights over the steps, exponentially: the share that the average keeps at
             each step, such as 0.99. The averages are what the trained network has
         per_band: standardise each mel band with its own mean and deviation
+        by_length: put clips that are about as long into one batch, and leave out the frames that
+            are padding in all of them; for networks that take any number of frames
         augmentation: how training clips are changed each time they are seen
         weights: to begin with, as from another corpus (``run.model.get_weights()``); drawn from
             `seed` if None
@@ -107,7 +111,8 @@ def train(
 
     Raises:
         ValueError: if the number of ratings is not that of the features, or the training part is
-            empty, or the loss or schedule is unknown
+            empty, or the loss or schedule is unknown, or batches are to be made by length for a
+            network that takes clips of one length only
         FloatingPointError: if the loss is no longer a number
 
     See: notebooks/03_model.ipynb
@@ -117,6 +122,11 @@ def train(
         raise ValueError(f"There are {len(ratings)} ratings for the features of {len(features)}.")
     if len(split.train) == 0:
         raise ValueError("The training part of the split is empty.")
+    if by_length and model.input_shape[2] is not None:
+        raise ValueError(
+            f"The network takes clips of {model.input_shape[2]} frames only: build it for "
+            f"({model.input_shape[1]}, None) to train by_length."
+        )
     error = losses.named(loss, model)
     mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
     importance = rarity(ratings, split.train) if balanced else None
@@ -146,12 +156,14 @@ def train(
         "schedule": schedule,
         "averaging": averaging,
         "per_band": per_band,
+        "by_length": by_length,
         "augmentation": asdict(augmentation) if augmentation else None,
         "mean": mean,
         "deviation": deviation,
     }
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     change = _changed(augmentation, mean, seed)
+    lengths = _lengths(features, split.train) if by_length else None
     order = np.random.default_rng(seed)
     history, validation = [], []
     start = time.perf_counter()
@@ -159,7 +171,9 @@ def train(
         for epoch in range(1, epochs + 1):
             total = 0.0
             batches = _batches(order.permutation(split.train), batch_size)
-            for rows, inputs, targets in _ready(run, features, batches, ratings, change):
+            if lengths is not None:
+                batches = _as_long(batches, lengths, order)
+            for rows, inputs, targets in _ready(run, features, batches, ratings, change, lengths):
                 weight = None if importance is None else importance[rows]
                 total += len(rows) * float(model.train_on_batch(inputs, targets, weight))
             errors = {"train_mae": total / len(split.train)}
@@ -195,18 +209,49 @@ def _batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
+#: Lengths are rounded up to so many frames, since TensorFlow prepares a network for each anew.
+FRAMES = 32
+
+#: Batches are made by length out of so many batches' clips, so that they are others in each epoch.
+POOLED = 8
+
+
+def _lengths(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Frames of clips until their padding begins, rounded up [clips]; 0 of all other rows."""
+    lengths = np.zeros(len(features), dtype=int)
+    for row in rows:
+        known = np.flatnonzero(~is_padding(features[row : row + 1]))
+        lengths[row] = FRAMES * -(-(known.max(initial=0) + 1) // FRAMES)
+    return lengths
+
+
+def _as_long(
+    batches: list[np.ndarray], lengths: np.ndarray, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """The same clips in batches of clips that are about as long, in any order."""
+    found = []
+    for start in range(0, len(batches), POOLED):
+        rows = np.concatenate(batches[start : start + POOLED])
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        found += _batches(rows, len(batches[0]))
+    return [found[number] for number in rng.permutation(len(found))]
+
+
 def _ready(
     run: Run,
     features: np.ndarray,
     batches: list[np.ndarray],
     ratings: np.ndarray | None = None,
     change: Change = lambda clips, ratings: (clips, ratings),
+    lengths: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """Rows, standardised features and ratings of each batch, read while the one before is used."""
     mean, deviation = np.float32(run.settings["mean"]), np.float32(run.settings["deviation"])
 
     def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        clips, targets = change(features[rows], None if ratings is None else ratings[rows])
+        longest = None if lengths is None else lengths[rows].max()
+        clips = features[rows][:, :, :longest]
+        clips, targets = change(clips, None if ratings is None else ratings[rows])
         return rows, (clips - mean) / deviation, targets
 
     with ThreadPoolExecutor(1) as reader:

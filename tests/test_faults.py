@@ -61,14 +61,14 @@ def start(code: str, corpus, output) -> subprocess.Popen:
 
 
 def bytes_of(output) -> dict[str, bytes]:
-    """What a search or an extraction leaves that counts, without what tells the time."""
+    """What a search or an extraction leaves that counts, without time and commit."""
     kept = {}
     for path in sorted(output.rglob("*.*")):
         if path.suffix == ".npy":
             kept[path.name] = path.read_bytes()
         if path.suffix == ".json" and path.parent.name == "trials":
             record = json.loads(path.read_text())
-            kept[path.name] = json.dumps({**record, "seconds": None}).encode()
+            kept[path.name] = json.dumps({**record, "seconds": None, "commit": None}).encode()
     return kept
 
 

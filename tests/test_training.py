@@ -233,3 +233,65 @@ def test_statistics_of_bands_are_numpys():
     bands = FEATURES[SPLIT.train].transpose(1, 0, 2).reshape(16, -1)
     assert np.array(mean)[:, 0] == pytest.approx(bands.mean(axis=1), abs=1e-4)
     assert np.array(deviation)[:, 0] == pytest.approx(bands.std(axis=1), abs=1e-4)
+
+
+def padded(features, lengths):
+    """The same clips with padding from these frames on."""
+    features = features.copy()
+    for clip, length in zip(features, lengths, strict=True):
+        clip[:, length:] = clip.min() - 1
+    return features
+
+
+def test_batches_by_length_hold_every_clip_and_little_padding(monkeypatch):
+    lengths = RANDOM.integers(10, 120, 48)
+    features = padded(RANDOM.normal(-20, 10, (48, 4, 120)).astype(np.float32), lengths)
+    seen = []
+
+    def remember(clips, ratings, amounts, **options):
+        seen.append((clips, ratings))
+        return clips, ratings
+
+    monkeypatch.setattr(training, "augment", remember)
+    network = models.clip_statistics((4, None), groups=2)
+    training.train(
+        network,
+        features,
+        RATINGS,
+        SPLIT,
+        by_length=True,
+        epochs=2,
+        batch_size=4,
+        loss="distribution",
+        augmentation=Augmentation(),
+    )
+    epochs = seen[:8], seen[8:]
+    for epoch in epochs:
+        ratings = np.concatenate([part for _, part in epoch])
+        assert sorted(ratings) == sorted(RATINGS[:30])
+        for clips, part in epoch:
+            longest = lengths[[RATINGS.tolist().index(each) for each in part]].max()
+            assert longest <= clips.shape[2] < longest + training.FRAMES
+        assert sum(clips.shape[2] * len(clips) for clips, _ in epoch) < 0.8 * 30 * 120
+    assert [part.tolist() for _, part in epochs[0]] != [part.tolist() for _, part in epochs[1]]
+
+
+def test_batches_by_length_follow_the_seed():
+    features = padded(FEATURES.repeat(4, axis=2), RANDOM.integers(10, 49, 48))
+    options = {"epochs": 2, "batch_size": 4, "by_length": True}
+    first, second = (
+        training.train(
+            models.clip_statistics((16, None), distribution=False),
+            features,
+            RATINGS,
+            SPLIT,
+            **options,
+        )
+        for _ in range(2)
+    )
+    assert digest(first) == digest(second)
+
+
+def test_batches_by_length_need_a_network_that_takes_any_length():
+    with pytest.raises(ValueError, match=r"clips of 12 frames only: build it for \(16, None\)"):
+        run(by_length=True)
