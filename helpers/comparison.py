@@ -40,7 +40,7 @@ from helpers.settings import cache_folder, versions, write_whole
 from helpers.splits import Split
 
 #: Changes whenever the same model would give other predictions, so that no old fit is reused.
-VERSION = 6
+VERSION = 7
 
 #: Bytes that a fit needs: TensorFlow, and the features of some thousand clips.
 MEMORY = 3e9
@@ -177,6 +177,7 @@ def ablation() -> dict[str, Model]:
         "loss: mean squared error": {"loss": "mse", **number},
         "no pitch": {"mel": bands},
         "no modulation spectrum": {"options": {"groups": 0}},
+        "no parts of the phrase": {"options": {"parts": 0}},
         "features of the report": {"mel": MelSettings()},
         "frames half as many": {"mel": replace(models.RECOMMENDED_MEL, hop_length=256)},
         "bands half as many": {"mel": replace(models.RECOMMENDED_MEL, n_mels=32)},
@@ -212,6 +213,9 @@ def ablation() -> dict[str, Model]:
             four, options={**four.options, "own_frames": True}
         ),
         "attention_cnn instead": attention,
+        "attention_cnn at random speeds instead": replace(
+            attention, options={"speed": models.RECOMMENDED_SPEED}
+        ),
         "attention_cnn instead, batches by length": replace(
             attention, training={**attention.training, "by_length": True}
         ),

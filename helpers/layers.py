@@ -307,9 +307,15 @@ class ClipStatistics(keras.layers.Layer):
     logarithm of its power in octaves of modulation frequency down from half the frame rate
     (modulation spectrum, after Wu, Falk & Chan 2011). Rhythm and stress are at 2 to 8 Hz.
 
+    Of parts of a phrase, from its beginning to its end: mean and standard deviation of the first 13
+    coefficients (relative time intervals, Schuller & Rigoll 2006). A part ends where a further
+    share of the clip's loud frames has passed, those above its mean level; what comes before the
+    first of them or after the last is in none.
+
     Frames in which every band is at the clip's lowest level are padding and do not count, so that
     a clip's statistics do not depend on how far it was padded. Pitch and harmonicity count where
-    there is a voice; what share of the frames that sound has one is a statistic more.
+    there is a voice, in the clip and, by their means, in each part; what share of the frames that
+    sound has a voice is a statistic more.
 
     Args:
         coefficients: number of cepstral coefficients
@@ -318,12 +324,13 @@ class ClipStatistics(keras.layers.Layer):
         groups: groups of mel bands whose modulation is told, at most as many as there are bands; 0
             leaves modulation out
         octaves: of modulation frequency
+        parts: of the phrase; 0 leaves them out
         **options: of every Keras layer, such as `name`
 
     Input: [batch, n_mels + tracks, frames], of any number of frames; an increasing function of
     decibels that is the same for all rows.
-    Output: [batch, 3 * (n_mels + coefficients + tracks) + groups * octaves], and one more if there
-    are tracks.
+    Output: [batch, 3 * (n_mels + coefficients + tracks) + groups * octaves
+    + parts * (26 + tracks)], and one more if there are tracks.
 
     See: notebooks/06_improvements.ipynb
     """
@@ -334,6 +341,7 @@ class ClipStatistics(keras.layers.Layer):
         tracks: int = 0,
         groups: int = 16,
         octaves: int = 5,
+        parts: int = 5,
         **options: Any,
     ):
         super().__init__(**options)
@@ -341,10 +349,11 @@ class ClipStatistics(keras.layers.Layer):
         self.tracks = tracks
         self.groups = groups
         self.octaves = octaves
+        self.parts = parts
 
     def get_config(self) -> dict[str, Any]:
         """What `keras.models.load_model` builds the layer from again."""
-        names = ("coefficients", "tracks", "groups", "octaves")
+        names = ("coefficients", "tracks", "groups", "octaves", "parts")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def compute_output_shape(
@@ -353,7 +362,8 @@ class ClipStatistics(keras.layers.Layer):
         """Shape of the output."""
         over_time = 3 * (input_shape[1] + self.coefficients) + bool(self.tracks)
         groups = min(self.groups, input_shape[1] - self.tracks)
-        return (input_shape[0], over_time + groups * self.octaves)
+        of_parts = self.parts * (2 * min(TIMBRE, self.coefficients) + self.tracks)
+        return (input_shape[0], over_time + groups * self.octaves + of_parts)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Statistics of every clip."""
@@ -364,16 +374,22 @@ class ClipStatistics(keras.layers.Layer):
         cosines *= np.sqrt(np.where(k == 0, 1, 2) / n_mels).astype(np.float32)
         lowest = ops.min(inputs, axis=(1, 2), keepdims=True)
         sounds = _sounding(inputs, lowest)
-        bands = ops.concatenate([inputs, ops.matmul(cosines, inputs)], axis=1)
+        cepstrum = ops.matmul(cosines, inputs)
+        bands = ops.concatenate([inputs, cepstrum], axis=1)
         found = [each[:, :, 0] for each in _over_time(bands, sounds)]
         if self.groups:
             groups = min(self.groups, n_mels)
             found.append(_modulation(inputs, sounds, groups, self.octaves))
+        if self.parts:
+            parts = _parts(inputs, sounds, self.parts)
+            found += _of_parts(cepstrum[:, :TIMBRE], sounds, parts)
         if self.tracks:
             known = ops.cast(tracks > lowest, inputs.dtype)
             voiced, sounding = known[:, :1], known[:, 1:]
             voice = [*_over_time(tracks, voiced), _mean(voiced, sounding)]
             found += [each[:, :, 0] for each in voice]
+            if self.parts:
+                found.append(_of_parts(tracks, voiced, parts * voiced)[0])
         return ops.concatenate(found, axis=1)
 
 
@@ -401,6 +417,37 @@ def _modulation(bands: Tensor, sounds: Tensor, groups: int, octaves: int) -> Ten
     return ops.reshape(found, (-1, groups * octaves))
 
 
+#: Cepstral coefficients that are told of each part, the usual number in speech recognition.
+TIMBRE = 13
+
+
+def _parts(bands: Tensor, sounds: Tensor, count: int) -> Tensor:
+    """1 where a frame is in a part [batch, parts, frames]."""
+    level = ops.mean(bands, axis=1, keepdims=True)
+    loud = ops.cast(level > _mean(level, sounds), bands.dtype) * sounds
+    passed = ops.cumsum(loud, axis=2) - loud / 2  # above 0 from the first on, whole after the last
+    total = ops.sum(loud, axis=2, keepdims=True)
+    place = passed * count / ops.maximum(total, 1)
+    part = np.arange(count, dtype=np.float32)[:, None]
+    inside = ops.logical_and(place > 0, ops.equal(ops.floor(place), part))
+    return ops.cast(inside, bands.dtype)
+
+
+def _of_parts(rows: Tensor, counts: Tensor, parts: Tensor) -> list[Tensor]:
+    """Means and deviations of rows in each part [batch, parts * rows].
+
+    Where there is nothing in a part, they are those of the clip: its mean, and 0.
+    """
+    mean = _mean(rows, counts)
+    frames_first = ops.transpose((rows - mean) * counts, (0, 2, 1))
+    size = ops.maximum(ops.sum(parts, axis=2)[:, :, None], 1)
+    shift = ops.matmul(parts, frames_first) / size  # [batch, parts, rows]
+    variance = ops.matmul(parts, frames_first**2) / size - shift**2
+    deviation = ops.sqrt(ops.maximum(variance, 0) + keras.config.epsilon())
+    values = shift + ops.transpose(mean, (0, 2, 1)), deviation
+    return [ops.reshape(each, (-1, parts.shape[1] * rows.shape[1])) for each in values]
+
+
 def _sounding(bands: Tensor, lowest: Tensor) -> Tensor:
     """1 where a band is above the clip's lowest level, 0 in padding [batch, 1, frames]."""
     return ops.cast(ops.any(bands > lowest, axis=1, keepdims=True), bands.dtype)
@@ -425,6 +472,53 @@ class SoundingFrames(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Frames that sound, of every clip."""
         return _sounding(inputs, ops.min(inputs, axis=(1, 2), keepdims=True))[..., None]
+
+
+@keras.saving.register_keras_serializable(package="valence")
+class RandomSpeed(keras.layers.Layer):
+    """In training, each clip played faster or slower (speed perturbation, Ko et al. 2015).
+
+    Frames are interpolated, so the pitch stays. What is then missing at the end repeats the last
+    frame; padding stays padding. Elsewhere than in training, nothing is changed. As
+    `augmentation.augment` does for a whole network, this does it for a part of one.
+
+    Args:
+        amount: largest change of speed, as a share
+        **options: of every Keras layer, such as `name`
+
+    Input and output: [batch, n_mels, frames], of any number of frames.
+
+    See: notebooks/06_improvements.ipynb
+    """
+
+    def __init__(self, amount: float, **options: Any):
+        super().__init__(**options)
+        self.amount = amount
+        self.seeds = keras.random.SeedGenerator()
+
+    def get_config(self) -> dict[str, Any]:
+        """What `keras.models.load_model` builds the layer from again."""
+        return {**super().get_config(), "amount": self.amount}
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shape of the output."""
+        return input_shape
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The clips, in training each at a speed of its own."""
+        if not training:
+            return inputs
+        each = (ops.shape(inputs)[0], 1, 1)
+        speed = keras.random.uniform(each, 1 - self.amount, 1 + self.amount, seed=self.seeds)
+        last = ops.shape(inputs)[2] - 1
+        position = ops.cast(ops.arange(last + 1), "float32") * speed
+        position = ops.minimum(position, ops.cast(last, "float32"))
+        before = ops.floor(position)
+        share = position - before
+        before = ops.cast(before, "int32")
+        here = ops.take_along_axis(inputs, before, axis=2)
+        after = ops.take_along_axis(inputs, ops.minimum(before + 1, last), axis=2)
+        return here + share * (after - here)  # between equals, exactly equal
 
 
 def _over_time(rows: Tensor, counts: Tensor) -> list[Tensor]:

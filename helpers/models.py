@@ -134,6 +134,7 @@ def clip_statistics(
     scale: tuple[float, float] = (1.0, 5.0),
     tracks: int = 0,
     groups: int = 16,
+    parts: int = 5,
     distribution: bool = True,
 ) -> keras.Model:
     """Statistics of a clip's mel bands over time, then dense layers, then a distribution.
@@ -146,6 +147,7 @@ def clip_statistics(
         scale: lowest and highest rating
         tracks: how many of the rows are of pitch, see `layers.ClipStatistics`
         groups: of mel bands whose modulation spectrum is among the statistics, see there
+        parts: of the phrase, of which there are statistics of their own, see there
         distribution: predict a distribution over the scale, for the loss ``"distribution"``; False
             ends in one linear unit that begins in the middle of the scale, for other losses
 
@@ -154,7 +156,7 @@ def clip_statistics(
     from helpers.layers import ClipStatistics  # late, since it imports Keras
 
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    x = ClipStatistics(tracks=tracks, groups=groups, name="statistics")(inputs)
+    x = ClipStatistics(tracks=tracks, groups=groups, parts=parts, name="statistics")(inputs)
     return keras.Model(inputs, _head(x, scale, distribution), name="clip_statistics")
 
 
@@ -176,11 +178,16 @@ def statistics_network(
     return keras.Model(inputs, x, name="statistics_network")
 
 
+#: How much faster or slower the recommended network's attention hears clips in training.
+RECOMMENDED_SPEED = 0.15
+
+
 def attention_cnn(
     input_shape: tuple[int, ...],
     *,
     filters: Sequence[int] = (16, 32, 48, 64),
     heads: int = 4,
+    speed: float = 0.0,
     scale: tuple[float, float] = (1.0, 5.0),
 ) -> keras.Model:
     """Convolutions, self-attention over time, and a weighted mean of the frames.
@@ -195,19 +202,27 @@ def attention_cnn(
         input_shape: (n_mels, frames), without pitch; frames may be None, for clips of any length
         filters: of each convolution
         heads: of the self-attention
+        speed: how much faster or slower clips are played in training, see `layers.RandomSpeed`
         scale: lowest and highest rating of the distribution that it ends in
 
     See: notebooks/06_improvements.ipynb
     """
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    x = _attended(inputs, filters, heads)
+    x = _attended(inputs, filters, heads, speed)
     return keras.Model(inputs, _head(x, scale), name="attention_cnn")
 
 
-def _attended(bands: Tensor, filters: Sequence[int] = (16, 32, 48, 64), heads: int = 4) -> Tensor:
+def _attended(
+    bands: Tensor,
+    filters: Sequence[int] = (16, 32, 48, 64),
+    heads: int = 4,
+    speed: float = RECOMMENDED_SPEED,
+) -> Tensor:
     """What `attention_cnn` hands to its dense layers [batch, filters]."""
-    from helpers.layers import SoundingFrames  # late, since it imports Keras
+    from helpers.layers import RandomSpeed, SoundingFrames  # late, since it imports Keras
 
+    if speed:
+        bands = RandomSpeed(speed, name="speed")(bands)
     sounds = SoundingFrames(name="sounding")(bands)
     x = keras.layers.Multiply(name="without_padding")([_image(bands), sounds])
     second = {"pool_size": 1, "strides": (1, 2)}
@@ -288,9 +303,10 @@ def recommended(
     """The network that notebook 6 recommends; its features and training are the constants above.
 
     Three networks side by side, of which none knows of the others: `clip_statistics`, which hears
-    what a clip is like on the whole, and two of `attention_cnn`, which hear what happens in it and
-    err on different clips. Those two are of one kind and together count as much as the first. The
-    answer is the mean of the product of what all three say, see `layers.RatingMean`.
+    what a clip and the parts of its phrase are like, and two of `attention_cnn`, which hear what
+    happens in it, in training at random speeds, and err on different clips. Those two are of one
+    kind and together count as much as the first. The answer is the mean of the product of what all
+    three say, see `layers.RatingMean`.
 
     Args:
         input_shape: (rows, frames) of `RECOMMENDED_MEL`; other features are taken for mel bands

@@ -185,7 +185,8 @@ def folds(
         seed: of the shuffle
 
     Returns:
-        k splits; of what is not tested on, a fifth (of the speakers or clips) is for validation
+        k splits; of what is not tested on, a fifth (of the speakers or clips), drawn for each split
+        anew, is for validation
 
     Raises:
         ValueError: if speakers are unknown or fewer than k
@@ -194,9 +195,10 @@ def folds(
 
     groups = _speakers(clips) if by == "speaker" else None
     kind = KFold if groups is None else GroupKFold
+    chance = np.random.RandomState(seed)  # else the same few would validate nearly every fold
     splits = []
     for rest, test in kind(k, shuffle=True, random_state=seed).split(clips, groups=groups):
-        train, validation = _two_parts(rest, groups, share=0.2, seed=seed)
+        train, validation = _two_parts(rest, groups, share=0.2, seed=chance)
         splits.append(Split(train, validation, test))
     return splits
 
@@ -219,7 +221,7 @@ def _three_parts(
 
 
 def _two_parts(
-    rows: np.ndarray, groups: np.ndarray | None, *, share: float, seed: int
+    rows: np.ndarray, groups: np.ndarray | None, *, share: float, seed: int | np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     if len(set(rows if groups is None else groups[rows])) < 2:
         what = "clips" if groups is None else "speakers"

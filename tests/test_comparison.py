@@ -124,7 +124,7 @@ def test_choices_are_made_without_the_test_part(corpus):
 def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
     _, (_, model) = comparison.named("fusion", by_speaker=by_speaker)
     both = comparison._Inputs(corpus).of(model)
-    assert both.shape == (12, 3 * (64 + 30 + 2) + 16 * 5 + 1 + 88)
+    assert both.shape == (12, 3 * (64 + 30 + 2) + 16 * 5 + 5 * (2 * 13 + 2) + 1 + 88)
     if by_speaker:
         mine = both[corpus.clips["speaker"] == "s0"]
         assert mine.mean(axis=0) == pytest.approx(np.zeros(both.shape[1]), abs=1e-4)

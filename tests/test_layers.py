@@ -264,7 +264,7 @@ def test_a_whole_training_ends_where_stock_layers_end():
 
 def test_clip_statistics_are_those_of_numpy_and_scipy():
     clips = np.random.default_rng(0).normal(size=(3, 12, 20)).astype("float32")
-    found = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5, groups=0)(clips))
+    found = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5, groups=0, parts=0)(clips))
     cepstra = scipy.fft.dct(clips, axis=1, norm="ortho")[:, :5]
     both = np.concatenate([clips, cepstra], axis=1)
     expected = [both.mean(2), both.std(2), np.abs(np.diff(both, axis=2)).mean(2)]
@@ -273,7 +273,7 @@ def test_clip_statistics_are_those_of_numpy_and_scipy():
 
 def modulation(clips, **options):
     """Of each group and octave [clips, groups, octaves]; the slowest octave first."""
-    layer = layers.ClipStatistics(coefficients=0, **options)
+    layer = layers.ClipStatistics(coefficients=0, parts=0, **options)
     found = ops.convert_to_numpy(layer(clips))[:, 3 * clips.shape[1] :]
     return found.reshape(len(clips), -1, layer.octaves)
 
@@ -297,8 +297,62 @@ def test_what_rises_and_falls_is_found_in_its_octave_and_its_group(frequency, oc
 
 def test_groups_are_no_more_than_bands():
     clips = np.random.default_rng(0).normal(size=(2, 3, 20)).astype("float32")
-    layer = layers.ClipStatistics(groups=16)
+    layer = layers.ClipStatistics(groups=16, parts=0)
     assert layer(clips).shape == layer.compute_output_shape(clips.shape) == (2, 3 * 33 + 3 * 5)
+
+
+def test_parts_of_a_phrase_are_told_from_its_first_loud_frame_to_its_last():
+    rng = np.random.default_rng(0)
+    clips = rng.uniform(-60, -50, size=(2, 14, 30)).astype("float32")
+    clips[:, :12, 4:12] += 40  # two parts of four loud frames each
+    clips[:, :12, 20:28] += 40  # two more after a pause, which counts in the first of them
+    clips[:, 12:] = -80
+    clips[:, 12:, 6:10] = rng.normal(12, 3, size=(2, 2, 4))
+    layer = layers.ClipStatistics(coefficients=5, tracks=2, groups=0, parts=4)
+    found = ops.convert_to_numpy(layer(clips))
+    assert found.shape == layer.compute_output_shape(clips.shape)
+    cepstra = scipy.fft.dct(clips[:, :12], axis=1, norm="ortho")[:, :5]
+    parts = [slice(4, 8), slice(8, 12), slice(12, 24), slice(24, 28)]
+    expected = [f(cepstra[:, :, part], axis=2) for f in (np.mean, np.std) for part in parts]
+    of_bands = found[:, 3 * 17 : 3 * 17 + 40]
+    assert of_bands == pytest.approx(np.concatenate(expected, axis=1), abs=1e-3)
+    tracks, voiced = clips[:, 12:], [slice(6, 8), slice(8, 10), slice(6, 10), slice(6, 10)]
+    expected = [tracks[:, :, part].mean(axis=2) for part in voiced]  # of the clip, if of no part
+    assert found[:, -8:] == pytest.approx(np.concatenate(expected, axis=1), abs=1e-3)
+
+
+def test_a_clip_without_loud_frames_has_statistics():
+    layer = layers.ClipStatistics(coefficients=5, parts=3)
+    assert np.isfinite(ops.convert_to_numpy(layer(np.full((1, 12, 20), -80, "float32")))).all()
+
+
+def sweep():
+    """Bands that rise by 1 in each of 50 frames, then padding."""
+    clip = np.tile(np.arange(60, dtype="float32"), (4, 3, 1))
+    clip[:, :, 50:] = -80
+    return clip
+
+
+def test_a_random_speed_is_another_for_each_clip_and_only_in_training():
+    layer = layers.RandomSpeed(0.2)
+    clips = sweep()
+    assert np.array_equal(ops.convert_to_numpy(layer(clips)), clips)
+    found = ops.convert_to_numpy(layer(clips, training=True))
+    speeds = found[:, 0, 1]  # the first frame stays, the second is what was there at that time
+    assert len(set(speeds)) == 4 and (np.abs(speeds - 1) < 0.2).all()
+    for clip, speed in zip(found, speeds, strict=True):
+        position = np.arange(60) * speed
+        sounds = position < 49
+        assert clip[1][sounds] == pytest.approx(position[sounds], abs=1e-3)
+        assert (clip[:, position > 50] == -80).all()
+
+
+def test_a_random_speed_follows_the_seed():
+    found = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        found.append(ops.convert_to_numpy(layers.RandomSpeed(0.2)(sweep(), training=True)))
+    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
 
 
 def test_pitch_counts_only_where_there_is_a_voice():
@@ -307,9 +361,9 @@ def test_pitch_counts_only_where_there_is_a_voice():
     clips[:, 12:] = clips.min(axis=(1, 2), keepdims=True)
     clips[:, 12:, voiced] = np.random.default_rng(1).normal(12, 3, size=(2, 2, 10))
     clips[:, 13, :5] = -6  # where it sounds without a voice it has harmonicity and no pitch
-    found = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5, tracks=2)(clips))
-    assert found.shape == layers.ClipStatistics(5, 2).compute_output_shape((2, 14, 20))
-    bands = ops.convert_to_numpy(layers.ClipStatistics(coefficients=5)(clips[:, :12]))
+    found = ops.convert_to_numpy(layers.ClipStatistics(5, tracks=2, parts=0)(clips))
+    assert found.shape == (2, 3 * (12 + 5 + 2) + 12 * 5 + 1)
+    bands = ops.convert_to_numpy(layers.ClipStatistics(5, parts=0)(clips[:, :12]))
     assert found[:, :-7] == pytest.approx(bands, abs=1e-4)
     tracks = clips[:, 12:, voiced]
     expected = [tracks.mean(2), tracks.std(2), np.abs(np.diff(tracks, axis=2)).mean(2)]

@@ -57,6 +57,13 @@ def test_folds_test_each_clip_once(by):
             assert sum(map(len, heard)) == 12
 
 
+def test_folds_do_not_all_validate_on_the_same_few_speakers():
+    clips = table(np.repeat(range(24), 2))
+    found = splits.folds(clips, 6, seed=0)
+    times = pd.Series([s for split in found for s in clips["speaker"][split.validation].unique()])
+    assert times.nunique() >= 15 and times.value_counts().max() <= 3
+
+
 def test_folds_are_by_speaker_unless_said_and_the_seed_decides_them():
     clips = table(np.repeat(range(12), 7))
     found = splits.folds(clips, 4, seed=1)
