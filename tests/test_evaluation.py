@@ -37,6 +37,8 @@ def test_the_interval_of_the_mae_is_that_of_scipys_bootstrap():
     ).confidence_interval
     assert ours["low"] == pytest.approx(theirs.low, abs=0.01)
     assert ours["high"] == pytest.approx(theirs.high, abs=0.01)
+    resampled = np.abs(PREDICTION - TRUTH)[evaluation.resamples(len(TRUTH), 0)].mean(axis=1)
+    assert ours[["low", "high"]].tolist() == ends(resampled)
 
 
 @pytest.mark.parametrize("constant", [3.0, 1.98, 0.1])  # the mean of eighty 1.98 is not 1.98
@@ -298,6 +300,7 @@ def test_the_command_compares_what_it_was_asked_to(
         assert list(written.columns[:3]) == ["mae value", "mae low", "mae high"]
         found = written.loc["a model"].tolist()
         assert found == pytest.approx(scores.loc["a model"].tolist(), nan_ok=True)
+    assert evaluation.main([*arguments, "--by", "speaker"]) == 0  # what is asked last counts
 
 
 @pytest.mark.parametrize(
