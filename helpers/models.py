@@ -7,6 +7,7 @@ returns a model that is not compiled; `training.train` does that.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -178,10 +179,6 @@ def statistics_network(
     return keras.Model(inputs, x, name="statistics_network")
 
 
-#: How much faster or slower the recommended network's attention hears clips in training.
-RECOMMENDED_SPEED = 0.15
-
-
 def attention_cnn(
     input_shape: tuple[int, ...],
     *,
@@ -216,7 +213,7 @@ def _attended(
     bands: Tensor,
     filters: Sequence[int] = (16, 32, 48, 64),
     heads: int = 4,
-    speed: float = RECOMMENDED_SPEED,
+    speed: float = 0.0,
 ) -> Tensor:
     """What `attention_cnn` hands to its dense layers [batch, filters]."""
     from helpers.layers import RandomSpeed, SoundingFrames  # late, since it imports Keras
@@ -296,6 +293,10 @@ RECOMMENDED_TRAINING = {
     "loss": "distribution",
 }
 
+#: How much faster or slower its attention hears clips in training; its statistics hear them as
+#: they are.
+RECOMMENDED_SPEED = 0.15
+
 
 def recommended(
     input_shape: tuple[int, ...], *, scale: tuple[float, float] = (1.0, 5.0)
@@ -322,10 +323,11 @@ def recommended(
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     bands = keras.layers.Cropping1D((0, tracks), name="bands")(inputs)
     statistics = ClipStatistics(tracks=tracks, name="clip_statistics")
+    attention = functools.partial(_attended, speed=RECOMMENDED_SPEED)
     experts = [
         _expert(inputs, statistics, "statistics"),
-        _expert(bands, _attended, "attention_1"),
-        _expert(bands, _attended, "attention_2"),
+        _expert(bands, attention, "attention_1"),
+        _expert(bands, attention, "attention_2"),
     ]
     x = keras.layers.Concatenate(name="distributions")(experts)
     weights = SHARPNESS * np.array([2, 1, 1]) / 4

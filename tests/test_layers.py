@@ -361,7 +361,9 @@ def test_pitch_counts_only_where_there_is_a_voice():
     clips[:, 12:] = clips.min(axis=(1, 2), keepdims=True)
     clips[:, 12:, voiced] = np.random.default_rng(1).normal(12, 3, size=(2, 2, 10))
     clips[:, 13, :5] = -6  # where it sounds without a voice it has harmonicity and no pitch
-    found = ops.convert_to_numpy(layers.ClipStatistics(5, tracks=2, parts=0)(clips))
+    layer = layers.ClipStatistics(5, tracks=2, parts=0)
+    found = ops.convert_to_numpy(layer(clips))
+    assert found.shape == layer.compute_output_shape(clips.shape)
     assert found.shape == (2, 3 * (12 + 5 + 2) + 12 * 5 + 1)
     bands = ops.convert_to_numpy(layers.ClipStatistics(5, parts=0)(clips[:, :12]))
     assert found[:, :-7] == pytest.approx(bands, abs=1e-4)
