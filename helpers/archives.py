@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from helpers.errors import CorpusError
 from helpers.progress import bar
-from helpers.settings import cache_folder
+from helpers.settings import OutputError, cache_folder
 
 #: What `zipfile` raises when bytes are not as they should be.
 UNREADABLE = (
@@ -70,10 +70,12 @@ def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
         raise CorpusError(
             f"{source} is not a zip file that can be read ({error}): make or download it again."
         ) from error
+    except OutputError:
+        raise
     except OSError as error:
         raise CorpusError(
-            f"{source} could not be unpacked ({error.strerror}): unpack it yourself and name the "
-            "folder instead."
+            f"{source} could not be unpacked ({error.strerror}): make room, let VALENCE_OUTPUT "
+            "name another folder, or unpack it yourself and name the folder instead."
         ) from error
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -22,14 +21,17 @@ import numpy as np
 import pandas as pd
 from joblib.externals import loky
 
-from helpers import corpora
+from helpers import checks
 from helpers.corpora import Corpus
-from helpers.features import read_clip
+from helpers.features import read_clip, stored
 from helpers.progress import bar
-from helpers.settings import cache_folder
+from helpers.settings import cache_folder, whole, writing
 
 #: The extended Geneva minimalistic acoustic parameter set (Eyben et al. 2016), 88 functionals.
 FEATURE_SET = "eGeMAPSv02"
+
+#: Functionals in it.
+FUNCTIONALS = 88
 
 #: Changes whenever the same clip would give other functionals, so that no old cache is read.
 VERSION = 1
@@ -51,20 +53,20 @@ def functionals(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
         float32 [clips, 88]; not a number where a clip is too short for one of them
 
     Raises:
-        corpora.CorpusError: if a clip can no longer be read
+        corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
+        settings.OutputError: if the cache cannot be written
 
     See: notebooks/06_improvements.ipynb
     """
     content = [VERSION, version("opensmile"), FEATURE_SET, corpus.clips["sha256"].tolist()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     path = cache_folder("functionals") / f"{corpus.name}-{key}.npy"
-    with filelock.FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            with open(partial, "wb") as file:
-                np.save(file, _extract(corpus.clips, jobs))
-            os.replace(partial, path)
-    return np.load(path)
+    with writing(path), filelock.FileLock(path.with_suffix(".lock")):
+        if stored(path, (len(corpus.clips), FUNCTIONALS)) is None:
+            found = _extract(corpus.clips, jobs)
+            with whole(path) as partial:
+                np.save(partial, found)
+        return np.load(path)
 
 
 def _extract(clips: pd.DataFrame, jobs: int) -> np.ndarray:
@@ -81,13 +83,10 @@ def _some(clips: pd.DataFrame) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         smile = _smile(Path(folder))  # one a task: it keeps a state
         rows = []
-        for path, rate in clips[["path", "sample_rate"]].itertuples(index=False):
-            try:
+        for clip in clips.itertuples():
+            path, rate = str(clip.path), int(clip.sample_rate)
+            with checks.as_checked(path, clip.sha256):
                 y = read_clip(path, rate)
-            except (OSError, ValueError) as error:
-                raise corpora.CorpusError(
-                    f"{path} can no longer be used ({error}): mend it or take it out of the labels."
-                ) from error
             rows.append(smile.process_signal(y, rate).to_numpy(dtype=np.float32)[0])
     return np.stack(rows)
 

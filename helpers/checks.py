@@ -13,6 +13,7 @@ import os
 import posixpath
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import audio, layouts
+from helpers.errors import CorpusError
 from helpers.progress import bar
-from helpers.settings import cache_folder
+from helpers.settings import cache_folder, write_whole
 
 #: Seconds under which a clip holds no speech sound, and less than one hop of the spectrogram.
 SHORTEST = 0.05
@@ -189,10 +191,7 @@ def _recall(folder: Path) -> dict[str, list[Any]]:
 
 def _remember(folder: Path, usable: dict[str, list[Any]]) -> None:
     with contextlib.suppress(OSError):  # without a cache, the next call only takes longer
-        cache = _cache(folder)
-        partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(usable), encoding="utf-8")
-        os.replace(partial, cache)
+        write_whole(_cache(folder), json.dumps(usable))
 
 
 def _check_all(paths: list[str]) -> dict[str, dict[str, Any]]:
@@ -212,12 +211,37 @@ def _check(path: str) -> dict[str, Any]:
                 "sample_rate": clip.sample_rate,
                 "channels": clip.channels,
             }
-        with open(path, "rb") as file:
-            return {**about, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {**about, "sha256": _sha256(path)}
     except (audio.AudioError, UnusableError) as error:
         return {"problem": str(error)}
     except OSError as error:
         return {"problem": f"cannot be read ({error})"}
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def as_checked(path: str, sha256: str) -> Iterator[None]:
+    """Make sure that a clip which is read meanwhile is still the file that was checked.
+
+    Args:
+        path: of the clip
+        sha256: that it had then
+
+    Raises:
+        CorpusError: if it cannot be read any more, or changed
+    """
+    try:
+        yield
+        if _sha256(path) != sha256:  # after it was read, as when it was checked
+            raise UnusableError("it changed meanwhile")
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"{path} can no longer be used ({error}): run the same again, which checks it anew."
+        ) from error
 
 
 class UnusableError(ValueError):

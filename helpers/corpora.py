@@ -21,7 +21,7 @@ import pandas as pd
 
 from helpers import archives, checks, downloads, labels, layouts
 from helpers.errors import CorpusError as CorpusError  # the name that callers know it by
-from helpers.settings import PROJECT
+from helpers.settings import PROJECT, OutputError
 
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     try:
         corpus = load(parser.parse_args(arguments).path)
-    except CorpusError as error:
+    except (CorpusError, OutputError) as error:
         print(error, file=sys.stderr)
         return 2
     for name, line in summary(corpus).items():

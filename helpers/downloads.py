@@ -19,7 +19,7 @@ import pooch
 import requests
 
 from helpers.progress import bar
-from helpers.settings import cache_folder
+from helpers.settings import OutputError, cache_folder
 
 #: Sent with each request: Zenodo refuses the name that requests gives itself, and bytes that were
 #: compressed for the way could not be counted.
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="", help=", ".join(CORPORA))
     try:
         path = fetch(parser.parse_args(arguments).name)
-    except DownloadError as error:
+    except (DownloadError, OutputError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{path} (licence: {CORPORA[path.stem].licence})")

@@ -18,7 +18,7 @@ import audmetric
 import numpy as np
 import pandas as pd
 
-from helpers.settings import write_whole
+from helpers.settings import OutputError, write_whole
 
 RESAMPLES = 1000
 
@@ -494,7 +494,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.csv:
             flat = scores.set_axis([" ".join(pair) for pair in scores.columns], axis=1)
             write_whole(options.csv, flat.to_csv())
-    except (ValueError, OSError) as error:
+    except (ValueError, OutputError) as error:
         print(error, file=sys.stderr)
         return 2
     print(

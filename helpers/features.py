@@ -30,10 +30,10 @@ import scipy.sparse
 import soxr
 import threadpoolctl
 
-from helpers import audio, corpora
+from helpers import audio, checks, corpora
 from helpers.corpora import Corpus
 from helpers.progress import bar
-from helpers.settings import cache_folder
+from helpers.settings import OutputError, cache_folder, writing
 
 #: Clips that one task reads before it writes them, which bounds the memory of a worker.
 CLIPS_PER_TASK = 16
@@ -365,29 +365,34 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
         read-only memory map, float32 [clips, rows, frames], see `waveform_features`
 
     Raises:
-        corpora.CorpusError: if a clip can no longer be read, or the cache not be written
+        corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
+        settings.OutputError: if the cache cannot be written; what is done is kept
 
     See: notebooks/02_preprocessing.ipynb
     """
     path = cache_folder("features") / f"{corpus.name}-{_key(corpus, settings, duration)}.npy"
-    with filelock.FileLock(path.with_suffix(".lock")):
-        matrix = _stored(path, (len(corpus.clips), settings.rows, settings.frames(duration)))
+    shape = (len(corpus.clips), settings.rows, settings.frames(duration))
+    with writing(path), filelock.FileLock(path.with_suffix(".lock")):
+        matrix = stored(path, shape)
         if matrix is None:
-            try:
-                _extract_to(path, corpus.clips["path"].tolist(), settings, duration, jobs)
-            except OSError as error:
-                raise corpora.CorpusError(
-                    f"{path} could not be written ({error.strerror}): make room there, or let "
-                    "VALENCE_OUTPUT name another folder; what is done is kept."
-                ) from error
+            clips = list(zip(corpus.clips["path"], corpus.clips["sha256"], strict=True))
+            _extract_to(path, clips, settings, duration, jobs)
             matrix = np.load(path, mmap_mode="r")
     return matrix
 
 
-def _stored(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
-    """What is in the cache; a file that is not whole, or not ours, is as good as none."""
+def stored(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
+    """An array of 32-bit floats in the cache, as a read-only memory map.
+
+    Args:
+        path: its file
+        shape: what it has to have
+
+    Returns:
+        None if there is no such file, or it is not whole, or not ours
+    """
     with contextlib.suppress(Exception):  # numpy's parser of a spoilt header raises many kinds
-        matrix = np.load(path, mmap_mode="r")
+        matrix = np.lib.format.open_memmap(path, mode="r")
         if matrix.shape == shape and matrix.dtype == np.float32 and matrix.flags.c_contiguous:
             return matrix
     return None
@@ -481,9 +486,12 @@ def _key(corpus: Corpus, settings: MelSettings, duration: float) -> str:
 
 
 def _extract_to(
-    path: Path, clips: list[str], settings: MelSettings, duration: float, jobs: int
+    path: Path, clips: list[tuple[str, str]], settings: MelSettings, duration: float, jobs: int
 ) -> None:
-    """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it."""
+    """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it.
+
+    Clips are paths, each with the SHA-256 that it had when it was checked.
+    """
     partial, done = path.with_suffix(".partial"), path.with_suffix(".done")
     shape = (len(clips), settings.rows, settings.frames(duration))
     if not (partial.exists() and done.exists()):
@@ -531,10 +539,14 @@ def _workers(clips: int) -> dict[str, Any]:
 
 
 def _extract_block(
-    partial: Path, clips: list[str], left: int, settings: MelSettings, duration: float
+    partial: Path, clips: list[tuple[str, str]], left: int, settings: MelSettings, duration: float
 ) -> int:
     """Write the features of some clips to their place, with `left` clips from it to the end."""
-    block = np.stack([_features_or_error(clip, settings, duration) for clip in clips])
+    found = []
+    for path, sha256 in clips:
+        with checks.as_checked(path, sha256):
+            found.append(clip_features(path, settings, duration=duration))
+    block = np.stack(found)
     # Written, not mapped: pages of a map that were touched count as this process's memory.
     with open(partial, "r+b") as file:
         file.seek(partial.stat().st_size - left * block[0].nbytes)
@@ -550,15 +562,6 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
         file.truncate(file.tell() + 4 * math.prod(shape))
 
 
-def _features_or_error(path: str, settings: MelSettings, duration: float) -> np.ndarray:
-    try:
-        return clip_features(path, settings, duration=duration)
-    except (OSError, ValueError) as error:
-        raise corpora.CorpusError(
-            f"{path} can no longer be used ({error}): mend it or take it out of the labels table."
-        ) from error
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Extract the features of a corpus into the cache; 0, or 2 with one sentence if it cannot."""
     parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
@@ -569,7 +572,7 @@ def main(arguments: list[str] | None = None) -> int:
         corpus = corpora.load(options.path)
         duration = target_duration(corpus.clips["duration"])
         features = extract(corpus, MelSettings(), duration=duration, jobs=options.jobs)
-    except corpora.CorpusError as error:
+    except (corpora.CorpusError, OutputError) as error:
         print(error, file=sys.stderr)
         return 2
     clips, n_mels, frames = features.shape

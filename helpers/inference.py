@@ -33,6 +33,7 @@ from helpers.cards import Card
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.progress import bar
+from helpers.settings import OutputError, make_folder, whole, write_whole
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -99,6 +100,7 @@ def save(
     Raises:
         ValueError: if the path does not end in ``.keras``, the run has no validation part, the
             corpus is not the run's, or such features do not fit the network
+        settings.OutputError: if the file cannot be written
 
     See: notebooks/07_your_speech.ipynb
     """
@@ -109,15 +111,11 @@ def save(
     card = cards.of(run, corpus, mel=mel, duration=duration)
     network = keras.Model.from_config(run.model.get_config())  # without optimiser and loss
     network.set_weights(run.model.get_weights())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.keras")
-    try:
+    make_folder(path.parent)
+    with whole(path) as partial:
         network.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(MEMBER, json.dumps({"format": FORMAT, **asdict(card)}, indent=1))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _duration(network: keras.Model, mel: MelSettings, duration: float | None) -> float:
@@ -426,8 +424,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers.inference", description=main.__doc__)
     parser.add_argument("model", help="a .keras file that `make report` or inference.save wrote")
     parser.add_argument("clip", nargs="*", help="recordings, or folders of them")
-    parser.add_argument("--csv", metavar="OUT", help="write the table to this file")
-    parser.add_argument("--json", metavar="OUT", help="write the rows to this file")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table to this file")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
     try:
         model = load(options.model)
@@ -436,10 +434,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         table = predict(model, options.clip)
         if options.csv:
-            _write(options.csv, table.to_csv(index=False))
+            write_whole(options.csv, table.to_csv(index=False))
         if options.json:
-            _write(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
-    except (ModelError, OSError) as error:
+            write_whole(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
+    except (ModelError, OutputError) as error:
         print(error, file=sys.stderr)
         return 2
     if options.csv or options.json:
@@ -450,15 +448,6 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         print(table.round(2).to_string(index=False))
     return int(table["valence"].isna().any())
-
-
-def _write(path: str, text: str) -> None:
-    partial = Path(f"{path}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

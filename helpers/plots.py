@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from helpers.backend import keras
 from helpers.features import MelSettings
+from helpers.settings import whole
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
@@ -51,11 +52,12 @@ def save(figure: Figure, path: Path) -> None:
 
     Args:
         figure: what to write
-        path: ends in ``.png`` or ``.svg``; a file that is there is replaced
+        path: ends in ``.png`` or ``.svg``; a file that is there is replaced, whole or not at all
     """
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
         metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, dpi=200, metadata=metadata)
+        with whole(path) as partial:
+            figure.savefig(partial, dpi=200, metadata=metadata)
 
 
 def show(figure: Figure, alt: str) -> None:

@@ -5,10 +5,12 @@ Nothing here knows about audio or networks.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +41,10 @@ PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names it and the mend."""
+
+
+class OutputError(OSError):
+    """A file or folder that cannot be written; the message names it and the mend."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,11 @@ class Settings:
 
     def figures(self, corpus_name: str) -> Path:
         """Folder for this corpus's figures, made if need be."""
-        return _made(self.output / "figures" / corpus_name)
+        return make_folder(self.output / "figures" / corpus_name)
 
     def results(self, corpus_name: str) -> Path:
         """Folder for this corpus's results files, made if need be."""
-        return _made(self.output / "report" / corpus_name / "results")
+        return make_folder(self.output / "report" / corpus_name / "results")
 
 
 def output_folder() -> Path:
@@ -107,11 +113,17 @@ def output_folder() -> Path:
 
 def cache_folder(kind: str) -> Path:
     """``.cache/<kind>`` below `output_folder`, made if need be; all in it can be rebuilt."""
-    return _made(output_folder() / ".cache" / kind)
+    return make_folder(output_folder() / ".cache" / kind)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+def make_folder(folder: Path) -> Path:
+    """Make a folder, unless it is there; the same path.
+
+    Raises:
+        OutputError: if it cannot be made
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -177,16 +189,56 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a kill at any moment leaves the old content or the new.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a kill at any moment leaves the old content or the new, see `whole`.
 
     Args:
         path: file to write; what it held is replaced
-        text: its new content
+        content: what it is to hold; text is written as UTF-8
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with whole(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Let a file be written beside its place, which it takes at the end, whole or not at all.
+
+    Args:
+        path: file to write; what it held is replaced
+
+    Yields:
+        what to write to, with the same suffix
+
+    Raises:
+        OutputError: if it cannot be written
+    """
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        with writing(path):
+            yield partial
+            os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file and the mend, if what is done meanwhile fails to write it.
+
+    Args:
+        path: what is written
+
+    Raises:
+        OutputError: if it cannot be
+    """
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}): make room there, or let "
+            "VALENCE_OUTPUT name another folder."
+        ) from error

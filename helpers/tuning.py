@@ -25,7 +25,7 @@ from helpers import corpora, evaluation, features, splits
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.progress import bar
-from helpers.settings import PROFILES, cache_folder
+from helpers.settings import PROFILES, OutputError, cache_folder
 from helpers.splits import Split
 from helpers.training import Run, predict, train
 from helpers.trials import (
@@ -415,7 +415,7 @@ def main(arguments: list[str] | None = None) -> int:
         corpus = corpora.load(options.path)
         trials = search(corpus, choices, jobs=options.jobs, scheduler=options.scheduler, **fixed)
         winner = best(trials)
-    except ValueError as error:
+    except (ValueError, OutputError) as error:
         print(error, file=sys.stderr)
         return 2
     print(trial_table(trials).round(4).to_string(index=False))

@@ -18,7 +18,14 @@ import typst
 from tqdm import tqdm
 
 from helpers import corpora
-from helpers.settings import PROJECT, Settings, SettingsError
+from helpers.settings import (
+    PROJECT,
+    OutputError,
+    Settings,
+    SettingsError,
+    make_folder,
+    write_whole,
+)
 
 NOTEBOOKS = PROJECT / "notebooks"
 
@@ -28,11 +35,12 @@ class ReportError(ValueError):
 
 
 def main() -> int:
-    """Make the whole report; 0, 1 if a cell fails, or 2 with one sentence if it cannot begin."""
+    """Make the whole report; 0, or 1 if it stops on the way, or 2 if it cannot begin."""
     try:
         settings = Settings.from_env()
         corpus = corpora.load(settings.corpus)
-    except (SettingsError, corpora.CorpusError) as error:
+        target = make_folder(executed(corpus.name, settings))
+    except (SettingsError, OutputError, corpora.CorpusError) as error:
         print(error, file=sys.stderr)
         return 2
     if settings.corpus is not None:
@@ -40,26 +48,23 @@ def main() -> int:
     os.environ["TQDM_DISABLE"] = "1"  # the bar below is the one; stored outputs hold none
 
     start = time.perf_counter()
-    target = executed(corpus.name, settings)
-    target.mkdir(parents=True, exist_ok=True)
     sources = {
         path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))
     }
     cells = sum(
         cell.cell_type == "code" for notebook in sources.values() for cell in notebook.cells
     )
-    with tqdm(total=cells, unit="cell", disable=False) as progress:
-        for path, notebook in sources.items():
-            progress.set_description(path.stem)
-            try:
-                execute(notebook, progress)
-            except nbclient.exceptions.CellExecutionError as error:
-                print(f"\n{path.name} stopped at a cell:\n{error}", file=sys.stderr)
-                return 1
-            write(notebook, target / path.name)
     try:
+        with tqdm(total=cells, unit="cell", disable=False) as progress:
+            for path, notebook in sources.items():
+                progress.set_description(path.stem)
+                execute(notebook, progress)
+                write_whole(target / path.name, nbformat.writes(notebook) + "\n")
         pdf = typeset(corpus.name, settings)
-    except ReportError as error:
+    except nbclient.exceptions.CellExecutionError as error:
+        print(f"\n{path.name} stopped at a cell:\n{error}", file=sys.stderr)
+        return 1
+    except (ReportError, OutputError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
@@ -98,13 +103,6 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
     }
 
 
-def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write a notebook whole or not at all."""
-    partial = path.with_suffix(".partial")
-    nbformat.write(notebook, partial)
-    os.replace(partial, path)
-
-
 def typeset(corpus_name: str, settings: Settings) -> Path:
     """Compile ``report.typ`` on one corpus's results and figures, and its first page as a picture.
 
@@ -137,16 +135,9 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
             f"{below['results']} holds no results that a report can be made of "
             f"({error.message}): make them again with `make report`."
         ) from error
-    replace(pdf, document)
-    replace(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
+    write_whole(pdf, document)
+    write_whole(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
     return pdf
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
 
 
 if __name__ == "__main__":

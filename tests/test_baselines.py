@@ -19,6 +19,14 @@ def test_functionals_hear_the_pitch_and_are_cached(corpus, monkeypatch):
     assert np.array_equal(baselines.functionals(corpus), found)
 
 
+@pytest.mark.parametrize("spoilt", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def test_a_spoilt_file_in_the_cache_is_made_anew(corpus, output, spoilt):
+    found = baselines.functionals(corpus, jobs=1)
+    (path,) = output.glob(".cache/functionals/*.npy")
+    path.write_bytes(spoilt)
+    assert np.array_equal(baselines.functionals(corpus, jobs=1), found)
+
+
 def test_a_clip_that_is_gone_is_named(corpus):
     corpora_path = corpus.clips["path"].iloc[3]
     corpus.clips.loc[3, "path"] = corpora_path + ".gone"

@@ -1,6 +1,7 @@
-"""Killed at any moment, and a disk that is full: nothing finished is lost, nothing half is kept.
+"""Killed, two at once, under a clock that jumps, on a disk that is full or may not be written.
 
-`make test` kills twice, `make nightly` fifty times, by ``VALENCE_ROUNDS=50``.
+Nothing finished is lost and nothing half is kept. `make test` kills twice, `make nightly` fifty
+times, by ``VALENCE_ROUNDS=50``.
 """
 
 import contextlib
@@ -13,10 +14,26 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from helpers import corpora, features, settings
-from helpers.settings import PROJECT
+from helpers import (
+    baselines,
+    comparison,
+    corpora,
+    evaluation,
+    features,
+    inference,
+    models,
+    plots,
+    settings,
+    splits,
+    training,
+    tuning,
+)
+from helpers.settings import PROJECT, OutputError, Settings
+from report import build
 from tests.conftest import write_corpus
 
 ROUNDS = int(os.environ.get("VALENCE_ROUNDS", 2))
@@ -34,24 +51,53 @@ small = {{"filters": 2, "kernels": ((8, 6),), "units": (8, 4)}}
 table = tuning.search(corpora.load({corpus!r}), grid, seeds=1, jobs=1, **small)
 """
 
-SAVING = """
+SAVING_RESULTS = """
 from helpers import settings
 for version in range(200):
     settings.save_results(
-        settings.output_folder() / "result.json", {{"numbers": [version] * 100_000}}, made_by={{}}
+        settings.output_folder() / "saved.json", {{"numbers": [version] * 100_000}}, made_by={{}}
     )
 """
 
-REPORT = """
-import shutil
-from report import build
-from helpers.settings import PROJECT, Settings
-chosen = Settings.from_env()
-for kind in ("figures", "report"):
-    shutil.copytree(PROJECT / kind / "demo", chosen.output / kind / "demo", dirs_exist_ok=True)
-(chosen.output / "report" / "demo" / "report.pdf").unlink()
-build.typeset("demo", chosen)
+SAVING_A_MODEL = """
+from helpers import settings
+from tests.test_faults import MEL, inference, trained
+run = trained()
+for version in range(200):
+    inference.save(run, settings.output_folder() / "saved.keras", mel=MEL)
 """
+
+REPORT = """
+from report import build
+from helpers.settings import Settings
+build.typeset("demo", Settings.from_env())
+"""
+
+#: Goes before other code: each look at the clock is days away from the last.
+JUMPS = """
+import itertools, time
+now, days = time.time, itertools.cycle([0, 400, -400, 1, -9000])
+time.time = lambda: now() + 86400 * next(days)
+time.time_ns = lambda: int(1e9 * time.time())
+"""
+
+MEL = features.MelSettings(n_mels=8)
+
+
+def trained() -> training.Run:
+    """A small network for `inference.save`, of clips of a second."""
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(-20, 10, (9, MEL.rows, MEL.frames(1))).astype(np.float32)
+    split = splits.Split(np.arange(5), np.arange(5, 9), np.array([], int))
+    network = models.parallel_cnn(matrix.shape[1:], filters=4, kernels=((4, 4),), units=(8, 4))
+    return training.train(network, matrix, rng.uniform(1, 5, 9), split, epochs=1)
+
+
+def prepare_report(output) -> None:
+    """All that a report is made of."""
+    for kind in ("figures", "report"):
+        shutil.copytree(PROJECT / kind / "demo", output / kind / "demo")
+    (output / "report" / "demo" / "report.pdf").unlink()
 
 
 def start(code: str, corpus, output) -> subprocess.Popen:
@@ -66,7 +112,7 @@ def bytes_of(output) -> dict[str, bytes]:
     for path in sorted(output.rglob("*.*")):
         if path.suffix == ".npy":
             kept[path.name] = path.read_bytes()
-        if path.suffix == ".json" and path.parent.name == "trials":
+        if path.parent.name == "trials" and ".partial" not in path.name and path.suffix == ".json":
             record = json.loads(path.read_text())
             kept[path.name] = json.dumps({**record, "seconds": None, "commit": None}).encode()
     return kept
@@ -108,27 +154,42 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(speech, tmp_path, work
         shutil.rmtree(output)
 
 
-def test_a_results_file_is_whole_whenever_its_writer_is_killed(tmp_path):
+def numbers_are_whole(path) -> bool:
+    numbers = json.loads(path.read_text())["numbers"]
+    return len(numbers) == 100_000 and len(set(numbers)) == 1
+
+
+@pytest.mark.parametrize(
+    ("saving", "name", "is_whole"),
+    [
+        (SAVING_RESULTS, "saved.json", numbers_are_whole),
+        (SAVING_A_MODEL, "saved.keras", inference.load),
+    ],
+    ids=["results", "model"],
+)
+def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path, saving, name, is_whole):
     chance = random.Random(0)
     for _ in range(ROUNDS):
-        process = start(SAVING, "", tmp_path)
-        while not (tmp_path / "result.json").exists():
+        process = start(saving, "", tmp_path)
+        while not (tmp_path / name).exists():
             assert process.poll() is None
+            time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        numbers = json.loads((tmp_path / "result.json").read_text())["numbers"]
-        assert len(numbers) == 100_000 and len(set(numbers)) == 1
-        (tmp_path / "result.json").unlink()
+        assert is_whole(tmp_path / name)
+        (tmp_path / name).unlink()
 
 
 def test_a_report_is_whole_or_not_there(tmp_path):
     began = time.perf_counter()
+    prepare_report(tmp_path / "whole")
     assert start(REPORT, "", tmp_path / "whole").wait() == 0
     seconds = time.perf_counter() - began
     size = (tmp_path / "whole" / "report" / "demo" / "report.pdf").stat().st_size
     chance = random.Random(0)
     for _ in range(ROUNDS):
+        prepare_report(tmp_path / "killed")
         process = start(REPORT, "", tmp_path / "killed")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=chance.uniform(0.5, 0.9) * seconds)
@@ -139,14 +200,44 @@ def test_a_report_is_whole_or_not_there(tmp_path):
         shutil.rmtree(tmp_path / "killed", ignore_errors=True)
 
 
+@pytest.mark.parametrize("work", [EXTRACTION, REPORT], ids=["extraction", "report"])
+def test_two_at_once_leave_what_one_does(speech, tmp_path, work):
+    found = []
+    for at_once in (1, 2):
+        output = tmp_path / str(at_once)
+        prepare_report(output)
+        processes = [start(work, speech, output) for _ in range(at_once)]
+        assert [process.wait() for process in processes] == [0] * at_once
+        kept = bytes_of(output)
+        if work == REPORT:
+            (pdf,) = output.rglob("*.pdf")
+            kept = {path.name: path.stat().st_size for path in (pdf, *output.rglob("report.png"))}
+        assert kept and not list(output.rglob("*.partial*"))
+        found.append(kept)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("work", [EXTRACTION, SEARCH], ids=["extraction", "search"])
+def test_a_clock_that_jumps_changes_no_byte(speech, tmp_path, work):
+    assert start(work, speech, tmp_path / "plain").wait() == 0
+    assert start(JUMPS + work, speech, tmp_path / "jumps").wait() == 0
+    assert bytes_of(tmp_path / "jumps") == bytes_of(tmp_path / "plain") != {}
+    for path in (tmp_path / "jumps").rglob("trials/*.json"):
+        assert 0 < json.loads(path.read_text())["seconds"] < 600
+
+
+# Disks
+
+
 @pytest.fixture
-def full_disk(tmp_path):
-    """An output folder on a disk of one megabyte."""
+def disk(tmp_path, monkeypatch):
+    """An output folder on a disk of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only a superuser of Linux can mount a small disk")
+    monkeypatch.setenv("VALENCE_OUTPUT", str(folder))
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -157,29 +248,101 @@ def fill(folder) -> None:
     (folder / "ballast").write_bytes(bytes(max(0, room)))
 
 
-def test_features_that_find_the_disk_full_go_on_when_there_is_room(speech, full_disk, monkeypatch):
-    monkeypatch.setenv("VALENCE_OUTPUT", str(full_disk))
+def search(corpus):
+    grid = {"dropout": [0.0], "epochs": [1]}
+    small = {"filters": 40, "kernels": ((8, 6),), "units": (8, 4)}
+    return tuning.search(corpus, grid, seeds=1, jobs=1, **small)
+
+
+def compare(corpus):
+    compared = {"median": comparison.named("median")}
+    return comparison.fit_all(corpus, compared, by="clip", folds=2, jobs=1)["median"].predictions
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda corpus: features.extract(corpus, MEL, duration=20, jobs=1),
+        lambda corpus: baselines.functionals(corpus, jobs=1),
+        search,
+        compare,
+    ],
+    ids=["features", "functionals", "search", "comparison"],
+)
+def test_what_finds_the_disk_full_goes_on_when_there_is_room(speech, disk, work):
     corpus = corpora.load(speech)
-    fill(full_disk)
-    with pytest.raises(corpora.CorpusError, match="No space left on device"):
-        features.extract(corpus, features.MelSettings(), duration=1, jobs=1)
-    (full_disk / "ballast").unlink()
-    assert len(features.extract(corpus, features.MelSettings(), duration=1, jobs=1)) == 60
+    fill(disk)
+    (disk / "crumbs").write_bytes(bytes(shutil.disk_usage(disk).free))
+    with pytest.raises(
+        OutputError, match=r"cannot be written \(No space left on device\): make room"
+    ):
+        work(corpus)
+    (disk / "ballast").unlink()
+    assert len(work(corpus)) > 0
+    assert not list(disk.rglob("*.partial*"))
 
 
-def test_results_that_find_the_disk_full_leave_the_old_ones(full_disk):
-    path = full_disk / "results.json"
-    settings.save_results(path, {"numbers": [1]}, made_by={})
-    before = path.read_bytes()
-    with pytest.raises(OSError, match="No space left on device"):
-        settings.save_results(path, {"numbers": [1] * 10**6}, made_by={})
-    assert path.read_bytes() == before
-    assert [each.name for each in full_disk.iterdir()] == ["results.json"]
+def write_results(path):
+    settings.save_results(path, {"numbers": [1] * 10**6}, made_by={})
 
 
-def test_a_zip_that_finds_the_disk_full_is_named(speech, full_disk, tmp_path, monkeypatch):
-    monkeypatch.setenv("VALENCE_OUTPUT", str(full_disk))
+def write_figure(path):
+    figure = Figure()
+    figure.subplots().imshow(np.random.default_rng(0).random((200, 200)))
+    plots.save(figure, path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (write_results, "results.json"),
+        (write_figure, "figure.png"),
+        (write_figure, "figure.svg"),
+        (lambda path: inference.save(trained(), path, mel=MEL), "model.keras"),
+    ],
+)
+def test_a_file_that_finds_the_disk_full_stays_as_it_was(disk, write, name):
+    (disk / name).write_bytes(b"the old one")
+    fill(disk)
+    with pytest.raises(OutputError, match=f"{name} cannot be written .*No space left on device"):
+        write(disk / name)
+    assert (disk / name).read_bytes() == b"the old one"
+    assert sorted(each.name for each in disk.iterdir()) == sorted([name, "ballast"])
+    (disk / "ballast").unlink()
+    write(disk / name)
+    assert (disk / name).stat().st_size > 8000
+
+
+def test_a_report_that_finds_the_disk_full_is_named(disk):
+    prepare_report(disk)
+    fill(disk)
+    with pytest.raises(OutputError, match=r"report\.pdf cannot be written \(No space"):
+        build.typeset("demo", Settings.from_env())
+    assert not list(disk.rglob("*.pdf"))
+
+
+def test_a_zip_that_finds_the_disk_full_is_named(speech, disk, tmp_path):
     source = shutil.make_archive(str(tmp_path / "speech"), "zip", speech)
+    fill(disk)
     with pytest.raises(corpora.CorpusError, match=r"speech\.zip .*No space left on device"):
         corpora.load(source)
-    assert not list(full_disk.rglob("*.wav"))
+    assert not list(disk.rglob("*.wav"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda path: features.main([path]),
+        lambda path: tuning.main([path]),
+        lambda path: evaluation.main([path, "--models", "median"]),
+        lambda path: build.main(),
+    ],
+    ids=["features", "tuning", "evaluation", "report"],
+)
+def test_where_nothing_may_be_written_a_command_says_so(speech, disk, monkeypatch, capsys, command):
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    monkeypatch.setenv("VALENCE_CORPUS", str(speech))
+    assert command(str(speech)) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "cannot be written (Read-only file system): make room there, or let VALENCE" in said

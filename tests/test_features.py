@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import audio, corpora, features
+from helpers import audio, baselines, corpora, features
 from helpers.features import MelSettings
 from helpers.settings import PROJECT
 from tests.conftest import voice
@@ -37,6 +37,15 @@ def test_mel_power_equals_librosas(seconds, mel):
     ours = features.mel_spectrogram(y, mel)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, librosas(y, mel), rtol=1e-6, atol=0)
+
+
+def test_mel_power_of_a_padded_clip_equals_librosas():
+    y = features.normalise(voice(0.7, MEL.sample_rate)).astype(np.float32)
+    for seconds in (0.8, 2, 6):
+        padded = features.fit_duration(y, int(seconds * MEL.sample_rate))
+        np.testing.assert_allclose(
+            features.mel_spectrogram(padded, MEL), librosas(padded, MEL), rtol=1e-6, atol=0
+        )
 
 
 @pytest.mark.skipif(not REAL_SPEECH.exists(), reason="no recordings beside the project")
@@ -96,6 +105,12 @@ def test_normalising_removes_gain_and_offset(gain, offset):
     np.testing.assert_allclose(found, features.normalise(y), atol=1e-3)
 
 
+def test_normalising_is_exact_however_far_a_recording_is_from_0():
+    y = (1e5 + 0.1 * np.random.default_rng(0).normal(size=100_000)).astype(np.float32)
+    found = features.normalise(y).astype(np.float64)
+    assert abs(found.mean()) < 1e-6 and abs(found.std() - 1) < 1e-6
+
+
 def test_a_constant_waveform_is_an_error_and_not_nan():
     with pytest.raises(ValueError, match="constant"):
         features.normalise(np.full(100, 0.3))
@@ -138,6 +153,47 @@ def test_the_last_task_may_have_a_single_clip(corpus_folder, output, monkeypatch
     np.testing.assert_array_equal(found[-1], last)
 
 
+def test_what_is_done_of_an_extraction_is_not_done_again(corpus_folder, output, monkeypatch):
+    monkeypatch.setattr(features, "CLIPS_PER_TASK", 4)
+    corpus = corpora.load(corpus_folder)
+    expected = np.array(features.extract(corpus, MEL, duration=1, jobs=1))
+    next(output.glob(".cache/features/*.npy")).unlink()
+
+    last = Path(corpus.clips["path"].iloc[-1])
+    last.rename(last.with_suffix(".gone"))
+    with pytest.raises(corpora.CorpusError, match=r"clip11\.wav can no longer be used"):
+        features.extract(corpus, MEL, duration=1, jobs=1)
+    last.with_suffix(".gone").rename(last)
+    (partial,), (done,) = (output.glob(f".cache/features/*.{kind}") for kind in ("partial", "done"))
+    assert done.read_text() == "0\n4\n"
+    done.write_text("0\n4\n8")  # a line of 80, say, that was cut short
+    marked = np.load(partial, mmap_mode="r+")
+    marked[[0, 7]] = 42
+    marked.flush()
+
+    progress = MagicMock()
+    monkeypatch.setattr(features, "bar", progress)
+    found = np.array(features.extract(corpus, MEL, duration=1, jobs=1))
+    assert (found[[0, 7]] == 42).all()
+    rest = [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
+    np.testing.assert_array_equal(found[rest], expected[rest])
+    assert progress.call_args.kwargs["total"] == 12
+    updates = progress.return_value.__enter__.return_value.update.call_args_list
+    assert [call.args[0] for call in updates] == [8, 4]
+
+
+@pytest.mark.parametrize("left_over", ["partial", "done"])
+def test_half_of_what_a_killed_extraction_leaves_is_as_good_as_none(
+    corpus_folder, output, left_over
+):
+    corpus = corpora.load(corpus_folder)
+    expected = np.array(features.extract(corpus, MEL, duration=1))
+    (path,) = output.glob(".cache/features/*.npy")
+    path.unlink()
+    path.with_suffix(f".{left_over}").write_text("0\n")
+    np.testing.assert_array_equal(features.extract(corpus, MEL, duration=1), expected)
+
+
 @pytest.mark.parametrize("samples", [0, audio.BLOCK, audio.BLOCK + 7, 2 * audio.BLOCK + 7])
 def test_a_clip_is_read_to_its_end_however_many_blocks_it_has(tmp_path, samples):
     y = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
@@ -159,6 +215,35 @@ def test_the_cache_is_used_again_and_never_for_other_settings_or_sounds(corpus_f
     soundfile.write(corpus.clips["path"][0], voice(1, seed=7), 16000)
     features.extract(corpora.load(corpus_folder), MEL, duration=1)
     assert len(list(cached.parent.glob("*.npy"))) == 4
+
+
+@pytest.mark.parametrize(
+    "extract", [lambda corpus: features.extract(corpus, MEL, duration=1), baselines.functionals]
+)
+def test_a_clip_that_changed_is_named_and_never_taken_for_the_old_one(
+    corpus_folder, output, extract
+):
+    corpus = corpora.load(corpus_folder)
+    soundfile.write(corpus.clips["path"][4], voice(1, seed=99), 16000)
+    with pytest.raises(corpora.CorpusError, match=r"clip04.wav .*\(it changed meanwhile\): run"):
+        extract(corpus)
+    assert not list(output.rglob("*.npy"))
+    assert len(extract(corpora.load(corpus_folder))) == 12
+
+
+def test_a_clip_that_changes_while_it_is_read_is_named(corpus_folder, monkeypatch):
+    corpus = corpora.load(corpus_folder)
+    read = features.read_clip
+
+    def and_change(path, *arguments):
+        y = read(path, *arguments)
+        if path == corpus.clips["path"][4]:
+            soundfile.write(path, voice(1, seed=99), 16000)
+        return y
+
+    monkeypatch.setattr(features, "read_clip", and_change)
+    with pytest.raises(corpora.CorpusError, match=r"clip04.wav .*\(it changed meanwhile\)"):
+        features.extract(corpus, MEL, duration=1)
 
 
 @pytest.mark.parametrize("enough", [0, 1000], ids=["processes", "threads"])
@@ -365,3 +450,16 @@ def test_a_spoilt_file_in_the_cache_is_made_anew(corpus_folder, output, header):
     path.write_bytes(content[:10] + header.ljust(100) + content[110:])
     found = features.extract(corpus, features.MelSettings(), duration=1)
     assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [np.zeros((12, 3), np.float32), np.zeros((12, 2)), np.zeros((12, 2), np.float32, order="F")],
+    ids=["shape", "type", "order"],
+)
+def test_an_array_of_another_form_is_none_of_ours(tmp_path, other):
+    ours = np.zeros((12, 2), np.float32)
+    np.save(tmp_path / "ours.npy", ours)
+    np.save(tmp_path / "other.npy", other)
+    assert np.array_equal(features.stored(tmp_path / "ours.npy", (12, 2)), ours)
+    assert features.stored(tmp_path / "other.npy", (12, 2)) is None
