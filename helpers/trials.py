@@ -7,6 +7,7 @@ Dask cluster. What to train, and what it says, is for `tuning` and `bayesian`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import hashlib
@@ -17,6 +18,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -322,8 +324,11 @@ def _on_dask(
             "A scheduler needs Dask: 'pip install -r requirements-cluster.txt' brings it."
         ) from error
     try:
+        # Asked first: a client that finds nobody makes the interpreter wait before it ends.
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own has a running loop
+            thread.submit(asyncio.run, _answers(scheduler)).result()
         client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # the last if TLS is not configured
         raise TuningError(
             f"No Dask scheduler answers at {scheduler}: start one with 'dask scheduler' and name "
             "it as tcp://HOST:8786."
@@ -348,6 +353,15 @@ def _on_dask(
                 raise failure
             record = _failed(KILLED) if failure else future.result()
             yield futures[future], record, sum(client.ncores().values())
+
+
+async def _answers(scheduler: str) -> None:
+    """Return if somebody answers at this address."""
+    import distributed
+
+    options = distributed.Security().get_connection_args("client")
+    comm = await distributed.comm.connect(scheduler, timeout=PATIENCE, **options)
+    await comm.close()
 
 
 KILLED = (

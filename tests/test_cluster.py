@@ -128,6 +128,24 @@ def test_a_cluster_that_cannot_be_used_is_named_with_the_mend(corpus, monkeypatc
             tuning.search(corpus, GRID, scheduler=cluster.address, **SMALL)
 
 
+@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
+def test_a_command_that_finds_no_cluster_ends_with_one_sentence(corpus, address):
+    code = f"""
+import sys
+from helpers import trials, tuning
+trials.PATIENCE = 1
+sys.exit(tuning.main(["--scheduler", {address!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"No Dask scheduler answers at {address}: start one with 'dask scheduler' and name it as "
+        "tcp://HOST:8786.\n"
+    )
+
+
 def test_without_dask_a_sentence_says_what_brings_it(corpus, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(TuningError, match="pip install -r requirements-cluster.txt"):
