@@ -500,6 +500,7 @@ def _extract_to(
         done.touch()
     finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
     tasks = [start for start in range(0, len(clips), CLIPS_PER_TASK) if str(start) not in finished]
+    missing = sum(min(CLIPS_PER_TASK, len(clips) - start) for start in tasks)
 
     _mel_basis(settings), _window(settings.n_fft)  # made once, before the workers need them
     with (
@@ -507,12 +508,12 @@ def _extract_to(
         open(done, "a") as log,
         bar(total=len(clips), desc="extracting", unit="clip") as progress,
     ):
-        progress.update(len(clips) - len(tasks) * CLIPS_PER_TASK if finished else 0)
+        progress.update(len(clips) - missing)
         parallel = joblib.Parallel(
             n_jobs=jobs,
             return_as="generator_unordered",
             pre_dispatch="2*n_jobs",
-            **_workers(len(tasks) * CLIPS_PER_TASK),
+            **_workers(missing),
         )
         for left in parallel(
             joblib.delayed(_extract_block)(

@@ -135,6 +135,18 @@ def test_results_that_are_missing_or_spoilt_are_one_sentence(demo):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("key", "other"), [("fingerprint", "0"), ("profile", "full"), ("seed", 1)])
+def test_results_of_different_studies_make_no_report(demo, key, other):
+    path = demo / "report/demo/results/errors.json"
+    content = json.loads(path.read_text())
+    content["made_by"][key] = other
+    path.write_text(json.dumps(content))
+    with pytest.raises(
+        build.ReportError, match=rf"errors\.json and model\.json differ in their {key}"
+    ):
+        build.typeset("demo", Settings.from_env())
+
+
 def test_a_corpus_without_speakers_gets_a_report(demo):
     path = demo / "report/demo/results/errors.json"
     change(path, speakers={"known": 0, "share": None, "p": None})
