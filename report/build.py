@@ -95,7 +95,7 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         on_cell_complete=lambda cell, cell_index: progress.update(),
     )
-    client.execute()
+    client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
     # What differs between machines without meaning anything is not stored.
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
