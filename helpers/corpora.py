@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -99,8 +100,9 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     See: notebooks/01_exploration.ipynb
     """
-    source = DEMO if source is None else Path(source).expanduser()
-    if not source.exists():
+    # os.path's, since a Path's raise errors of their own for names that no file can have.
+    source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
+    if not os.path.exists(source):  # noqa: PTH110
         source = _downloaded(str(source))
     zipped = not source.is_dir()
     folder = archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()

@@ -107,8 +107,17 @@ class Settings:
 
 
 def output_folder() -> Path:
-    """``VALENCE_OUTPUT``, or the project's own folder."""
-    return Path(os.environ.get("VALENCE_OUTPUT") or PROJECT).expanduser().resolve()
+    """``VALENCE_OUTPUT``, or the project's own folder.
+
+    Raises:
+        OutputError: if it is that of a user who has no home
+    """
+    try:
+        return Path(os.environ.get("VALENCE_OUTPUT") or PROJECT).expanduser().resolve()
+    except RuntimeError as error:
+        raise OutputError(
+            f"VALENCE_OUTPUT names nobody's folder ({error}): name another."
+        ) from error
 
 
 def cache_folder(kind: str) -> Path:

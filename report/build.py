@@ -43,9 +43,7 @@ def main() -> int:
     except (SettingsError, OutputError, corpora.CorpusError) as error:
         print(error, file=sys.stderr)
         return 2
-    if settings.corpus is not None:
-        os.environ["VALENCE_CORPUS"] = for_kernels(settings.corpus)
-    os.environ["TQDM_DISABLE"] = "1"  # the bar below is the one; stored outputs hold none
+    os.environ.update(for_kernels(settings))
 
     start = time.perf_counter()
     sources = {
@@ -78,10 +76,15 @@ def executed(corpus_name: str, settings: Settings) -> Path:
     return settings.output / "report" / corpus_name / "notebooks"
 
 
-def for_kernels(corpus: str) -> str:
-    """A choice of corpus as it reads in notebooks/, where kernels run: paths made absolute."""
-    path = Path(corpus).expanduser()
-    return str(path.resolve()) if path.exists() else corpus  # else a name, see helpers.downloads
+def for_kernels(settings: Settings) -> dict[str, str]:
+    """The study's choices as they read in notebooks/, where kernels run: with whole paths."""
+    choices = {"VALENCE_OUTPUT": str(settings.output)}
+    if settings.corpus is not None:
+        path = Path(settings.corpus).expanduser()
+        known = path.exists()  # else it is a name, see helpers.downloads
+        choices["VALENCE_CORPUS"] = str(path.resolve()) if known else settings.corpus
+    # The bar of the report is the one; stored outputs hold none.
+    return {**choices, "TQDM_DISABLE": "1"}
 
 
 def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:

@@ -309,6 +309,10 @@ def broken(folder, kind):
         shutil.rmtree(folder / "audio")
     elif kind == "missing":
         return folder / "nowhere.zip"
+    elif kind == "too long":
+        return folder / ("long" * 100)
+    elif kind == "nobody's":
+        return Path("~nobody-of-this-name/speech")
     elif kind == "not a zip":
         (folder / "x.zip").write_bytes(b"PK\x03\x04 but no more")
         return folder / "x.zip"
@@ -328,6 +332,8 @@ def broken(folder, kind):
         ("percent", "from 10 to 80, which fit none of the known scales"),
         ("all absent", "no usable clip: .* lists 12, the first of them clip00.wav, is not in"),
         ("missing", "nowhere.zip does not exist: name a folder or a zip file"),
+        ("too long", "longlong does not exist: name a folder or a zip file"),
+        ("nobody's", "~nobody-of-this-name/speech does not exist"),
         ("not a zip", "is not a zip file that can be read"),
     ],
 )

@@ -161,7 +161,9 @@ def test_a_file_that_is_not_ours_is_refused_with_one_sentence(study, tmp_path):
         foreign: "is no model of this study",
         later: "has format 99",
         broken: "is no model of this study",
-        tmp_path / "none.keras": "does not exist",
+        tmp_path / "none.keras": "There is no file",
+        tmp_path: "There is no file",
+        tmp_path / ("long" * 100): "There is no file",
     }.items():
         with pytest.raises(inference.ModelError, match=reason) as error:
             inference.load(path)
@@ -289,12 +291,13 @@ def test_a_file_that_cannot_be_used_becomes_a_row_with_its_reason(model, recordi
         folder / "silent.wav": "is silent or constant",
         folder / "cut.flac": "",
         folder / "nan.wav": "has samples that are not numbers",
+        folder / ("long" * 100): "",
     }
     table = inference.predict(model, expected)
     assert table["clip"].tolist() == [str(path) for path in expected]
     for problem, reason in zip(table["problem"], expected.values(), strict=True):
         assert reason in problem
-    assert table["valence"].notna().tolist() == [True] + [False] * 7
+    assert table["valence"].notna().tolist() == [True] + [False] * 8
     assert table.loc[2, "problem"] and table.loc[1:, ["low", "high"]].isna().all(axis=None)
 
 
@@ -424,4 +427,4 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     assert rows[1]["valence"] is None and rows[0]["problem"] == ""
     assert pd.read_csv(csv)["valence"][0] == pytest.approx(rows[0]["valence"])
     assert inference.main([missing, clip]) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "There is no file" in capsys.readouterr().err

@@ -185,9 +185,16 @@ def test_a_choice_that_cannot_be_used_is_one_sentence(monkeypatch, choice, value
 
 def test_kernels_get_a_path_whole_and_a_name_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert build.for_kernels("ravdess") == "ravdess"
+    monkeypatch.setenv("VALENCE_CORPUS", "ravdess")
+    monkeypatch.setenv("VALENCE_OUTPUT", "else where")
+    choices = build.for_kernels(Settings.from_env())
+    assert choices["VALENCE_CORPUS"] == "ravdess"
+    assert choices["VALENCE_OUTPUT"] == str(tmp_path / "else where")
     (tmp_path / "ravdess").mkdir()
-    assert build.for_kernels("ravdess") == str(tmp_path / "ravdess")
+    choices = build.for_kernels(Settings.from_env())
+    assert choices["VALENCE_CORPUS"] == str(tmp_path / "ravdess")
+    monkeypatch.delenv("VALENCE_CORPUS")
+    assert "VALENCE_CORPUS" not in build.for_kernels(Settings.from_env())
 
 
 def test_notebooks_are_run_in_place_only_where_their_outputs_are_the_projects(output, monkeypatch):

@@ -24,6 +24,12 @@ def test_figures_and_results_go_below_the_output_folder(output):
     assert chosen.results("x").is_dir()
 
 
+def test_an_output_folder_of_nobody_is_named(monkeypatch):
+    monkeypatch.setenv("VALENCE_OUTPUT", "~nobody-of-this-name/study")
+    with pytest.raises(settings.OutputError, match="VALENCE_OUTPUT names nobody's folder"):
+        Settings.from_env()
+
+
 def test_a_results_file_keeps_its_content_when_the_new_one_cannot_be_written(tmp_path):
     path = tmp_path / "result.json"
     settings.save_results(path, {"mae": 0.5}, made_by={"seed": 0})
