@@ -53,7 +53,8 @@ def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            # Not by `is_dir`, which fails for a member without a name.
+            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
             for member in members:
                 _refuse_unsafe(member, source)
             # Of members with the same name the last counts, as zips are updated by adding to them.

@@ -74,6 +74,21 @@ def test_a_name_that_is_a_file_and_a_folder_is_refused(folder, output):
     assert not any((output / ".cache" / "corpora").iterdir())
 
 
+def test_a_member_without_a_name_is_passed_over(folder, output):
+    path = zipped(folder)
+    data = path.read_bytes()
+    named = b"audio/clip00.wav"
+    at = data.rindex(named)  # in the directory, where its length is 18 bytes before it
+    (length,) = struct.unpack_from("<H", data, at - 18)
+    assert length == len(named)
+    data = bytearray(data[:at] + data[at + length :])
+    struct.pack_into("<H", data, at - 18, 0)
+    size = data.rindex(b"PK\x05\x06") + 12  # of the directory
+    struct.pack_into("<I", data, size, struct.unpack_from("<I", data, size)[0] - length)
+    path.write_bytes(data)
+    assert len(corpora.load(path).clips) == 3
+
+
 def test_a_name_too_long_for_the_disk_is_refused(folder, output):
     path = zipped(folder)
     with zipfile.ZipFile(path, "a") as archive:

@@ -83,11 +83,12 @@ def small(tmp_path_factory):
     return folder
 
 
-def rounds(name: str):
-    return pytest.mark.parametrize("chance", [random.Random(name)], ids=[name])
+@pytest.fixture
+def chance(request):
+    """The same for a test, whichever others are run."""
+    return random.Random(request.node.name)
 
 
-@rounds("labels")
 def test_spoilt_labels(small, tmp_path, output, chance):
     folder = tmp_path / "corpus"
     shutil.copytree(small, folder)
@@ -96,7 +97,6 @@ def test_spoilt_labels(small, tmp_path, output, chance):
         survives(study, folder)
 
 
-@rounds("zips")
 @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 def test_spoilt_zips(small, tmp_path, output, chance, packing):
     whole = tmp_path / "whole.zip"
@@ -110,7 +110,6 @@ def test_spoilt_zips(small, tmp_path, output, chance, packing):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output", "spoilt.zip", "whole.zip"]
 
 
-@rounds("audio")
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
 def test_spoilt_audio(small, tmp_path, output, chance, kind):
     folder = tmp_path / "corpus"
@@ -124,7 +123,6 @@ def test_spoilt_audio(small, tmp_path, output, chance, kind):
         study(folder)  # the other clips are usable, whatever became of this one
 
 
-@rounds("models")
 def test_spoilt_models(tmp_path, chance):
     rng = np.random.default_rng(0)
     matrix = rng.normal(-20, 10, (9, 8, 94)).astype(np.float32)
@@ -147,7 +145,6 @@ def test_spoilt_models(tmp_path, chance):
         survives(use, spoilt_file, documented=inference.ModelError)
 
 
-@rounds("results")
 def test_spoilt_results(output, chance):
     for kind in ("figures/demo", "report/demo/results"):
         shutil.copytree(settings.PROJECT / kind, output / kind)
@@ -159,7 +156,6 @@ def test_spoilt_results(output, chance):
         path.write_bytes(whole)
 
 
-@rounds("stores")
 def test_spoilt_stores(small, output, chance):
     """What the cache holds is used if it is whole, and made anew if not."""
     corpus = corpora.load(small)
@@ -183,7 +179,6 @@ def test_spoilt_stores(small, output, chance):
         assert found[0].shape == expected[0].shape and found[1].shape == expected[1].shape
 
 
-@rounds("choices")
 def test_spoilt_choices(monkeypatch, chance):
     for _ in range(INPUTS):
         word = spoilt(b"quick", chance).decode("utf-8", "surrogateescape").replace("\x00", "")
