@@ -43,7 +43,7 @@ test-backends: $(INSTALLED) $(BACKENDS:%=$(VENV)-%/installed)  ## the network te
 	  KERAS_BACKEND=$$backend $(VENV)-$$backend/bin/python -m pytest $(NETWORK_TESTS) || exit 1; \
 	done
 
-nightly: $(INSTALLED)  ## fuzz and kill for an hour (ten thousand spoilt files, fifty kills of each kind), then make the study twice
+nightly: $(INSTALLED)  ## fuzz and kill (ten thousand spoilt files, fifty kills of each kind), then make the study twice: an hour
 	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 VALENCE_STUDIES=2 \
 	  $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py tests/test_determinism.py
 
