@@ -62,11 +62,13 @@ def functionals(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     path = cache_folder("functionals") / f"{corpus.name}-{key}.npy"
     with writing(path), filelock.FileLock(path.with_suffix(".lock")):
-        if stored(path, (len(corpus.clips), FUNCTIONALS)) is None:
-            found = _extract(corpus.clips, jobs)
-            with whole(path) as partial:
-                np.save(partial, found)
-        return np.load(path)
+        kept = stored(path, (len(corpus.clips), FUNCTIONALS))
+        if kept is not None:
+            return np.array(kept)
+        found = _extract(corpus.clips, jobs)
+        with whole(path) as partial:
+            np.save(partial, found)
+        return found
 
 
 def _extract(clips: pd.DataFrame, jobs: int) -> np.ndarray:

@@ -78,13 +78,13 @@ def executed(corpus_name: str, settings: Settings) -> Path:
 
 def for_kernels(settings: Settings) -> dict[str, str]:
     """The study's choices as they read in notebooks/, where kernels run: with whole paths."""
-    choices = {"VALENCE_OUTPUT": str(settings.output)}
+    # The bar of the report is the one; stored outputs hold none.
+    choices = {"VALENCE_OUTPUT": str(settings.output), "TQDM_DISABLE": "1"}
     if settings.corpus is not None:
         path = Path(settings.corpus).expanduser()
         known = path.exists()  # else it is a name, see helpers.downloads
         choices["VALENCE_CORPUS"] = str(path.resolve()) if known else settings.corpus
-    # The bar of the report is the one; stored outputs hold none.
-    return {**choices, "TQDM_DISABLE": "1"}
+    return choices
 
 
 def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
