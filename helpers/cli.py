@@ -1,0 +1,27 @@
+"""What all commands share: what a user can fix is one sentence and exit code 2; a bug is a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(ValueError):
+    """What a user can fix; the message names the file or the choice, and says how to fix it."""
+
+
+def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        main: takes the command's arguments, None for those of this process; gives its exit code
+        arguments: see there
+
+    Returns:
+        the exit code: that of `main`, or 2 after one sentence on stderr if it raised `UserError`
+    """
+    try:
+        return main(arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2

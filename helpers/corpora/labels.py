@@ -1,0 +1,197 @@
+"""Labels: which file says what of which clip, under the project's column names.
+
+A known corpus (see `layouts`) says it in its own way; any other has one labels table. Whether the
+ratings and the audio can be used is for `checks` to say.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers.corpora import layouts
+from helpers.corpora.errors import CorpusError
+
+#: Names under which labels tables carry each column, compared in lower case; the first is ours.
+COLUMNS = {
+    "file": ("file", "filename", "file_name", "path", "file_id", "clip", "wav", "audio"),
+    "valence": ("valence", "val", "emoval"),
+    "speaker": ("speaker", "speaker_id", "spkrid", "actor", "actor_id"),
+    "emotion": ("emotion", "label", "emoclass", "category"),
+    "split": ("split", "partition", "split_set"),
+}
+
+#: Names of the parts of an official split, by how they begin in lower case.
+PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
+
+#: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
+#: self-assessment manikins from 1 to 5 (IEMOCAP) or 1 to 7 (MSP-Podcast).
+SCALES = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0))
+
+
+def read(
+    files: layouts.Files, source: Path, scale: tuple[float, float] | None
+) -> tuple[pd.DataFrame, str, dict[str, Any]]:
+    """Read the labels of a corpus.
+
+    A table with ratings says more than emotions in files' names, and those, which come with
+    speakers, more than emotions in a table.
+
+    Args:
+        files: what is in the folder
+        source: the corpus as the user named it, for error messages
+        scale: lowest and highest possible rating, None to find it
+
+    Returns:
+        the labels, a row a clip; the name of what they were read from; and what `corpora.Corpus`
+        says of them (``labels``, ``scale``, and of a known corpus ``layout``, ``citation`` and
+        ``licence``)
+
+    Raises:
+        CorpusError: if there are no labels, or they are not clear
+    """
+    known = layouts.recognise(files)
+    if known and known[0].labels != "categorical":
+        return _of_layout(*known, scale)
+    tables, problems = _tables(files)
+    if known:
+        tables = {name: table for name, table in tables.items() if "valence" in table}
+        if not tables:
+            return _of_layout(*known, scale)
+    name, table = _only(tables, problems, source)
+    labels = "rated" if "valence" in table else "categorical"
+    table = _completed(table)
+    scale = scale or (_scale(table, files.folder / name) if labels == "rated" else (1.0, 5.0))
+    return table, name, {"labels": labels, "scale": scale}
+
+
+def _of_layout(
+    layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
+) -> tuple[pd.DataFrame, str, dict[str, Any]]:
+    about = {
+        "layout": layout.name,
+        "labels": layout.labels,
+        "citation": layout.citation,
+        "licence": layout.licence,
+        "scale": scale or layout.scale,
+    }
+    return _completed(table.astype({"file": str})), layout.name, about
+
+
+def _tables(
+    files: layouts.Files,
+) -> tuple[dict[str, pd.DataFrame], list[tuple[int, str]]]:
+    """The labels tables; of each other table, how many columns it lacks and what is wrong."""
+    tables, problems = {}, []
+    for name in files.tables:
+        path = files.folder / name
+        try:
+            missing = _missing_columns(path)
+            if missing:
+                problems.append((len(missing), _without_columns(path, missing)))
+            else:
+                tables[name] = _read_labels(path)
+        except CorpusError as error:
+            problems.append((0, str(error)))
+    return tables, problems
+
+
+def _only(
+    tables: dict[str, pd.DataFrame], problems: list[tuple[int, str]], source: Path
+) -> tuple[str, pd.DataFrame]:
+    if not (tables or problems):
+        raise CorpusError(
+            f"{source} has no labels table and is no known corpus: add a CSV with the columns "
+            "file, valence and speaker."
+        )
+    if not tables:
+        raise CorpusError(min(problems)[1])
+    if len(tables) > 1:
+        names = ", ".join(tables)
+        raise CorpusError(f"{source} has {len(tables)} labels tables ({names}): keep one.")
+    return next(iter(tables.items()))
+
+
+def _missing_columns(path: Path) -> list[str]:
+    names = {name.strip().lower() for name in _read_csv(path, nrows=0).columns}
+    has = {column for column, known in COLUMNS.items() if names & set(known)}
+    if "emotion" in has:
+        has.add("valence")  # which can be had from it
+    return [column for column in ("file", "valence") if column not in has]
+
+
+def _without_columns(path: Path, missing: list[str]) -> str:
+    return (
+        f"{path} has no column of {' or '.join(missing)}: name one "
+        + " and one ".join(" or ".join(COLUMNS[column]) for column in missing)
+        + f" (its columns are {', '.join(_read_csv(path, nrows=0).columns) or 'none'})."
+    )
+
+
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
+    try:
+        with open(path, encoding="utf-8-sig") as lines:
+            header = lines.readline()
+        options |= {"sep": max(",;\t", key=header.count), "encoding": "utf-8-sig"}
+        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):
+            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # it warns of too long rows
+        raise CorpusError(
+            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
+        ) from error
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    """The labels table with our column names, its other columns as numbers where all are."""
+    table = _read_csv(path)
+    for column, known in COLUMNS.items():
+        found = [name for name in table.columns if name.strip().lower() in known]
+        if len(found) > 1:
+            raise CorpusError(
+                f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
+            )
+        table = table.rename(columns={name: column for name in found})
+    for column in table.columns.difference(list(COLUMNS)):
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        if numbers.notna().all():
+            table[column] = numbers
+    return table
+
+
+def _completed(table: pd.DataFrame) -> pd.DataFrame:
+    """Labels with every column that the checks and `Corpus.clips` want."""
+    table = table.copy()
+    if "speaker" not in table:
+        table["speaker"] = ""
+    table["speaker"] = table["speaker"].fillna("").astype(str).str.strip().replace("", None)
+    if "valence" in table:
+        table["as written"] = table["valence"].fillna("").astype(str).str.strip()
+        comma = table["as written"].str.replace(",", ".")
+        table["valence"] = pd.to_numeric(comma, errors="coerce")
+    else:
+        table["as written"] = table["emotion"].str.strip()
+        table["valence"] = table["emotion"].map(layouts.valence)
+    if "split" in table:
+        written = table["split"].fillna("").astype(str).str.strip().str.lower()
+        table["split"] = written.map(
+            lambda part: next((PARTS[start] for start in PARTS if part.startswith(start)), None)
+        )
+    return table
+
+
+def _scale(table: pd.DataFrame, labels: Path) -> tuple[float, float]:
+    ratings = table["valence"].dropna()
+    if ratings.empty:
+        raise CorpusError(f"{labels} has no rating that is a number: fill its column of valence.")
+    for low, high in SCALES:
+        if ratings.between(low, high).mean() >= 0.9:
+            return low, high
+    scales = ", ".join(f"{low:g} to {high:g}" for low, high in SCALES)
+    raise CorpusError(
+        f"{labels} has ratings from {ratings.min():g} to {ratings.max():g}, which fit none of the "
+        f"known scales ({scales}): rescale them, or call load with scale=(low, high)."
+    )

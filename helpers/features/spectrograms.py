@@ -1,0 +1,289 @@
+"""Audio as mel spectrograms of one size, kept in one memory-mapped file.
+
+The order is the report's: mono, resample, mean 0 and standard deviation 1, cut or zero-pad, mel
+spectrogram, decibels. Standardising over the corpus is not done here: its statistics may only come
+from the training set, which `training` knows.
+
+From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+#: Frames that are transformed at once: few enough to stay in a processor's cache.
+FRAMES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class MelSettings:
+    """How a waveform becomes a mel spectrogram; the defaults are those of Tripathi et al. (2019).
+
+    Attributes:
+        sample_rate: of the waveform, in Hz; it bounds the spectrogram at half of it
+        n_fft: samples in a window of the Fourier transform
+        hop_length: samples from one frame to the next
+        n_mels: mel bands
+        pitch: add two rows above the bands, see `pitch_tracks`
+    """
+
+    sample_rate: int = 8000
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_mels: int = 128
+    pitch: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of the features: mel bands and, where asked for, pitch and harmonicity."""
+        return self.n_mels + 2 * self.pitch
+
+    def frames(self, duration: float) -> int:
+        """Frames of a clip of this many seconds.
+
+        Examples:
+            >>> MelSettings().frames(6)
+            94
+        """
+        return 1 + int(duration * self.sample_rate) // self.hop_length
+
+
+@functools.cache
+def _mel_basis(settings: MelSettings) -> scipy.sparse.csr_array:
+    """Filter bank [n_mels, 1 + n_fft // 2]; narrow triangles, and nearly all of it zeros."""
+    return scipy.sparse.csr_array(
+        librosa.filters.mel(sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
+    )
+
+
+@functools.cache
+def _window(n_fft: int) -> np.ndarray:
+    return librosa.filters.get_window("hann", n_fft)
+
+
+def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Mel power spectrogram, as `librosa.feature.melspectrogram` defines it.
+
+    Hann window, frames centred on multiples of the hop (the ends padded with zeros), triangular
+    filters of equal area on Slaney's mel scale. It is faster than librosa because it transforms
+    a few frames at a time in memory that it keeps.
+
+    Args:
+        y: waveform at ``settings.sample_rate`` [samples]
+        settings: see `MelSettings`
+
+    Returns:
+        power, not decibels: float32 [n_mels, 1 + samples // hop_length]
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    return _mel_basis(settings) @ _power_spectrogram(y, settings)
+
+
+def _power_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Power of each frequency in each frame, float32 [1 + n_fft // 2, frames]."""
+    padded = np.pad(y.astype(np.float32, copy=False), settings.n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)
+    frames = frames[:: settings.hop_length]
+    # In double precision, as in librosa: in single, quiet bands beside loud ones lose five digits.
+    windowed = np.empty((FRAMES_AT_ONCE, settings.n_fft))
+    spectrum = np.empty((FRAMES_AT_ONCE, settings.n_fft // 2 + 1), dtype=complex)
+    power = np.zeros((spectrum.shape[1], len(frames)), dtype=np.float32)
+    sounding = len(padded) - int(np.argmax(padded[::-1] != 0))  # frames of padding have no power
+    for start in range(0, min(len(frames), sounding // settings.hop_length + 1), FRAMES_AT_ONCE):
+        rows = slice(start, start + FRAMES_AT_ONCE)
+        n = len(frames[rows])
+        np.multiply(frames[rows], _window(settings.n_fft), out=windowed[:n])
+        np.fft.rfft(windowed[:n], out=spectrum[:n])
+        power[:, rows] = (spectrum[:n].real ** 2 + spectrum[:n].imag ** 2).T
+    return power
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """Power as decibels, floored 80 dB below the loudest point of the clip.
+
+    Args:
+        power: any shape
+
+    Returns:
+        10 log10(power), float32, same shape
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    return librosa.power_to_db(power, ref=1.0, top_db=80.0).astype(np.float32, copy=False)
+
+
+#: The pitch that is looked for, in Hz: that of nearly every voice that speaks (Boersma 1993).
+LOWEST_PITCH, HIGHEST_PITCH = 75, 500
+
+
+#: A frame has a voice if more than this share of it is harmonic, and sounds if its power is more
+#: than this share of that of the clip's loudest frame.
+VOICING, SILENCE = 0.45, 1e-4
+
+
+#: What a period twice as long must gain in harmonicity to be taken for the pitch.
+OCTAVE_COST = 0.02
+
+
+@functools.cache
+def _correlation_basis(settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Periods that a pitch may have, and what turns power into correlation at them.
+
+    Its rows are for lag 0, and for the periods with one more lag before and after; all but the
+    first are divided by the correlation of the window.
+    """
+    n_fft, rate = settings.n_fft, settings.sample_rate
+    periods = np.arange(rate // HIGHEST_PITCH, math.ceil(rate / LOWEST_PITCH) + 1)
+    lags = np.array([0, periods[0] - 1, *periods, periods[-1] + 1])
+    cosines = np.cos(2 * np.pi * np.outer(lags, np.arange(n_fft // 2 + 1)) / n_fft) * 2 / n_fft
+    cosines[:, [0, -1]] /= 2
+    window = cosines @ np.abs(np.fft.rfft(_window(n_fft))) ** 2
+    return periods, (cosines * (window[0] / window)[:, None]).astype(np.float32)
+
+
+def pitch_tracks(power: np.ndarray, settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Pitch and harmonicity of each frame, by autocorrelation (Boersma 1993, eq. 9 and 26).
+
+    The autocorrelation of a frame is the inverse transform of its power; divided by that of the
+    window, its highest peak is at the period of the voice, and tells how much of it is harmonic.
+
+    Args:
+        power: of each frequency in each frame [1 + n_fft // 2, frames]; the window should hold
+            three periods of the lowest pitch, 40 ms
+        settings: see `MelSettings`
+
+    Returns:
+        pitch in semitones above 75 Hz, not a number where there is no voice; and the ratio of
+        harmonics to noise in decibels, not a number where it is silent; float32 [frames]
+
+    See: notebooks/06_improvements.ipynb
+    """
+    lags, cosines = _correlation_basis(settings)
+    energy, *correlation = cosines @ power
+    share = np.stack(correlation) / np.maximum(energy, 1e-12)
+    before, height, after = share[:-2], share[1:-1], share[2:]
+    # A parabola through three lags tells where between them the peak is, and how high.
+    bend = before - 2 * height + after
+    tops = (height >= before) & (height >= after) & (bend < 0)
+    shift = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=tops)
+    height = np.where(tops, height - shift * (before - after) / 4, -np.inf)
+    found = np.argmax(height - OCTAVE_COST * np.log2(lags / lags[0])[:, None], axis=0)
+    chosen = found, np.arange(len(energy))
+    peak, period = height[chosen], lags[found] + shift[chosen]
+    sounding = energy > SILENCE * energy.max(initial=0)
+    semitones = 12 * np.log2(settings.sample_rate / period / LOWEST_PITCH)
+    peak = peak.clip(0.05, 0.999)
+    ratio = 10 * np.log10(peak / (1 - peak))
+    pitch = np.where(sounding & (peak > VOICING), semitones, np.nan)
+    return pitch.astype(np.float32), np.where(sounding, ratio, np.nan).astype(np.float32)
+
+
+def waveform_features(y: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Mel spectrogram of a waveform in decibels and, where asked for, its pitch above the bands.
+
+    Args:
+        y: waveform at ``settings.sample_rate`` [samples]
+        settings: see `MelSettings`
+
+    Returns:
+        float32 [rows, frames]; where pitch or harmonicity is not a number (see `pitch_tracks`), it
+        is at the clip's lowest decibels
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    power = _power_spectrogram(y, settings)
+    levels = decibels(_mel_basis(settings) @ power)
+    if not settings.pitch:
+        return levels
+    tracks = np.stack(pitch_tracks(power, settings))
+    return np.concatenate([levels, np.fmax(tracks, levels.min())])
+
+
+def pcen(levels: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Per-channel energy normalisation of mel spectrograms (Wang et al. 2017), instead of decibels.
+
+    Each band is divided by its own level of the last moments, which takes away steady noise and
+    the loudness of the recording.
+
+    Args:
+        levels: decibels [clips, n_mels, frames], without pitch
+        settings: that they were made with
+
+    Returns:
+        float32, same shape, lowest where a clip is silent
+
+    See: notebooks/06_improvements.ipynb
+    """
+    rate, hop = settings.sample_rate, settings.hop_length
+    found = np.empty(levels.shape, dtype=np.float32)
+    for clip, place in zip(levels, found, strict=True):
+        power = np.where(is_padding(clip[None])[0], 0, librosa.db_to_power(clip))
+        # In the range of 32-bit audio, for which librosa's constants were chosen.
+        place[:] = librosa.pcen(power * 2**31, sr=rate, hop_length=hop)
+    return found
+
+
+def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarray:
+    """Shift and scale each band of each speaker's clips to mean 0 and standard deviation 1.
+
+    It takes away what a voice and its microphone are like and leaves how the voice changes. It uses
+    no labels, and so may be done to speakers who are tested on, if several clips of each are known.
+
+    Args:
+        features: of each clip, [clips, n_mels, frames] or [clips, functionals]
+        speakers: of each clip
+
+    Returns:
+        float32, same shape; a band that is constant for a speaker becomes 0. Frames of padding do
+        not count and get the clip's lowest value
+
+    Raises:
+        ValueError: if a speaker is unknown
+
+    See: notebooks/06_improvements.ipynb
+    """
+    if speakers.isna().any():
+        raise ValueError(
+            f"{speakers.isna().sum()} of {len(speakers)} clips have no speaker, so features cannot "
+            "be normalised by speaker: add a column of speakers to the labels."
+        )
+    normalised = np.empty(features.shape, dtype=np.float32)
+    for rows in speakers.reset_index(drop=True).groupby(speakers.to_numpy()).groups.values():
+        mine = np.asarray(features[rows], dtype=np.float64)
+        padding = is_padding(mine)
+        known = np.where(padding, np.nan, mine)
+        over = tuple(axis for axis in range(features.ndim) if axis != 1)
+        mean, deviation = (
+            np.nanmean(known, over, keepdims=True),
+            np.nanstd(known, over, keepdims=True),
+        )
+        varies = deviation > 1e-6 * np.maximum(1, np.abs(mean))
+        mine = np.where(varies, mine - mean, 0) / np.where(varies, deviation, 1)
+        lowest = np.where(padding, np.inf, mine).min((*over[1:], 1), keepdims=True)
+        normalised[rows] = np.where(padding, lowest, mine)
+    return normalised
+
+
+def is_padding(clips: np.ndarray) -> np.ndarray:
+    """Frames in which every band is at the lowest level of the clip.
+
+    Args:
+        clips: decibels [clips, n_mels, frames]; or what has no frames and so no padding, such as
+            functionals [clips, functionals]
+
+    Returns:
+        bool [clips, 1, frames], or [clips, 1] where there are no frames
+
+    See: notebooks/06_improvements.ipynb
+    """
+    if clips.ndim == 2:
+        return np.zeros((len(clips), 1), dtype=bool)
+    return (clips == clips.min(axis=(1, 2), keepdims=True)).all(axis=1, keepdims=True)
