@@ -15,8 +15,8 @@ LAB_SETTINGS := { \
   "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}, \
   "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"} }
 
-NETWORK_MODULES := backend layers models losses training augmentation explanation inference
-NETWORK_TESTS := $(NETWORK_MODULES:%=tests/test_%.py) $(NETWORK_MODULES:%=helpers/%.py)
+NETWORK_ROOMS := models training inference
+NETWORK_TESTS := $(NETWORK_ROOMS:%=tests/%) $(NETWORK_ROOMS:%=helpers/%) tests/evaluation/test_occlusion.py
 
 .DEFAULT_GOAL := help
 .PHONY: help report data test test-backends nightly coverage mutants bench lab clean
@@ -28,12 +28,13 @@ report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|N
 	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
 
 data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]
-	$(BIN)/python -m helpers.downloads "$(CORPUS)"
+	$(BIN)/python -m helpers.corpora.downloads "$(CORPUS)"
 
-test: $(INSTALLED)  ## lint, types, unit tests with doctests, notebooks against their stored outputs
+test: $(INSTALLED)  ## lint, types, imports, unit tests with doctests, notebooks against their stored outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval notebooks/
 

@@ -1,4 +1,4 @@
-"""What all commands share: what a user can fix is one sentence and exit code 2; a bug is a traceback."""
+"""What all commands share: what a user can fix becomes one sentence, a bug stays a traceback."""
 
 from __future__ import annotations
 

@@ -1,18 +1,22 @@
-"""What made a result, and the files that results are kept in."""
+"""What made a result, the files that results are kept in, and a store of finished fits."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import math
 import os
 import platform
 import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import filelock
 
 from helpers.settings import Settings
-from helpers.storage import PROJECT, write_file
+from helpers.storage import PROJECT, write_file, writing
 
 #: Packages whose version can change a number in the results, besides Keras's backend.
 PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
@@ -28,10 +32,12 @@ class Source(Protocol):
     """What a result was found on: a `corpora.Corpus`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the corpus."""
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Changes with any clip, rating or speaker."""
 
 
 def made_by(corpus: Source, settings: Settings, **choices: Any) -> dict[str, Any]:
@@ -75,16 +81,88 @@ def save_results(path: Path, content: dict[str, Any], *, made_by: dict[str, Any]
 
     Args:
         path: file to write; what it held is replaced
-        content: what was found; numbers that are missing (NaN) become null, which JSON knows
+        content: what was found; numbers that JSON does not know (NaN, infinity) become null
         made_by: what it was found with, see `made_by`
     """
-    content = _without_nan({**content, "made_by": made_by})
-    write_file(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    _write_json(path, {**content, "made_by": made_by})
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    plain = json.loads(json.dumps(content), parse_constant=lambda not_a_number: None)
+    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+
+
+#: What is stored of a finished fit, as JSON.
+Record = dict[str, Any]
+
+
+class Fit(Protocol):
+    """What a `Store` keeps a record of."""
+
+    @property
+    def key(self) -> str:
+        """Name of its file: it changes with anything that decides the numbers."""
+
+    def is_whole(self, record: Record) -> bool:
+        """Whether a record is of this fit and says all that is asked.
+
+        A spoilt record may also make it raise AttributeError, LookupError, TypeError or ValueError.
+        """
+
+
+AnyFit = TypeVar("AnyFit", bound=Fit)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Finished fits, each in a JSON file of its own, so that none is done twice.
+
+    A file that is torn, spoilt or not of this fit counts as missing.
+
+    Attributes:
+        folder: holds the files
+    """
+
+    folder: Path
+
+    def path(self, fit: Fit) -> Path:
+        """The file of a fit."""
+        return self.folder / f"{fit.key}.json"
+
+    def load(self, fit: Fit) -> Record | None:
+        """The record of a fit, or None if it is missing."""
+        spoilt = (OSError, AttributeError, LookupError, TypeError, ValueError)
+        with contextlib.suppress(*spoilt):
+            record = json.loads(self.path(fit).read_text(encoding="utf-8"))
+            if fit.is_whole(record):
+                return record
+        return None
+
+    def load_all(self, fits: Iterable[AnyFit]) -> tuple[dict[str, Record], list[AnyFit]]:
+        """The records of those fits that are stored, by key, and the missing fits, each once."""
+        unique = {fit.key: fit for fit in fits}
+        found = {key: self.load(fit) for key, fit in unique.items()}
+        records = {key: record for key, record in found.items() if record is not None}
+        return records, [fit for key, fit in unique.items() if key not in records]
+
+    def once(self, fit: Fit, make: Callable[[], Record]) -> Record:
+        """The record of a fit; if it is missing, make it and store it.
+
+        Two processes never make the same record at once: one waits for the other.
+
+        Args:
+            fit: what is stored
+            make: returns the record; nothing is stored if it raises an error
+
+        Raises:
+            storage.OutputError: if the record cannot be written
+        """
+        path = self.path(fit)
+        with writing(path):
+            held = filelock.FileLock(path.with_suffix(".lock")).acquire()
+        with held:
+            record = self.load(fit)
+            if record is None:
+                record = make()
+                _write_json(path, record)
+        return record

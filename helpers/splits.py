@@ -1,20 +1,30 @@
-"""Who is trained on, who chooses the settings, who is tested on.
+"""Which clips are trained on, which choose the settings, and which are tested on.
 
-A split by clip (the report's) lets the same speaker sit on both sides, and a network that knows
-the speaker is flattered by it; a split by speaker asks about voices never heard; the one that a
-corpus's authors made can be compared with what others found on it.
-
-scikit-learn is imported where it is used, since that takes longer than most of what is done here.
+A split by clip (the original study's) puts the same speakers into training and test, so that the
+test says nothing about new voices. A split by speaker does. The split that a corpus's authors made
+makes results comparable with those that others published.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit
+
+from helpers.cli import UserError
+
+#: What is kept together in one part.
+Unit = Literal["speaker", "clip"]
+
+#: Share of the clips, or of the speakers, in the test part; and of the rest in the validation part.
+HELD_OUT = 0.2
+
+
+class SplitError(UserError):
+    """A corpus that cannot be split as asked; the message says how it can be."""
 
 
 class Split(NamedTuple):
@@ -31,70 +41,59 @@ class Split(NamedTuple):
     test: np.ndarray
 
 
-def random_split(
-    clips: pd.DataFrame, *, seed: int, test: float = 0.2, validation: float = 0.2
-) -> Split:
-    """Split by clip: hold out a test set, then split the rest, 80-20 by default (the report's).
+def random_split(clips: pd.DataFrame, *, seed: int) -> Split:
+    """Split by clip, as the original study did: hold out a fifth, then split the rest 80-20.
 
     Args:
         clips: `corpora.Corpus.clips`
         seed: of the shuffle
-        test: share of the clips that is held out
-        validation: share of the remaining clips
 
     Raises:
-        ValueError: if there are too few clips for three parts
+        SplitError: if there are too few clips for three parts
 
     See: notebooks/03_model.ipynb
     """
-    return _three_parts(clips, None, seed=seed, test=test, validation=validation)
+    return _three_parts(clips, "clip", seed=seed)
 
 
-def speaker_split(
-    clips: pd.DataFrame, *, seed: int, test: float = 0.2, validation: float = 0.2
-) -> Split:
-    """Split by speaker: no speaker has clips in two parts.
+def speaker_split(clips: pd.DataFrame, *, seed: int) -> Split:
+    """Split by speaker: no speaker has clips in two parts, which get the same shares of speakers.
 
     Args:
         clips: `corpora.Corpus.clips`
         seed: of the shuffle
-        test: share of the speakers that is held out
-        validation: share of the remaining speakers
 
     Raises:
-        ValueError: if speakers are unknown, or too few for three parts
+        SplitError: if speakers are unknown, or too few for three parts
 
     See: notebooks/03_model.ipynb
     """
-    return _three_parts(clips, _speakers(clips), seed=seed, test=test, validation=validation)
+    return _three_parts(clips, "speaker", seed=seed)
 
 
-def official_split(clips: pd.DataFrame, *, seed: int, validation: float = 0.2) -> Split:
+def official_split(clips: pd.DataFrame, *, seed: int) -> Split:
     """Split as the corpus's authors did; clips that they put into no part are left out.
 
     Args:
         clips: `corpora.Corpus.clips`, whose column ``split`` says train, validation or test
-        seed: of the shuffle, where the authors made no validation part
-        validation: share of their training part that then becomes one, by speaker if all its
-            speakers are known, else by clip
+        seed: of the shuffle, where the authors made no validation part: a fifth of their training
+            part then becomes one, by speaker if all its speakers are known, else by clip
 
     Raises:
-        ValueError: if the corpus has no official split, or one without training or test part
+        SplitError: if the corpus has no official split, or one without training or test part
     """
     if "split" not in clips:
-        raise ValueError("The corpus has no official split: split it by speaker or by clip.")
+        raise SplitError("The corpus has no official split: split it by speaker or by clip.")
     train, valid, test = (np.flatnonzero(clips["split"] == part) for part in Split._fields)
     if not (len(train) and len(test)):
-        raise ValueError(
+        raise SplitError(
             f"The official split has {len(train)} clips for training and {len(test)} for testing "
             "and needs both: split by speaker or by clip."
         )
     if not len(valid):
-        groups = clips["speaker"].to_numpy()
-        by_speaker = clips["speaker"].iloc[train].notna().all() and len(set(groups[train])) > 1
-        train, valid = _two_parts(
-            train, groups if by_speaker else None, share=validation, seed=seed
-        )
+        speakers = clips["speaker"].iloc[train]
+        several = speakers.notna().all() and speakers.nunique() > 1
+        train, valid = _two_parts(clips, train, "speaker" if several else "clip", seed=seed)
     return Split(train, valid, test)
 
 
@@ -110,7 +109,7 @@ def available(clips: pd.DataFrame, *, seed: int) -> dict[str, Split]:
         for three parts, and ``"clip"``, in this order
 
     Raises:
-        ValueError: if there are too few clips for three parts
+        SplitError: if there are too few clips for three parts
 
     Examples:
         >>> from helpers import corpora
@@ -119,7 +118,7 @@ def available(clips: pd.DataFrame, *, seed: int) -> dict[str, Split]:
     """
     splits = {}
     for name, split in (("official", official_split), ("speaker", speaker_split)):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(SplitError):
             splits[name] = split(clips, seed=seed)
     return {**splits, "clip": random_split(clips, seed=seed)}
 
@@ -132,7 +131,7 @@ def main_split(clips: pd.DataFrame, *, seed: int) -> Split:
         seed: of the shuffle
 
     Raises:
-        ValueError: if there are too few clips for three parts
+        SplitError: if there are too few clips for three parts
     """
     return next(iter(available(clips, seed=seed).values()))
 
@@ -150,32 +149,21 @@ def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
 
     See: notebooks/03_model.ipynb
     """
-    parts = {name: clips["speaker"].iloc[rows] for name, rows in _named(split)}
-    known = {name: speakers.notna().all() for name, speakers in parts.items()}
-
-    def heard(name: str) -> int | str:
-        both = known[name] and known["train"]
-        return len(set(parts[name]) & set(parts["train"])) if both else "unknown"
-
-    return pd.DataFrame(
-        {
-            "clips": {name: len(speakers) for name, speakers in parts.items()},
-            "speakers": {
-                name: speakers.nunique() if known[name] else "unknown"
-                for name, speakers in parts.items()
-            },
-            "heard in training": {name: heard(name) for name in parts},
+    trained_on = clips["speaker"].iloc[split.train]
+    lines = {}
+    for part, rows in split._asdict().items():
+        speakers = clips["speaker"].iloc[rows]
+        known = speakers.notna().all()
+        comparable = known and trained_on.notna().all()
+        lines[part] = {
+            "clips": len(speakers),
+            "speakers": speakers.nunique() if known else "unknown",
+            "heard in training": len(set(speakers) & set(trained_on)) if comparable else "unknown",
         }
-    )
+    return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def _named(split: Split) -> Iterable[tuple[str, np.ndarray]]:
-    return split._asdict().items()
-
-
-def folds(
-    clips: pd.DataFrame, k: int, *, by: Literal["speaker", "clip"] = "speaker", seed: int
-) -> list[Split]:
+def folds(clips: pd.DataFrame, k: int, *, by: Unit = "speaker", seed: int) -> list[Split]:
     """Cross-validation: each clip is in the test part of exactly one split.
 
     Args:
@@ -189,47 +177,46 @@ def folds(
         anew, is for validation
 
     Raises:
-        ValueError: if speakers are unknown or fewer than k
+        SplitError: if speakers are unknown, or there are fewer than two folds, or more than
+            speakers (or clips)
     """
-    from sklearn.model_selection import GroupKFold, KFold
-
-    groups = _speakers(clips) if by == "speaker" else None
-    kind = KFold if groups is None else GroupKFold
+    groups = _groups(clips, by)
+    most = len(set(groups))
+    if not 2 <= k <= most:
+        raise SplitError(f"{k} folds by {by} cannot be made of {most}: choose 2 to {most}.")
     chance = np.random.RandomState(seed)  # else the same few would validate nearly every fold
     splits = []
-    for rest, test in kind(k, shuffle=True, random_state=seed).split(clips, groups=groups):
-        train, validation = _two_parts(rest, groups, share=0.2, seed=chance)
+    for rest, test in GroupKFold(k, shuffle=True, random_state=seed).split(clips, groups=groups):
+        train, validation = _two_parts(clips, rest, by, seed=chance)
         splits.append(Split(train, validation, test))
     return splits
 
 
-def _speakers(clips: pd.DataFrame) -> np.ndarray:
+def _three_parts(clips: pd.DataFrame, by: Unit, *, seed: int) -> Split:
+    rest, test = _two_parts(clips, np.arange(len(clips)), by, seed=seed)
+    train, validation = _two_parts(clips, rest, by, seed=seed)
+    return Split(train, validation, test)
+
+
+def _two_parts(
+    clips: pd.DataFrame, rows: np.ndarray, by: Unit, *, seed: int | np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some rows without the share that is held out, and that share, both sorted."""
+    groups = _groups(clips.iloc[rows], by)
+    if len(set(groups)) < 2:
+        raise SplitError(f"There are too few {by}s for three parts: three are the least.")
+    splitter = GroupShuffleSplit(n_splits=1, test_size=HELD_OUT, random_state=seed)
+    first, second = next(splitter.split(rows, groups=groups))
+    return rows[first], rows[second]
+
+
+def _groups(clips: pd.DataFrame, by: Unit) -> np.ndarray:
+    """What each clip must stay together with; a split by clip is one where each is alone."""
+    if by == "clip":
+        return np.arange(len(clips))
     if clips["speaker"].isna().any():
-        raise ValueError(
+        raise SplitError(
             f"{clips['speaker'].isna().sum()} of {len(clips)} clips have no speaker, so they "
             "cannot be split by speaker: add a column of speakers to the labels, or split by clip."
         )
     return clips["speaker"].to_numpy()
-
-
-def _three_parts(
-    clips: pd.DataFrame, groups: np.ndarray | None, *, seed: int, test: float, validation: float
-) -> Split:
-    rest, held_out = _two_parts(np.arange(len(clips)), groups, share=test, seed=seed)
-    train, valid = _two_parts(rest, groups, share=validation, seed=seed)
-    return Split(train, valid, held_out)
-
-
-def _two_parts(
-    rows: np.ndarray, groups: np.ndarray | None, *, share: float, seed: int | np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray]:
-    if len(set(rows if groups is None else groups[rows])) < 2:
-        what = "clips" if groups is None else "speakers"
-        raise ValueError(f"There are too few {what} for three parts: three are the least.")
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-
-    kind = ShuffleSplit if groups is None else GroupShuffleSplit
-    splitter = kind(n_splits=1, test_size=share, random_state=seed)
-    among = None if groups is None else groups[rows]
-    first, second = next(splitter.split(rows, groups=among))
-    return np.sort(rows[first]), np.sort(rows[second])

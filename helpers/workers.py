@@ -1,6 +1,6 @@
-"""Processes beside this one, in which networks are trained: how many, and when they end.
+"""Processes in which networks are trained: how many, and when they end.
 
-A training has one process to itself, since networks in threads draw from the same random numbers,
+Each training has a process of its own, since networks in threads draw from the same random numbers,
 and one thread, since the number of threads decides its last digits.
 """
 
@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 import joblib
@@ -19,15 +19,13 @@ import psutil
 from joblib.externals import loky
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-Task = TypeVar("Task")
+from helpers.cli import UserError
 
-#: Processes that wait for work, each a pool of its own: one of several ends as a whole when the
-#: system kills one of them, with all that they were at, and does not say who was the cause.
-Processes = list[loky.ProcessPoolExecutor]
+Task = TypeVar("Task")
 
 
 class KilledError(RuntimeError):
-    """The process that was at it was killed twice, as the system does when memory runs out."""
+    """A task whose process was killed twice, as the system does when memory runs out."""
 
 
 def side_by_side(jobs: int, memory: float) -> int:
@@ -39,23 +37,56 @@ def side_by_side(jobs: int, memory: float) -> int:
 
     Returns:
         at least 1
+
+    Raises:
+        UserError: if no job is asked for
     """
+    if jobs == 0:
+        raise UserError("jobs is 0: name a number of processes, or -1 for one on each core.")
     fit = max(1, int(psutil.virtual_memory().available // memory))
     return jobs if jobs > 0 else min(joblib.effective_n_jobs(jobs), fit)
 
 
-@contextlib.contextmanager
-def kept() -> Iterator[Processes]:
-    """Processes that go on from one call of `each` to the next, and end with this context.
+class Processes(contextlib.ExitStack):
+    """Processes that are used again and again; they end with the context, the busy ones killed.
 
-    Starting one takes longer than a small training.
+    To start a process takes longer than a small training. Each is a pool of its own: when the
+    system kills one process of a larger pool, the whole pool ends with all its work, and does not
+    say which process was the cause.
+
+    Attributes:
+        idle: those that do nothing at the moment
     """
-    idle: Processes = []
-    try:
-        yield idle
-    finally:
-        for process in idle:
-            process.shutdown()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle: list[loky.ProcessPoolExecutor] = []
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function in a process that does nothing else meanwhile.
+
+        Args:
+            function: see `each`
+            *arguments: of the function
+
+        Returns:
+            what the function returned, or a `KilledError` if the process is killed, and then
+            another one, too
+        """
+        for _ in range(2):
+            try:
+                process = self.idle.pop()
+            except IndexError:
+                process = loky.ProcessPoolExecutor(1, initializer=_prepare, initargs=(os.getpid(),))
+                self.callback(self._end, process)
+            with contextlib.suppress(TerminatedWorkerError):
+                result = process.submit(function, *arguments).result()
+                self.idle.append(process)
+                return result
+        return KilledError("Its process was killed twice, as the system does when memory runs out.")
+
+    def _end(self, process: loky.ProcessPoolExecutor) -> None:
+        process.shutdown(kill_workers=process not in self.idle)
 
 
 def each(
@@ -64,78 +95,33 @@ def each(
     jobs: int,
     processes: Processes | None = None,
 ) -> Generator[tuple[Task, Any]]:
-    """Do tasks in processes, some at once.
+    """Call a function with each task, in processes, several at once.
 
     Args:
         function: of a module, or a `functools.partial` of one
-        tasks: what it is called with
+        tasks: the function is called with one of them
         jobs: tasks at once
-        processes: see `kept`; None starts some and ends them
+        processes: to use; None starts new ones, which end with the generator
 
     Yields:
-        a task that has ended, and what the function returned, or `KilledError` as a value. When the
-        generator is closed early, the processes are killed
+        a task that has ended, and what the function returned, or a `KilledError` as a value
     """
-    busy: set[loky.ProcessPoolExecutor] = set()
-    with (
-        kept() if processes is None else contextlib.nullcontext(processes) as idle,
-        warnings.catch_warnings(),
-    ):
-        # TensorFlow keeps the memory of networks that are gone; loky starts such a process afresh,
-        # and says so.
+    used = Processes() if processes is None else contextlib.nullcontext(processes)
+    with used as pool, warnings.catch_warnings():
+        # TensorFlow does not free the memory of deleted networks; loky then restarts the process,
+        # and warns of it.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
 
         def run(task: Task) -> tuple[Task, Any]:
-            try:
-                return task, call(function, task, idle=idle, busy=busy)
-            except KilledError as error:
-                return task, error
+            return task, pool.call(function, task)
 
         threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
-        try:
-            yield from threads(joblib.delayed(run)(task) for task in tasks)
-        finally:
-            for process in list(busy):  # none, unless it was ended early
-                process.shutdown(kill_workers=True)
+        yield from threads(joblib.delayed(run)(task) for task in tasks)
 
 
-def call(
-    function: Callable[..., Any],
-    *arguments: Any,
-    idle: Processes,
-    busy: set[loky.ProcessPoolExecutor] | None = None,
-) -> Any:
-    """Call a function in a process that does nothing else meanwhile.
-
-    Args:
-        function: see `each`
-        *arguments: of the function
-        idle: see `kept`; the process is taken from them, or started, and then put there
-        busy: holds the process while it is at work
-
-    Raises:
-        KilledError: see there
-    """
-    busy = set() if busy is None else busy
-    for _ in range(2):
-        try:
-            process = idle.pop()
-        except IndexError:
-            process = loky.ProcessPoolExecutor(1, initializer=_end_with, initargs=(os.getpid(),))
-        busy.add(process)
-        try:
-            result = process.submit(function, *arguments).result()
-            idle.append(process)
-            return result
-        except TerminatedWorkerError:
-            continue
-        finally:
-            busy.discard(process)
-    raise KilledError("Its process was killed twice, as the system does when memory runs out.")
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed: it would wait for work for ever."""
+def _prepare(parent: int) -> None:
+    """Draw no bars here, and end when the parent was killed; else it would wait for ever."""
+    os.environ["TQDM_DISABLE"] = "1"
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -17,56 +17,47 @@ import nbformat
 import typst
 from tqdm import tqdm
 
-from helpers import corpora
-from helpers.settings import (
-    PROJECT,
-    OutputError,
-    Settings,
-    SettingsError,
-    make_folder,
-    write_whole,
-)
+from helpers import cli, corpora
+from helpers.settings import Settings
+from helpers.storage import PROJECT, make_folder, write_file
 
 NOTEBOOKS = PROJECT / "notebooks"
 
 
-class ReportError(ValueError):
-    """Results that no report can be made of; the message names them and the mend."""
+class ReportError(cli.UserError):
+    """Results that no report can be made of; the message names them and says how to fix it."""
 
 
-def main() -> int:
-    """Make the whole report; 0, or 1 if it stops on the way, or 2 if it cannot begin."""
-    try:
-        settings = Settings.from_env()
-        corpus = corpora.load(settings.corpus)
-        target = make_folder(executed(corpus.name, settings))
-    except (SettingsError, OutputError, corpora.CorpusError) as error:
-        print(error, file=sys.stderr)
-        return 2
+def main(arguments: list[str] | None = None) -> int:
+    """Make the whole report."""
+    settings = Settings.from_env()
+    corpus = corpora.load(settings.corpus)
+    target = make_folder(executed(corpus.name, settings))
     os.environ.update(for_kernels(settings))
 
     start = time.perf_counter()
+    run_all(target)
+    pdf = typeset(corpus.name, settings)
+    print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
+    return 0
+
+
+def run_all(target: Path) -> None:
+    """Execute the notebooks in order and write each to `target`; exit at an error."""
     sources = {
         path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))
     }
     cells = sum(
         cell.cell_type == "code" for notebook in sources.values() for cell in notebook.cells
     )
-    try:
-        with tqdm(total=cells, unit="cell", disable=False) as progress:
-            for path, notebook in sources.items():
-                progress.set_description(path.stem)
+    with tqdm(total=cells, unit="cell", disable=False) as progress:
+        for path, notebook in sources.items():
+            progress.set_description(path.stem)
+            try:
                 execute(notebook, progress)
-                write_whole(target / path.name, nbformat.writes(notebook) + "\n")
-        pdf = typeset(corpus.name, settings)
-    except nbclient.exceptions.CellExecutionError as error:
-        print(f"\n{path.name} stopped at a cell:\n{error}", file=sys.stderr)
-        return 1
-    except (ReportError, OutputError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
-    return 0
+            except nbclient.exceptions.CellExecutionError as error:
+                sys.exit(f"\n{path.name} stopped at a cell:\n{error}")
+            write_file(target / path.name, nbformat.writes(notebook) + "\n")
 
 
 def executed(corpus_name: str, settings: Settings) -> Path:
@@ -82,7 +73,7 @@ def for_kernels(settings: Settings) -> dict[str, str]:
     choices = {"VALENCE_OUTPUT": str(settings.output), "TQDM_DISABLE": "1"}
     if settings.corpus is not None:
         path = Path(settings.corpus).expanduser()
-        known = path.exists()  # else it is a name, see helpers.downloads
+        known = path.exists()  # else it is a name, see helpers.corpora.downloads
         choices["VALENCE_CORPUS"] = str(path.resolve()) if known else settings.corpus
     return choices
 
@@ -138,10 +129,10 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
             f"{below['results']} holds no results that a report can be made of "
             f"({error.message}): make them again with `make report`."
         ) from error
-    write_whole(pdf, document)
-    write_whole(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
+    write_file(pdf, document)
+    write_file(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
     return pdf
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run(main))

@@ -1,9 +1,8 @@
-"""`models.parallel_cnn` in stock layers: what `layers.ConvMaxPool` is tested and timed against."""
+"""`models.parallel_cnn` in stock layers, to test and time `models.ConvMaxPool` against."""
 
 from collections.abc import Sequence
 
-from helpers.backend import keras
-from helpers.models import KERNELS, MOMENTUM
+from helpers.models import KERNELS, MOMENTUM, keras
 
 
 def stock_parallel_cnn(
@@ -13,17 +12,16 @@ def stock_parallel_cnn(
     kernels: Sequence[tuple[int, int]] = KERNELS,
     units: Sequence[int] = (400, 200),
     dropout: float = 0.5,
-    dtype: str = "float32",
 ) -> keras.Model:
-    """Conv2D and MaxPooling2D in the place of ConvMaxPool; `dtype` is the convolutions' policy."""
+    """Conv2D and MaxPooling2D instead of ConvMaxPool."""
     layers = keras.layers
     inputs = keras.Input(input_shape)
     image = layers.Reshape((*input_shape, 1))(inputs)
     branches = []
     for kernel in kernels:
-        x = layers.Conv2D(filters, kernel, activation="relu", dtype=dtype)(image)
+        x = layers.Conv2D(filters, kernel, activation="relu")(image)
         cell = tuple(-(-size // 2) for size in x.shape[1:3])
-        x = layers.MaxPooling2D(cell, padding="same", dtype=dtype)(x)
+        x = layers.MaxPooling2D(cell, padding="same")(x)
         branches.append(layers.Flatten()(x))
     x = layers.Concatenate()(branches)
     for i, width in enumerate(units, start=1):

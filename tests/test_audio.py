@@ -1,4 +1,4 @@
-"""The one reader of audio files; m4a needs FFmpeg, and its tests skip where that is not."""
+"""From files to samples; m4a needs FFmpeg, and its tests are skipped where it is not installed."""
 
 import shutil
 import struct
@@ -8,8 +8,12 @@ import audioread
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from helpers import audio, checks, corpora, features
+from helpers import audio, corpora
+from helpers.corpora import checks
 from tests.conftest import voice
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="FFmpeg is not installed")
@@ -61,8 +65,8 @@ def test_m4a_is_read_like_the_wav_that_it_was_made_of(tmp_path, rate, channels):
     with audio.opened(path) as clip:
         assert (clip.sample_rate, clip.channels) == (rate, channels)
         assert abs(clip.frames - 1.5 * rate) <= 0.1 * rate
-    original = features.read_clip(tmp_path / "a.wav", 8000)
-    found = features.read_clip(path, 8000)
+    original, _ = audio.read(tmp_path / "a.wav", 8000)
+    found, _ = audio.read(path, 8000)
     assert found.dtype == np.float32 and 0 <= len(found) - len(original) < 0.15 * 8000
     assert np.corrcoef(original, found[: len(original)])[0, 1] > 0.99
 
@@ -110,3 +114,101 @@ def test_without_a_decoder_an_m4a_is_rejected_and_the_reason_says_what_to_instal
     assert corpus.rejected["file"].tolist() == ["clip03.wav"]
     assert "needs a decoder of AAC: install FFmpeg" in corpus.rejected["reason"][0]
     assert len(corpus.clips) == 11
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_any_rate_depth_and_number_of_channels_is_read(tmp_path, rate, channels, subtype):
+    y = voice(0.5, rate, pitch=200)
+    soundfile.write(tmp_path / "a.wav", np.tile(y, (channels, 1)).T, rate, subtype=subtype)
+    found, own = audio.read(tmp_path / "a.wav", 8000)
+    assert own == rate
+    assert found.dtype == np.float32 and found.shape == (4000,)
+    spectrum = np.abs(np.fft.rfft(found))
+    assert abs(np.argmax(spectrum) / 0.5 - 200) <= 6  # the pitch is still where it was
+
+
+@pytest.mark.parametrize("samples", [audio.BLOCK, audio.BLOCK + 7, 2 * audio.BLOCK + 7])
+def test_a_clip_is_read_to_its_end_however_many_blocks_it_has(tmp_path, samples):
+    y = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
+    soundfile.write(tmp_path / "clip.wav", y, 8000, subtype="FLOAT")
+    for sample_rate in (8000, None):
+        found, own = audio.read(tmp_path / "clip.wav", sample_rate)
+        assert found.dtype == np.float32 and own == 8000
+        np.testing.assert_array_equal(found, y)
+
+
+@given(gain=st.floats(1e-3, 1e3), offset=st.floats(-1, 1))
+@settings(max_examples=30, deadline=None)
+def test_normalising_removes_gain_and_offset(gain, offset):
+    y = voice(0.2)
+    found = audio.normalise(gain * y + offset)
+    assert abs(found.mean()) < 1e-4 and abs(found.std() - 1) < 1e-4
+    np.testing.assert_allclose(found, audio.normalise(y), atol=1e-3)
+
+
+def test_normalising_is_exact_however_far_a_recording_is_from_0():
+    # Between two numbers of 32 bits is where the mean is.
+    y = (1e5 + 0.0039 + 0.1 * np.random.default_rng(0).normal(size=100_000)).astype(np.float32)
+    found = audio.normalise(y).astype(np.float64)
+    assert abs(found.mean()) < 1e-6 and abs(found.std() - 1) < 1e-6
+
+
+def test_a_constant_waveform_is_an_error_and_not_nan():
+    with pytest.raises(ValueError, match="constant"):
+        audio.normalise(np.full(100, 0.3))
+
+
+def test_clips_are_cut_or_padded_at_their_end():
+    y = np.arange(1.0, 6.0)
+    assert audio.fit_duration(y, 3).tolist() == [1, 2, 3]
+    assert audio.fit_duration(y, 7).tolist() == [1, 2, 3, 4, 5, 0, 0]
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+@pytest.mark.parametrize("seconds", [0.5, 40])  # within one block, and beyond
+def test_resampling_block_by_block_gives_the_samples_of_resampling_at_once(rate, seconds):
+    y = np.random.default_rng(0).uniform(-0.5, 0.5, int(seconds * rate)).astype(np.float32)
+    found, _ = audio.read((y, rate), 8000)
+    at_once = soxr.resample(y, rate, 8000, "soxr_hq")
+    assert len(found) == np.ceil(len(y) * 8000 / rate)
+    np.testing.assert_array_equal(found[: len(at_once)], at_once[: len(found)])
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (2,)])
+def test_a_waveform_is_read_like_the_file_that_holds_it(tmp_path, channels):
+    y = np.round(voice(0.5) * 2**15).astype(np.int16)
+    y = y if not channels else np.tile(y[:, None], channels)
+    soundfile.write(tmp_path / "a.wav", y, 16000)
+    found, rate = audio.read((y, 16000), 8000)
+    assert rate == 16000
+    np.testing.assert_array_equal(found, audio.read(tmp_path / "a.wav", 8000)[0])
+
+
+@pytest.mark.parametrize(
+    ("y", "problem"),
+    [
+        (np.zeros(0), "has no samples"),
+        (np.zeros(8000), "is silent or constant"),
+        (np.full(8000, 0.5), "is silent or constant"),
+        (voice(0.04), "lasts 40 ms, too short for speech"),
+        (np.full(8000, np.nan), "has samples that are not numbers"),
+    ],
+)
+def test_a_useless_recording_is_refused_with_its_reason(y, problem):
+    with pytest.raises(audio.UnusableError, match=problem):
+        audio.read((y, 16000), 8000)
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.mp3", voice(2), 16000)
+    content = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "a.mp3").write_bytes(content[: len(content) // 2])
+    with pytest.raises(audio.UnusableError, match=r"is truncated: \d+ of \d+ samples are there"):
+        audio.read(tmp_path / "a.mp3")
+
+
+def test_a_folder_is_no_recording(tmp_path):
+    with pytest.raises(audio.UnusableError, match=r"is a folder without audio \(.wav, .flac"):
+        audio.read(tmp_path)

@@ -11,11 +11,12 @@ import time
 import pandas as pd
 import pytest
 
-from helpers import corpora, trials, tuning
-from helpers.settings import PROJECT
-from helpers.trials import Study, TuningError
+from helpers import corpora, tuning
+from helpers.results import Store
+from helpers.storage import PROJECT, cache_folder
+from helpers.tuning import Study, TuningError, execution
 from tests.conftest import write_corpus
-from tests.test_trials import GRID, SMALL, files, numbers
+from tests.tuning.conftest import GRID, SMALL, files, numbers
 
 pytest.importorskip("distributed", reason="requirements-cluster.txt is not installed")
 
@@ -78,7 +79,7 @@ def test_a_search_on_a_cluster_outlives_a_worker_and_finds_what_a_local_one_does
 ):
     with Cluster() as cluster:
         victim, _ = cluster.worker(), cluster.worker()
-        locks = tuning.cache_folder("trials")
+        locks = cache_folder("trials")
         kill_when(lambda: len(list(locks.glob("*.lock"))) == 2, victim)  # both are at work
         table = tuning.search(corpus, GRID, seeds=1, scheduler=cluster.address, **SMALL)
         assert victim.wait(timeout=1) != 0
@@ -89,37 +90,35 @@ def test_a_search_on_a_cluster_outlives_a_worker_and_finds_what_a_local_one_does
 
 
 def test_a_cluster_that_cannot_do_the_training_says_why(corpus, tmp_path, monkeypatch):
-    study = Study.of(corpus)
+    study = Study.from_corpus(corpus)
     training = study.training(SMALL, seed=0)
-    elsewhere = dataclasses.replace(study, store=tmp_path / "not mounted")
-    older = dataclasses.replace(
-        training, decided_by={**training.decided_by, "code": {"keras": "2.0"}}
-    )
+    elsewhere = dataclasses.replace(study, store=Store(tmp_path / "not mounted"))
+    older = dataclasses.replace(training, made_by={**training.made_by, "code": {"keras": "2.0"}})
     with Cluster(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster:
         worker = cluster.worker()
         with pytest.raises(TuningError, match="cannot see .*not mounted: share that folder"):
-            list(trials.carry_out(elsewhere, [training], scheduler=cluster.address))
+            list(tuning.carry_out(elsewhere, [training], scheduler=cluster.address))
         with pytest.raises(TuningError, match=r"has keras 3\..* and the search 2.0: install"):
-            list(trials.carry_out(study, [older], scheduler=cluster.address))
+            list(tuning.carry_out(study, [older], scheduler=cluster.address))
         # Given up by the scheduler, which allows no death here and three by default.
-        kill_when(lambda: list(study.store.glob("*.lock")), worker)
-        ((_, record, _),) = trials.carry_out(study, [training], scheduler=cluster.address)
-        assert record["failure"]["reason"] == trials.KILLED and not files()
+        kill_when(lambda: list(study.store.folder.glob("*.lock")), worker)
+        ((_, record, _),) = tuning.carry_out(study, [training], scheduler=cluster.address)
+        assert record["failure"]["reason"] == execution.KILLED and not files()
         cluster.worker()
-        monkeypatch.setattr(trials, "PATIENCE", 15)
-        (study.path(training).with_suffix(".lock")).unlink()
-        kill_when(lambda: list(study.store.glob("*.lock")), cluster.processes[0])
+        monkeypatch.setattr(execution, "TIMEOUT", 15)
+        study.store.path(training).with_suffix(".lock").unlink()
+        kill_when(lambda: list(study.store.folder.glob("*.lock")), cluster.processes[0])
         with pytest.raises(
             TuningError, match="scheduler at tcp.* is gone: start it and the search"
         ):
-            list(trials.carry_out(study, [training], scheduler=cluster.address))
+            list(tuning.carry_out(study, [training], scheduler=cluster.address))
 
 
-def test_a_cluster_that_cannot_be_used_is_named_with_the_mend(corpus, monkeypatch):
-    monkeypatch.setattr(trials, "PATIENCE", 3)
+def test_a_cluster_that_cannot_be_used_is_named_with_how_to_fix_it(corpus, monkeypatch):
+    monkeypatch.setattr(execution, "TIMEOUT", 3)
     with pytest.raises(TuningError, match="No Dask scheduler answers at tcp://127.0.0.1:9: start"):
         tuning.search(corpus, GRID, scheduler="tcp://127.0.0.1:9", **SMALL)
-    monkeypatch.setattr(trials, "PATIENCE", 15)
+    monkeypatch.setattr(execution, "TIMEOUT", 15)
     with Cluster() as cluster:
         with pytest.raises(TuningError, match="has no workers: start some with 'dask worker tcp"):
             tuning.search(corpus, GRID, scheduler=cluster.address, **SMALL)
@@ -132,9 +131,10 @@ def test_a_cluster_that_cannot_be_used_is_named_with_the_mend(corpus, monkeypatc
 def test_a_command_that_finds_no_cluster_ends_with_one_sentence(corpus, address):
     code = f"""
 import sys
-from helpers import trials, tuning
-trials.PATIENCE = 1
-sys.exit(tuning.main(["--scheduler", {address!r}]))
+from helpers import cli, tuning
+from helpers.tuning import execution
+execution.TIMEOUT = 1
+sys.exit(cli.run(tuning.main, ["--scheduler", {address!r}]))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60
@@ -146,7 +146,7 @@ sys.exit(tuning.main(["--scheduler", {address!r}]))
     )
 
 
-def test_without_dask_a_sentence_says_what_brings_it(corpus, monkeypatch):
+def test_without_dask_a_sentence_says_how_to_install_it(corpus, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(TuningError, match="pip install -r requirements-cluster.txt"):
         tuning.search(corpus, GRID, scheduler="tcp://127.0.0.1:9", **SMALL)

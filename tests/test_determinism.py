@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from helpers.settings import PROJECT
+from helpers.storage import PROJECT
 
 STUDIES = int(os.environ.get("VALENCE_STUDIES", 0))
 

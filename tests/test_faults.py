@@ -15,24 +15,25 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from helpers import (
-    baselines,
+    cli,
     comparison,
     corpora,
-    evaluation,
     features,
     inference,
     models,
     plots,
-    settings,
+    results,
     splits,
     training,
     tuning,
 )
-from helpers.settings import PROJECT, OutputError, Settings
+from helpers.settings import Settings
+from helpers.storage import PROJECT, OutputError
 from report import build
 from tests.conftest import write_corpus
 
@@ -52,19 +53,18 @@ table = tuning.search(corpora.load({corpus!r}), grid, seeds=1, jobs=1, **small)
 """
 
 SAVING_RESULTS = """
-from helpers import settings
+from helpers.results import save_results
+from helpers.storage import output_folder
 for version in range(200):
-    settings.save_results(
-        settings.output_folder() / "saved.json", {{"numbers": [version] * 100_000}}, made_by={{}}
-    )
+    save_results(output_folder() / "saved.json", {{"numbers": [version] * 100_000}}, made_by={{}})
 """
 
 SAVING_A_MODEL = """
-from helpers import settings
-from tests.test_faults import MEL, inference, trained
+from helpers.storage import output_folder
+from tests.test_faults import save_model, trained
 run = trained()
 for version in range(200):
-    inference.save(run, settings.output_folder() / "saved.keras", mel=MEL)
+    save_model(run, output_folder() / "saved.keras")
 """
 
 REPORT = """
@@ -84,13 +84,24 @@ time.time_ns = lambda: int(1e9 * time.time())
 MEL = features.MelSettings(n_mels=8)
 
 
+def made_up() -> corpora.Corpus:
+    """Ratings of nine clips, without audio."""
+    clips = pd.DataFrame({"file": [f"{i}.wav" for i in range(9)], "speaker": None, "sha256": ""})
+    clips = clips.assign(valence=np.random.default_rng(0).uniform(1, 5, 9), duration=1.0)
+    return corpora.Corpus("made_up", (1.0, 5.0), clips, rejected=clips[:0])
+
+
 def trained() -> training.Run:
-    """A small network for `inference.save`, of clips of a second."""
+    """A small network for `save_model`, of clips of a second."""
     rng = np.random.default_rng(0)
     matrix = rng.normal(-20, 10, (9, MEL.rows, MEL.frames(1))).astype(np.float32)
     split = splits.Split(np.arange(5), np.arange(5, 9), np.array([], int))
     network = models.parallel_cnn(matrix.shape[1:], filters=4, kernels=((4, 4),), units=(8, 4))
-    return training.train(network, matrix, rng.uniform(1, 5, 9), split, epochs=1)
+    return training.train(network, matrix, made_up().clips["valence"], split, epochs=1)
+
+
+def save_model(run: training.Run, path) -> None:
+    inference.save(run, path, corpus=made_up(), mel=MEL, duration=1)
 
 
 def prepare_report(output) -> None:
@@ -129,7 +140,9 @@ def speech(tmp_path_factory):
     "work",
     [
         EXTRACTION,
-        pytest.param(SEARCH, marks=pytest.mark.skipif(ROUNDS < 10, reason="test_trials has one")),
+        pytest.param(
+            SEARCH, marks=pytest.mark.skipif(ROUNDS < 10, reason="test_execution has one")
+        ),
     ],
     ids=["extraction", "search"],
 )
@@ -263,7 +276,7 @@ def compare(corpus):
     "work",
     [
         lambda corpus: features.extract(corpus, MEL, duration=20, jobs=1),
-        lambda corpus: baselines.functionals(corpus, jobs=1),
+        lambda corpus: features.functionals(corpus, jobs=1),
         search,
         compare,
     ],
@@ -283,7 +296,7 @@ def test_what_finds_the_disk_full_goes_on_when_there_is_room(speech, disk, work)
 
 
 def write_results(path):
-    settings.save_results(path, {"numbers": [1] * 10**6}, made_by={})
+    results.save_results(path, {"numbers": [1] * 10**6}, made_by={})
 
 
 def write_figure(path):
@@ -298,7 +311,7 @@ def write_figure(path):
         (write_results, "results.json"),
         (write_figure, "figure.png"),
         (write_figure, "figure.svg"),
-        (lambda path: inference.save(trained(), path, mel=MEL), "model.keras"),
+        (lambda path: save_model(trained(), path), "model.keras"),
     ],
 )
 def test_a_file_that_finds_the_disk_full_stays_as_it_was(disk, write, name):
@@ -332,12 +345,12 @@ def test_a_zip_that_finds_the_disk_full_is_named(speech, disk, tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        lambda path: features.main([path]),
-        lambda path: tuning.main([path]),
-        lambda path: evaluation.main([path, "--models", "median"]),
-        lambda path: build.main(),
+        lambda path: cli.run(features.main, [path]),
+        lambda path: cli.run(tuning.main, [path]),
+        lambda path: cli.run(comparison.main, [path, "--models", "median"]),
+        lambda path: cli.run(build.main, []),
     ],
-    ids=["features", "tuning", "evaluation", "report"],
+    ids=["features", "tuning", "comparison", "report"],
 )
 def test_where_nothing_may_be_written_a_command_says_so(speech, disk, monkeypatch, capsys, command):
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from helpers import comparison, corpora, features, inference, models, settings, splits, training
+from helpers.storage import PROJECT
 from report import build
 from tests.conftest import voice, write_corpus
 
@@ -123,16 +124,16 @@ def test_spoilt_audio(small, tmp_path, output, chance, kind):
         study(folder)  # the other clips are usable, whatever became of this one
 
 
-def test_spoilt_models(tmp_path, chance):
-    rng = np.random.default_rng(0)
-    matrix = rng.normal(-20, 10, (9, 8, 94)).astype(np.float32)
-    split = splits.Split(np.arange(5), np.arange(5, 9), np.array([], int))
-    network = models.recommended((8, 94))
-    run = training.train(
-        network, matrix, rng.uniform(1, 5, 9), split, epochs=1, loss="distribution"
-    )
+def test_spoilt_models(tmp_path, output, chance):
+    write_corpus(tmp_path / "corpus", clips=9, seconds=0.3)
+    corpus = corpora.load(tmp_path / "corpus")
     mel = features.MelSettings(n_mels=8)
-    inference.save(run, tmp_path / "whole.keras", mel=mel)
+    matrix = features.extract(corpus, mel, duration=6)
+    split = splits.Split(np.arange(5), np.arange(5, 9), np.array([], int))
+    network = models.recommended(matrix.shape[1:], scale=corpus.scale, pitch=False)
+    ratings = corpus.clips["valence"].to_numpy()
+    run = training.train(network, matrix, ratings, split, epochs=1, loss="distribution")
+    inference.save(run, tmp_path / "whole.keras", corpus=corpus, mel=mel, duration=6)
     sound = (voice(1), 8000)
     expected = inference.predict(inference.load(tmp_path / "whole.keras"), sound)["valence"]
 
@@ -147,7 +148,7 @@ def test_spoilt_models(tmp_path, chance):
 
 def test_spoilt_results(output, chance):
     for kind in ("figures/demo", "report/demo/results"):
-        shutil.copytree(settings.PROJECT / kind, output / kind)
+        shutil.copytree(PROJECT / kind, output / kind)
     for _ in range(max(1, INPUTS // 4)):
         path = output / "report/demo/results" / chance.choice(RESULTS)
         whole = path.read_bytes()

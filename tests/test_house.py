@@ -1,20 +1,47 @@
-import ast
+"""The plan of the house: `pyproject.toml` states it, import-linter checks it in `make test`."""
+
 import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
 
 import helpers
-from helpers.settings import PROJECT
+from helpers.storage import PROJECT
 
-MODULES = {path.stem: path for path in (PROJECT / "helpers").glob("[a-z]*.py")}
+FOLDER = PROJECT / "helpers"
+ROOMS = sorted({path.stem for path in FOLDER.glob("[a-z]*") if path.name != "__pycache__"})
+PACKAGES = [room for room in ROOMS if (FOLDER / room).is_dir()]
+CONTRACTS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 
-def test_the_package_lists_its_modules_each_below_those_that_it_imports():
+def test_the_package_lists_its_rooms_each_above_those_that_import_it():
     listed = re.findall(r"^- `(\w+)`", helpers.__doc__, re.MULTILINE)
-    assert sorted(listed) == sorted(MODULES)
-    for place, module in enumerate(listed):
-        imported = set()
-        for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and node.module == "helpers":
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported |= {name for name in MODULES if node.module == f"helpers.{name}"}
-        assert imported <= set(listed[:place]), module
+    assert listed[::-1] == CONTRACTS["contracts"][0]["layers"]
+    assert sorted(listed) == ROOMS and len(ROOMS) <= 20
+
+
+def test_every_package_is_protected_by_its_face():
+    protected = [each for each in CONTRACTS["contracts"] if each["type"] == "protected"]
+    assert [each["protected_modules"] for each in protected] == [
+        [f"helpers.{name}.*"] for name in sorted(PACKAGES, key=lambda name: order(name))
+    ]
+
+
+def order(room):
+    return -CONTRACTS["contracts"][0]["layers"].index(room)
+
+
+def test_no_file_needs_a_table_of_contents():
+    lines = {path: len(path.read_text().splitlines()) for path in FOLDER.rglob("*.py")}
+    assert {path.name: count for path, count in lines.items() if count > 450} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_a_package_imports_takes_no_longer_than_it_must(package):
+    """Keras takes seconds to import: who reads a corpus or draws a figure does not wait for it."""
+    networks = {"models", "training", "tuning", "comparison", "inference"}
+    code = f"import sys, helpers.{package}; sys.exit('keras' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode
+    assert loaded == (package in networks)

@@ -15,7 +15,7 @@ import nbformat
 import psutil
 import pytest
 
-from helpers.settings import PROJECT
+from helpers.storage import PROJECT
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

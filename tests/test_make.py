@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from helpers.settings import PROJECT
+from helpers.storage import PROJECT
 
 OLD_PYTHON = """#!/bin/sh
 exec "{python}" -c '

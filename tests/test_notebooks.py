@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 
-from helpers.settings import PROJECT
+from helpers.storage import PROJECT
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 IGNORED = "nbval-ignore-output"

@@ -7,7 +7,8 @@ import sys
 import pypdf
 import pytest
 
-from helpers.settings import PROJECT, Settings
+from helpers.settings import Settings
+from helpers.storage import PROJECT
 from report import build
 
 

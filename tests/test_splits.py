@@ -22,12 +22,8 @@ def test_a_random_split_holds_each_clip_once(clips, seed):
     assert len(split.test) == int(np.ceil(0.2 * clips))
 
 
-def test_the_parts_have_the_shares_that_were_asked_for():
+def test_a_fifth_is_held_out_and_a_fifth_of_the_rest_is_for_validation():
     clips = table(np.repeat(range(20), 5))
-    by_clip = splits.random_split(clips, seed=0, test=0.1, validation=0.5)
-    assert [len(rows) for rows in by_clip] == [45, 45, 10]
-    by_speaker = splits.speaker_split(clips, seed=0, test=0.1, validation=0.5)
-    assert [clips["speaker"].iloc[rows].nunique() for rows in by_speaker] == [9, 9, 2]
     assert [len(rows) for rows in splits.random_split(clips, seed=0)] == [64, 16, 20]
     assert [len(rows) for rows in splits.speaker_split(clips, seed=0)] == [60, 20, 20]
 
@@ -154,8 +150,6 @@ def test_a_missing_validation_part_is_taken_from_the_authors_training_part(speak
     assert len(split.validation) == 2
     if by_speaker:
         assert not set(clips["speaker"][split.train]) & set(clips["speaker"][split.validation])
-    larger = splits.official_split(clips, seed=1, validation=0.4)
-    assert len(larger.validation) == 4 and larger.test.tolist() == [10, 11]
 
 
 def test_two_speakers_are_enough_to_keep_them_apart():

@@ -1,20 +1,20 @@
-"""What the field would pick without this study: eGeMAPS functionals and a support vector machine.
-
-A functional is a number about a whole clip (the mean of its pitch, the slope of its loudness).
-opensmile, which computes them, is imported where it is used.
-"""
+"""Predictors without a network, which every network has to beat."""
 
 from __future__ import annotations
 
 import numpy as np
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 
 
 def median(ratings: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Predict the training part's median for every clip, the guess that minimises its MAE.
+    """Predict the training part's median for every clip, the constant that minimises its MAE.
 
     Args:
         ratings: valence of each clip [clips]
-        train: row numbers of the clips that are known
+        train: row numbers of the training clips
         test: row numbers of the clips to predict
 
     Returns:
@@ -29,9 +29,9 @@ def svr(
     """Predict with a support vector machine (Gaussian kernel, C = 1) on standardised functionals.
 
     Args:
-        features: see `functionals` [clips, functionals]
+        features: see `features.functionals` [clips, functionals]
         ratings: valence of each clip [clips]
-        train: row numbers of the clips that it is fitted to; they alone standardise
+        train: row numbers of the training clips; only they decide how features are standardised
         test: row numbers of the clips to predict
 
     Returns:
@@ -39,11 +39,6 @@ def svr(
 
     See: notebooks/06_improvements.ipynb
     """
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVR
-
-    fill = SimpleImputer(keep_empty_features=True)  # the training part's mean where there is none
+    fill = SimpleImputer(keep_empty_features=True)  # the training part's mean for missing values
     pipeline = make_pipeline(fill, StandardScaler(), SVR(C=1.0))
     return pipeline.fit(features[train], ratings[train]).predict(features[test])

@@ -1,33 +1,35 @@
-"""Models side by side: the same folds, several seeds, every fit stored as soon as it ends.
-
-A model here is a name and all that decides its numbers: features, network, training. A comparison
-that was killed goes on with what is missing. From a terminal: ``python -m helpers.evaluation``.
-"""
+"""Contenders of a comparison: models, each with its features and its training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from helpers import models
+from helpers.cli import UserError
 from helpers.features import MelSettings
+from helpers.training import Augmentation
+
+
+class ComparisonError(UserError):
+    """A comparison that cannot be made; the message says why and how to fix it."""
 
 
 @dataclass(frozen=True)
-class Model:
+class Contender:
     """All that decides what a model predicts, given clips and a seed.
 
     Attributes:
         network: name of a function in `models`, or ``"median"`` or ``"egemaps_svr"``
         options: arguments of that function
-        inputs: what it is given: the ``"spectrogram"`` or its ``"pcen"`` (see `features.pcen`), or
-            any of ``"statistics"`` of the spectrogram (see `layers.ClipStatistics`) and eGeMAPS
-            ``"functionals"`` side by side
+        inputs: what it is given: the ``"spectrogram"``, or any of ``"statistics"`` of the
+            spectrogram (see `models.ClipStatistics`) and eGeMAPS ``"functionals"`` side by side
         mel: how clips become mel spectrograms
         training: arguments of `training.train`
         by_speaker: normalise the inputs by speaker first, see `features.normalise_by_speaker`
-        transfer: begin with what it learnt from the demo corpus, instead of random weights
+        balanced: weight clips by the rarity of their rating, see `training.rarity`
+        augmentation: how training clips are changed, see `training.augment`
     """
 
     network: str
@@ -36,91 +38,78 @@ class Model:
     mel: MelSettings = field(default_factory=MelSettings)
     training: Mapping[str, Any] = field(default_factory=dict)
     by_speaker: bool = False
-    transfer: bool = False
+    balanced: bool = False
+    augmentation: Augmentation | None = None
 
     @property
     def is_network(self) -> bool:
         """Whether it is trained from random weights, so that seeds differ."""
         return self.network not in ("median", "egemaps_svr")
 
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain data, from which the keys of stored fits are made."""
+        about = asdict(self)
+        for later in ("balanced", "augmentation"):  # so that they change no key where not used
+            if not about[later]:
+                del about[later]
+        return {**about, "transfer": False}  # a former field: old fits are found by it
 
-#: A model, or several with weights, whose weighted mean prediction counts as that of one.
-Compared = Model | tuple[tuple[float, Model], ...]
 
-
-def recommended(**changes: Any) -> Model:
-    """The recommended model as `models` has it.
-
-    Args:
-        **changes: arguments of `training.train` that differ
-    """
-    settings = {**models.RECOMMENDED_TRAINING, **changes}
-    return Model("recommended", mel=models.RECOMMENDED_MEL, training=settings)
-
+#: A contender, or several with weights, whose weighted mean prediction counts as one.
+Compared = Contender | tuple[tuple[float, Contender], ...]
 
 #: How networks on nothing but statistics are trained.
 STATISTICS_TRAINING = {**models.RECOMMENDED_TRAINING, "batch_size": 64, "epochs": 60}
 
 
-def statistics(
-    *,
-    mel: MelSettings = models.RECOMMENDED_MEL,
-    options: Mapping[str, Any] | None = None,
-    **changes: Any,
-) -> Model:
-    """The part of the recommended model that is trained in seconds, or with something changed.
+def dense_network(*inputs: str, by_speaker: bool = False) -> Contender:
+    """Dense layers on numbers about whole clips.
 
     Args:
-        mel: see `Model`
-        options: of `models.clip_statistics`
-        **changes: arguments of `training.train` that differ
+        *inputs: ``"statistics"``, ``"functionals"`` or both, see `Contender`
+        by_speaker: see `Contender`
     """
-    settings = {**STATISTICS_TRAINING, **changes}
-    tracks = {"tracks": mel.rows - mel.n_mels}
-    return Model("clip_statistics", {**tracks, **(options or {})}, mel=mel, training=settings)
+    training = {**STATISTICS_TRAINING, "per_band": True}
+    return Contender("statistics_network", {}, inputs, models.RECOMMENDED_MEL, training, by_speaker)
 
 
-def _beforehand(*inputs: str, by_speaker: bool = False) -> Model:
-    """The dense layers of `statistics`, on statistics that are made beforehand."""
-    settings = {**STATISTICS_TRAINING, "per_band": True}
-    network = "statistics_network"
-    return Model(network, {}, inputs, models.RECOMMENDED_MEL, settings, by_speaker)
+RECOMMENDED = Contender(
+    "recommended", mel=models.RECOMMENDED_MEL, training=models.RECOMMENDED_TRAINING
+)
 
-
-#: Models that can be asked for by name, beside the recommended one.
 NAMED = {
-    "egemaps_network": _beforehand("functionals"),
-    "egemaps_svr": Model("egemaps_svr", inputs=("functionals",)),
-    "median": Model("median", inputs=()),
-    "parallel_cnn": Model("parallel_cnn", {"filters": 24}),
-    "cnn_blstm": Model("cnn_blstm"),
+    "recommended": RECOMMENDED,
+    "egemaps_network": dense_network("functionals"),
+    "egemaps_svr": Contender("egemaps_svr", inputs=("functionals",)),
+    "median": Contender("median", inputs=()),
+    "parallel_cnn": Contender("parallel_cnn", {"filters": 24}),
+    "cnn_blstm": Contender("cnn_blstm"),
 }
 
-
-#: All names of models.
-NAMES = ("recommended", "fusion", *NAMED)
+#: All that can be asked for by name.
+NAMES = (*NAMED, "fusion")
 
 
 def named(name: str, *, by_speaker: bool = False) -> Compared:
-    """A model that can be asked for by name.
+    """A contender that can be asked for by name.
 
-    ``"recommended"``; ``"fusion"``, two parts of that and one of a network on statistics and
-    eGeMAPS functionals; or one of `NAMED`.
+    ``"fusion"`` is two parts of the recommended network and one part of a network on statistics
+    and eGeMAPS functionals.
 
     Args:
-        name: of the model
-        by_speaker: see `Model`. Of the statistics and functionals, which say more of a voice than
-            single frames do: the recommended network then has a network on those beside it, which
-            counts half as much
+        name: one of `NAMES`
+        by_speaker: see `Contender`. Only statistics and functionals are normalised, since they say
+            more of a voice than single frames do: the recommended network then has a network on
+            normalised statistics beside it, which counts half as much
 
     Raises:
-        ValueError: if there is none of this name
+        ComparisonError: if the name is unknown
+
+    See: notebooks/06_improvements.ipynb
     """
-    if name == "recommended" and not by_speaker:
-        return recommended()
-    if name in ("recommended", "fusion"):
-        inputs = ("statistics",) if name == "recommended" else ("statistics", "functionals")
-        return (2, recommended()), (1, _beforehand(*inputs, by_speaker=by_speaker))
-    if name not in NAMED:
-        raise ValueError(f"{name!r} is no model: those are {', '.join(NAMES)}.")
+    if name not in NAMES:
+        raise ComparisonError(f"{name!r} is no model: choose from {', '.join(NAMES)}.")
+    if name == "fusion" or (name == "recommended" and by_speaker):
+        more = ("functionals",) if name == "fusion" else ()
+        return (2, RECOMMENDED), (1, dense_network("statistics", *more, by_speaker=by_speaker))
     return replace(NAMED[name], by_speaker=by_speaker)

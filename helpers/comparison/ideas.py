@@ -1,80 +1,80 @@
-"""Models side by side: the same folds, several seeds, every fit stored as soon as it ends.
+"""Ideas: what changes if one thing about a contender is added, left out or exchanged.
 
-A model here is a name and all that decides its numbers: features, network, training. A comparison
-that was killed goes on with what is missing. From a terminal: ``python -m helpers.evaluation``.
+They use two hooks of `training.train`, ``sample_weight`` and ``transform``, and so can ideas of
+your own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from helpers import models
-from helpers.comparison.contenders import NAMED, Model, _beforehand, recommended, statistics
+from helpers.comparison.contenders import (
+    NAMED,
+    RECOMMENDED,
+    STATISTICS_TRAINING,
+    Contender,
+    dense_network,
+)
 from helpers.features import MelSettings
 from helpers.training import Augmentation
 
 
-def ablation() -> dict[str, Model]:
-    """Models in which one thing is as it would be without, or with, an idea.
+def ideas() -> dict[str, Contender]:
+    """Contenders that differ in one thing each.
 
-    The first is `statistics`, which they are changes of: it is trained in seconds.
+    The first, ``"statistics"``, is the part of the recommended network that is trained in seconds.
+    Most of the others are changes of it: parts are left out or exchanged, and the ideas that the
+    original study names are tried (loss, features, augmentation, balance, attention, clips of any
+    length).
+
+    Returns:
+        by the name that tables show
 
     See: notebooks/06_improvements.ipynb
     """
-    # One linear unit instead of a distribution, or nothing but mel bands.
-    number = {"options": {"distribution": False}}
-    bands = replace(models.RECOMMENDED_MEL, pitch=False)
-    changes: dict[str, dict[str, Any]] = {
-        "statistics": {},
-        "loss: mean absolute error": {"loss": "mae", **number},
-        "loss: MAE and CCC": {"loss": "mae+ccc", **number},
-        "loss: CCC": {"loss": "ccc", **number},
-        "loss: Huber": {"loss": "huber", **number},
-        "loss: mean squared error": {"loss": "mse", **number},
-        "no pitch": {"mel": bands},
-        "no modulation spectrum": {"options": {"groups": 0}},
-        "no parts of the phrase": {"options": {"parts": 0}},
-        "features of the report": {"mel": MelSettings()},
-        "frames half as many": {"mel": replace(models.RECOMMENDED_MEL, hop_length=256)},
-        "bands half as many": {"mel": replace(models.RECOMMENDED_MEL, n_mels=32)},
-        "frequencies up to 8 kHz": {
-            "mel": MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True)
-        },
-        "standardised band by band": {"per_band": True},
-        "constant learning rate": {"schedule": "constant"},
-        "averaging of weights": {"averaging": 0.98},
-        "weight decay": {"weight_decay": 1e-2},
-        "balanced": {"balanced": True},
-        "no pitch, SpecAugment": {"mel": bands, "augmentation": Augmentation(masks=2)},
-        "no pitch, shifted in time": {"mel": bands, "augmentation": Augmentation(shift=0.3)},
-        "no pitch, shifted by up to 3 bands": {"mel": bands, "augmentation": Augmentation(pitch=3)},
-        "no pitch, speed ± 15 %": {"mel": bands, "augmentation": Augmentation(speed=0.15)},
-        "no pitch, noise": {"mel": bands, "augmentation": Augmentation(noise=0.5)},
-        "no pitch, mixup": {"mel": bands, "augmentation": Augmentation(mixup=0.4)},
-    }
-    plain = statistics(mel=bands)
-    four = NAMED["parallel_cnn"]
-    attention = Model("attention_cnn", mel=bands, training=models.RECOMMENDED_TRAINING)
+    mel, both = models.RECOMMENDED_MEL, ("statistics", "functionals")
+    bands = replace(mel, pitch=False)
+    wide = MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True)
+    number = {"distribution": False}  # one linear unit
+    masks, noise = Augmentation(masks=2), Augmentation(noise=0.5)
+    attention = Contender("attention_cnn", mel=bands, training=models.RECOMMENDED_TRAINING)
+    by_length = {**models.RECOMMENDED_TRAINING, "bucket_by_length": True}
+    speed = {"speed": models.RECOMMENDED_SPEED}
     return {
-        **{name: statistics(**change) for name, change in changes.items()},
-        "no pitch, PCEN": replace(plain, inputs=("pcen",)),
-        "trained on the demo corpus first": replace(statistics(), transfer=True),
-        "normalised by speaker": _beforehand("statistics", by_speaker=True),
-        "with eGeMAPS": _beforehand("statistics", "functionals"),
-        "with eGeMAPS, normalised by speaker": _beforehand(
-            "statistics", "functionals", by_speaker=True
-        ),
-        "parallel_cnn instead": four,
-        "parallel_cnn on own frames instead": replace(
-            four, options={**four.options, "own_frames": True}
-        ),
+        "statistics": _statistics(),
+        "loss: mean absolute error": _statistics(options=number, loss="mae"),
+        "loss: MAE and CCC": _statistics(options=number, loss="mae+ccc"),
+        "no pitch": _statistics(bands),
+        "no modulation spectrum": _statistics(options={"groups": 0}),
+        "no parts of the phrase": _statistics(options={"parts": 0}),
+        "features of the original study": _statistics(MelSettings()),
+        "frames half as many": _statistics(replace(mel, hop_length=256)),
+        "bands half as many": _statistics(replace(mel, n_mels=32)),
+        "frequencies up to 8 kHz": _statistics(wide),
+        "standardised band by band": _statistics(per_band=True),
+        "constant learning rate": _statistics(schedule="constant"),
+        "weight decay": _statistics(weight_decay=1e-2),
+        "balanced": replace(_statistics(), balanced=True),
+        "no pitch, SpecAugment": replace(_statistics(bands), augmentation=masks),
+        "no pitch, noise": replace(_statistics(bands), augmentation=noise),
+        "normalised by speaker": dense_network("statistics", by_speaker=True),
+        "with eGeMAPS": dense_network(*both),
+        "with eGeMAPS, normalised by speaker": dense_network(*both, by_speaker=True),
+        "parallel_cnn instead": NAMED["parallel_cnn"],
         "attention_cnn instead": attention,
-        "attention_cnn at random speeds instead": replace(
-            attention, options={"speed": models.RECOMMENDED_SPEED}
-        ),
-        "attention_cnn instead, batches by length": replace(
-            attention, training={**attention.training, "by_length": True}
-        ),
-        "two attention_cnn beside it: recommended": recommended(),
+        "attention_cnn at random speeds instead": replace(attention, options=speed),
+        "attention_cnn instead, batches by length": replace(attention, training=by_length),
+        "two attention_cnn beside it: recommended": RECOMMENDED,
     }
+
+
+def _statistics(
+    mel: MelSettings = models.RECOMMENDED_MEL, options: Mapping[str, Any] = {}, **training: Any
+) -> Contender:
+    """`models.clip_statistics` as it is in the recommended network, or with something changed."""
+    options = {"tracks": mel.rows - mel.n_mels, **options}
+    training = {**STATISTICS_TRAINING, **training}
+    return Contender("clip_statistics", options, mel=mel, training=training)

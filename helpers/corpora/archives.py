@@ -1,8 +1,7 @@
-"""Zip files, unpacked once into the cache; nothing in them can land elsewhere."""
+"""Zip files, unpacked once into the cache; no member can be written outside its folder."""
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 import os
 import re
@@ -13,23 +12,24 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from helpers.cli import UserError
 from helpers.corpora.errors import CorpusError
 from helpers.progress import bar
-from helpers.storage import OutputError, cache_folder
+from helpers.storage import cache_folder, digest
 
-#: What `zipfile` raises when bytes are not as they should be.
+#: What `zipfile` raises for damaged bytes.
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
     struct.error,
     EOFError,
-    NotImplementedError,  # a way of packing, or a version, that it does not know
+    NotImplementedError,  # a compression method, or a version, that it does not know
     ValueError,
 )
 
-#: A zip that unpacks to more than this many times its size is refused, unless what it unpacks to is
-#: no more than `HARMLESS`. Zipped speech is half as large as before, and tables a twentieth.
+#: A zip that unpacks to more than this many times its size is refused, unless it unpacks to no more
+#: than `HARMLESS`. Zipped speech has half its size, tables have a twentieth.
 LARGEST_RATIO = 100
 
 #: Bytes that fit on any disk.
@@ -41,7 +41,7 @@ def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
 
     Args:
         source: the zip file
-        name: what the folder's name begins with; the rest says what was in the zip
+        name: beginning of the folder's name; the rest is a digest of the zip's content
         suffixes: of the files that are wanted, in lower case
 
     Returns:
@@ -49,7 +49,8 @@ def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
 
     Raises:
         CorpusError: if the zip cannot be read or unpacked, is encrypted, holds links or paths that
-            would land outside the folder, or is a zip bomb
+            would lead outside the folder, or is a zip bomb
+        storage.OutputError: if the cache cannot be written
     """
     try:
         with zipfile.ZipFile(source) as archive:
@@ -61,18 +62,17 @@ def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
             by_name = {m.filename: m for m in members if m.filename.lower().endswith(suffixes)}
             wanted = list(by_name.values())
             _refuse_bomb(wanted, source)
-            content = "\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted)
-            key = hashlib.sha256(content.encode(errors="replace")).hexdigest()[:16]
+            key = digest("\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted))
             folder = cache_folder("corpora") / f"{name}-{key}"
             if not folder.exists():
                 _unpack(archive, wanted, folder)
             return folder
+    except UserError:  # before its base class ValueError, which `zipfile` raises
+        raise
     except UNREADABLE as error:
         raise CorpusError(
             f"{source} is not a zip file that can be read ({error}): make or download it again."
         ) from error
-    except OutputError:
-        raise
     except OSError as error:
         raise CorpusError(
             f"{source} could not be unpacked ({error.strerror}): make room, let VALENCE_OUTPUT "
@@ -96,7 +96,7 @@ def _refuse_unsafe(member: zipfile.ZipInfo, source: Path) -> None:
 
 
 def _refuse_bomb(members: list[zipfile.ZipInfo], source: Path) -> None:
-    """By the sizes that the zip states, at which reading a member ends."""
+    """Judge by the sizes that the zip states; no more than those is ever unpacked."""
     size = sum(member.file_size for member in members)
     if size > max(HARMLESS, LARGEST_RATIO * source.stat().st_size):
         raise CorpusError(
@@ -110,14 +110,10 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Pa
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
         for member in bar(members, desc="unpacking", unit="file"):
-            target = partial / member.filename
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open(target, "wb") as out:
-                try:
-                    with archive.open(member) as packed:
-                        shutil.copyfileobj(packed, out)
-                except UNREADABLE:
-                    out.truncate(0)  # a damaged clip is then rejected as unreadable, like any other
+            try:
+                archive.extract(member, partial)
+            except UNREADABLE:  # a damaged clip is later rejected, as an empty file
+                (partial / member.filename).write_bytes(b"")
         os.replace(partial, folder)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)

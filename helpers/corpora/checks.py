@@ -1,7 +1,7 @@
-"""Which clips can be used, and the reason for each that cannot.
+"""Which clips can be used, and the reason for each clip that cannot.
 
 Every function takes the labels, a row a clip, and fills the column ``reason`` of the rows that fail
-it; the first reason stays.
+its check; the first reason stays.
 """
 
 from __future__ import annotations
@@ -22,55 +22,48 @@ import numpy as np
 import pandas as pd
 
 from helpers import audio
-from helpers.corpora import layouts
 from helpers.corpora.errors import CorpusError
+from helpers.corpora.layouts import PLEASURE, Files
 from helpers.progress import bar
-from helpers.storage import cache_folder, write_file
+from helpers.storage import cache_folder, digest, write_file
 
-#: Seconds beyond which no one rating describes a clip. Rated utterances last seconds, those of
+#: Seconds beyond which one rating cannot describe a clip. Rated utterances last seconds, those of
 #: MSP-Podcast at most 11; ten minutes are a conversation.
 LONGEST = 600
 
-
-#: Magnitudes that a recording cannot exceed; those beyond 1, in files of floats, are not clipped.
+#: Magnitudes of samples at full scale; in files of floats, those beyond 1 are not clipped.
 FULL_SCALE = (0.999, 1.0)
-
 
 #: Share of samples at full scale from which a clip is rejected. Amplitudes of speech are about
 #: Laplacian, so that 1 % means a root mean square 10 dB below full scale, 12 dB over the level that
-#: RFC 7874 recommends. Hot recordings stay: in RAVDESS, which has shouting, 0.05 % is the most.
+#: RFC 7874 recommends. Loud recordings stay: in RAVDESS, which has shouting, 0.05 % is the most.
 CLIPPED = 0.01
 
-
-#: Seconds that a file must have been left alone to be taken as unchanged while its size and times
-#: are: the coarsest clock of a file system, FAT's.
+#: Seconds since its last change after which a file of the same size and times counts as unchanged:
+#: the resolution of the coarsest clock of a file system, FAT's.
 SETTLED = 2
 
-
-#: Changes whenever a file that was accepted could now be rejected, or be said something else of.
+#: Changes whenever a file that was accepted could now be rejected or described differently.
 VERSION = 1
 
 
 def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
-    """Reject what has no rating, no number for one, or a number outside the scale."""
+    """Reject rows without a rating, and ratings that are not numbers or are outside the scale."""
     low, high = scale
+    outside = f", which is outside the scale {low:g} to {high:g}"
     written = table.pop("as written")
     valence = table["valence"]
     _reject(table, written == "", "has no rating")
     if categorical:
-        known = ", ".join(layouts.PLEASURE)
+        known = ", ".join(PLEASURE)
         reason = "has the emotion '" + written + f"', whose valence is not known ({known} are)"
     else:
         reason = "has the rating '" + written + "', which is not a number"
     _reject(table, valence.isna(), reason)
-    _reject(
-        table,
-        ~valence.between(low, high),
-        "has the rating " + written + f", which is outside the scale {low:g} to {high:g}",
-    )
+    _reject(table, ~valence.between(low, high), "has the rating " + written + outside)
 
 
-def find_audio(table: pd.DataFrame, files: layouts.Files) -> pd.DataFrame:
+def find_audio(table: pd.DataFrame, files: Files) -> pd.DataFrame:
     """Match labels with files: as paths in the folder or as bare names, with or without suffix.
 
     Args:
@@ -78,7 +71,7 @@ def find_audio(table: pd.DataFrame, files: layouts.Files) -> pd.DataFrame:
         files: what is in the folder
 
     Returns:
-        the audio files that no row is about: ``file``, ``path`` and ``reason``
+        the audio files without a label: ``file``, ``path`` and ``reason``
     """
     by_name: dict[str, list[str]] = defaultdict(list)
     for clip in files.clips:
@@ -99,36 +92,30 @@ def find_audio(table: pd.DataFrame, files: layouts.Files) -> pd.DataFrame:
     _reject(table, count > 1, "matches " + count.astype(str) + " files; add its folder to the name")
     labelled = set().union(*found)
     rest = [clip for clip in files.clips if clip not in labelled]
-    return pd.DataFrame(
-        {
-            "file": [clip.encode(errors="replace").decode() for clip in rest],  # always printable
-            "path": [f"{files.folder}/{clip}" for clip in rest],
-            "reason": "has no label",
-        },
-        dtype=object,
-    )
+    printable = [clip.encode(errors="replace").decode() for clip in rest]
+    paths = [f"{files.folder}/{clip}" for clip in rest]
+    columns = {"file": printable, "path": paths, "reason": "has no label"}
+    return pd.DataFrame(columns, dtype=object)
 
 
 def repeats(table: pd.DataFrame) -> None:
-    """Keep the first of rows that say the same of a file, none of those that disagree."""
+    """Keep the first of several rows about a file, or none if their ratings differ."""
     listed = table["path"].notna() & table["reason"].isna()
-    by_path = table[listed].groupby("path")["valence"]
-    disagree = by_path.transform("nunique").gt(1).reindex(table.index, fill_value=False)
-    _reject(table, disagree, "is listed with different ratings")
+    different = table[listed].groupby("path")["valence"].transform("nunique")
+    _reject(table, different.reindex(table.index) > 1, "is listed with different ratings")
     _reject(table, listed & table.duplicated("path"), "is listed more than once")
 
 
 def _reject(table: pd.DataFrame, rows: pd.Series, reason: pd.Series | str) -> None:
     """Give a reason to the rows that have none yet."""
-    rows = rows & table["reason"].isna()
-    table.loc[rows, "reason"] = reason if isinstance(reason, str) else reason[rows]
+    table.loc[rows & table["reason"].isna(), "reason"] = reason
 
 
 def audio_files(table: pd.DataFrame, folder: Path) -> None:
-    """Add what the audio files say of themselves, and reject those that cannot be used.
+    """Add facts about the audio files, and reject those that cannot be used.
 
-    A file that was found usable is not decoded again until it changes: what was found is kept in
-    the cache, one file for each corpus.
+    A usable file is not decoded again until it changes: the facts are kept in the cache, in one
+    file for each corpus.
 
     Args:
         table: gets the columns ``duration``, ``sample_rate``, ``channels`` and ``sha256``
@@ -137,14 +124,14 @@ def audio_files(table: pd.DataFrame, folder: Path) -> None:
     paths = table.loc[table["reason"].isna(), "path"]
     found = _found(paths.tolist(), folder)
     columns = ["duration", "sample_rate", "channels", "sha256", "problem"]
-    checked = pd.DataFrame([found[path] for path in paths], index=paths.index, columns=columns)
-    problem = checked.pop("problem").reindex(table.index)
-    table[checked.columns] = checked
+    facts = [found[path] for path in paths]
+    table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
+    problem = table.pop("problem")
     _reject(table, problem.notna(), problem)
 
 
 def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """What is in each file, from the cache where the file is still the same."""
+    """Facts about each file, from the cache where the file is unchanged."""
     settled = time.time_ns() - SETTLED * 10**9
     versions = {path: _version(path) for path in paths}
     kept = _recall(folder)
@@ -163,25 +150,23 @@ def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _version(path: str) -> list[int]:
-    """Size and times of a file: any writer changes the last, even one that sets back the other."""
+    """Size and times of a file: any write changes the last, even if the other is set back."""
     try:
-        about = os.stat(path)  # noqa: PTH116 a Path each takes longer than all the rest
-    except OSError:  # a link to nowhere, which the check says better
+        about = os.stat(path)  # noqa: PTH116 a Path each takes longer than everything else here
+    except OSError:  # a link to nowhere, which the check reports
         return [0, 0, 0]
     return [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
 
 
 def _cache(folder: Path) -> Path:
-    key = hashlib.sha256(f"{VERSION} {folder}".encode(errors="replace")).hexdigest()[:16]
-    return cache_folder("checks") / f"{key}.json"
+    return cache_folder("checks") / f"{digest(f'{VERSION} {folder}')}.json"
 
 
 def _recall(folder: Path) -> dict[str, list[Any]]:
-    """Version and content of each file that was found usable."""
-    try:
+    """Version of each usable file, and the facts about it."""
+    with contextlib.suppress(OSError, ValueError):
         return json.loads(_cache(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    return {}
 
 
 def _remember(folder: Path, usable: dict[str, list[Any]]) -> None:
@@ -197,20 +182,42 @@ def _check_all(paths: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def _check(path: str) -> dict[str, Any]:
-    """What an audio file says of itself, or the ``problem`` with it."""
+    """Facts about an audio file, or the ``problem`` with it."""
     try:
         with audio.opened(path) as clip:
-            frames = _listen(clip)
-            about = {
-                "duration": frames / clip.sample_rate,
+            return {
+                "duration": _decode(clip) / clip.sample_rate,
                 "sample_rate": clip.sample_rate,
                 "channels": clip.channels,
+                "sha256": _sha256(path),
             }
-        return {**about, "sha256": _sha256(path)}
-    except (audio.AudioError, audio.UnusableError) as error:
+    except audio.UnusableError as error:
         return {"problem": str(error)}
     except OSError as error:
         return {"problem": f"cannot be read ({error})"}
+
+
+def _decode(clip: audio.Audio) -> int:
+    """Decode and check a clip block by block; its number of samples."""
+    _refuse_long(clip.frames, clip.sample_rate)
+    frames = clipped = 0
+    for block, _ in audio.checked(clip):
+        frames += len(block)
+        _refuse_long(frames, clip.sample_rate)  # the header may be wrong
+        magnitude = np.abs(block)
+        full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
+        clipped += int(np.count_nonzero(full))
+    share = clipped / (frames * clip.channels)
+    if share > CLIPPED:
+        percent = f"{100 * share:.1f} %"
+        raise audio.UnusableError(f"is clipped: {percent} of its samples are at full scale")
+    return frames
+
+
+def _refuse_long(frames: int, sample_rate: int) -> None:
+    if frames > LONGEST * sample_rate:
+        minutes = f"{LONGEST / 60:.0f} minutes"
+        raise audio.UnusableError(f"lasts over {minutes}, too long for one rating: cut it up")
 
 
 def _sha256(path: str) -> str:
@@ -220,45 +227,20 @@ def _sha256(path: str) -> str:
 
 @contextlib.contextmanager
 def as_checked(path: str, sha256: str) -> Iterator[None]:
-    """Make sure that a clip which is read meanwhile is still the file that was checked.
+    """Make sure that a clip is still the file that was checked, while it is read.
 
     Args:
         path: of the clip
-        sha256: that it had then
+        sha256: hash of the file that was checked
 
     Raises:
-        CorpusError: if it cannot be read any more, or changed
+        CorpusError: if the clip cannot be read any more, or changed
     """
     try:
         yield
-        if _sha256(path) != sha256:  # after it was read, as when it was checked
+        if _sha256(path) != sha256:  # after reading, as the check did
             raise audio.UnusableError("it changed meanwhile")
-    except (OSError, ValueError) as error:
+    except (OSError, audio.UnusableError) as error:
         raise CorpusError(
-            f"{path} can no longer be used ({error}): run the same again, which checks it anew."
+            f"{path} can no longer be used ({error}): run the same again to check it anew."
         ) from error
-
-
-def _listen(clip: audio.Audio) -> int:
-    """Decode a clip block by block; the number of its frames."""
-    _refuse_long(clip.frames, clip.sample_rate)
-    signal, clipped = audio.Signal(), 0
-    for block in clip.blocks:
-        signal.add(audio.mono(block))
-        _refuse_long(signal.frames, clip.sample_rate)  # whatever the header said
-        magnitude = np.abs(block)
-        full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
-        clipped += int(np.count_nonzero(full))
-    signal.refuse_useless(clip)
-    share = clipped / (signal.frames * clip.channels)
-    if share > CLIPPED:
-        raise audio.UnusableError(
-            f"is clipped: {100 * share:.1f} % of its samples are at full scale"
-        )
-    return signal.frames
-
-
-def _refuse_long(frames: int, sample_rate: int) -> None:
-    if frames > LONGEST * sample_rate:
-        minutes = f"{LONGEST / 60:.0f} minutes"
-        raise audio.UnusableError(f"lasts over {minutes}, too long for one rating: cut it up")

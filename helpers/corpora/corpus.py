@@ -1,16 +1,15 @@
 """Any rated speech as one table.
 
 `load` takes a folder or a zip with audio and a table of labels, checks every clip, and returns a
-`Corpus`. What comes after sees only that, so a new kind of corpus touches this module alone. Audio
-is checked here but not kept: `features` reads it again.
+`Corpus`. Nothing else in the project reads labels, so that a new kind of corpus changes nothing
+outside this package. Audio is checked here but not kept: `features` reads it again.
 
-From a terminal, ``python -m helpers.corpora [PATH]`` says what is in a corpus.
+From a terminal, ``python -m helpers.corpora [PATH]`` prints a summary of a corpus.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -21,16 +20,10 @@ import pandas as pd
 
 from helpers.corpora import archives, checks, downloads, labels, layouts
 from helpers.corpora.errors import CorpusError
-from helpers.storage import PROJECT
+from helpers.storage import PROJECT, digest
 
+#: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
-
-#: What the kinds of labels are, in words.
-LABELS = {
-    "rated": "ratings of valence",
-    "perceived": "mean valence of the emotions that listeners chose",
-    "categorical": "one valence for each emotion category, nobody's rating",
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class Corpus:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any clip, rating or speaker, and the scale."""
         content = self.clips[["file", "valence", "speaker", "sha256"]].to_csv(index=False)
-        return hashlib.sha256(f"{self.scale}\n{content}".encode()).hexdigest()[:16]
+        return digest(f"{self.scale}\n{content}")
 
 
 def load(source: str | Path | None = None, *, scale: tuple[float, float] | None = None) -> Corpus:
@@ -79,9 +72,9 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             installed, m4a, at any depth), which is either a known corpus (see `layouts.LAYOUTS`)
             or has one labels table (CSV or TSV) with a column of file names, a column of valence
             ratings and perhaps others, under the names in `labels.COLUMNS`. Without ratings, a
-            column of emotions gives each category's published valence. Where nothing has that
-            name, one of `downloads.CORPORA`, downloaded on first use. None is the bundled demo
-            corpus
+            column of emotions gives each category's published valence. If there is no such file,
+            the name of one of `downloads.CORPORA`, downloaded on first use. None is the bundled
+            demo corpus
         scale: lowest and highest possible rating; None takes the narrowest of `labels.SCALES`
             that holds nine in ten ratings
 
@@ -89,8 +82,9 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
         the corpus, its clips in the order of the labels table
 
     Raises:
-        CorpusError: if the source, its labels table or every one of its clips cannot be used. A
-            bad clip or rating among good ones is listed in `Corpus.rejected` instead
+        CorpusError: if the source, its labels table or all of its clips cannot be used. A bad clip
+            or rating among good ones is listed in `Corpus.rejected` instead
+        storage.OutputError: if the cache cannot be written
 
     Examples:
         >>> corpus = load()
@@ -99,29 +93,21 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     See: notebooks/01_exploration.ipynb
     """
-    # os.path's, since a Path's raise errors of their own for names that no file can have.
+    # os.path, since methods of Path raise errors of their own for names that no file can have.
     source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
     if not os.path.exists(source):  # noqa: PTH110
-        source = _downloaded(str(source))
+        if str(source).lower() not in downloads.CORPORA:
+            raise CorpusError(
+                f"{source} does not exist: name a folder or a zip file of rated speech, or a "
+                f"corpus that can be downloaded ({', '.join(downloads.CORPORA)})."
+            )
+        source = downloads.fetch(str(source))
     zipped = not source.is_dir()
     folder = archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
         raise CorpusError(str(error).replace(str(folder), str(source))) from error
-
-
-def _downloaded(name: str) -> Path:
-    """Path of the zip of a corpus that `downloads` knows."""
-    if name.lower() not in downloads.CORPORA:
-        raise CorpusError(
-            f"{name} does not exist: name a folder or a zip file of rated speech, or a corpus that "
-            f"can be downloaded ({', '.join(downloads.CORPORA)})."
-        )
-    try:
-        return downloads.fetch(name)
-    except downloads.DownloadError as error:
-        raise CorpusError(str(error)) from error
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
@@ -136,9 +122,8 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     if not usable.any():
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, where)}.")
     first = ["file", "path", "valence", "speaker", "duration", "sample_rate", "channels"]
-    last = ["sha256"]
-    others = [c for c in table.columns if c not in [*first, *last, "reason"]]
-    clips = table.loc[usable, first + others + last].reset_index(drop=True)
+    others = table.columns.difference([*first, "sha256", "reason"], sort=False)
+    clips = table.loc[usable, [*first, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
@@ -160,14 +145,14 @@ def _why_none(table: pd.DataFrame, where: str) -> str:
     return f"{where} lists {len(table)}, the first of them {first.file}, {first.reason}"
 
 
-# What is in this corpus
-
-
 def summary(corpus: Corpus) -> pd.Series:
-    """What one wants to know of a corpus before working with it.
+    """The main facts about a corpus.
+
+    Args:
+        corpus: see `load`
 
     Returns:
-        a value a line: layout, kind of labels, clips, rejected, speakers, hours, scale, ratings,
+        text by name: layout, kind of labels, clips, rejected, speakers, hours, scale, ratings,
         durations (seconds), sampling rates (Hz), official split, and citation and licence if known
 
     See: notebooks/01_exploration.ipynb
@@ -177,7 +162,7 @@ def summary(corpus: Corpus) -> pd.Series:
     split = clips["split"].value_counts() if "split" in clips else {}
     lines = {
         "layout": corpus.layout,
-        "labels": LABELS[corpus.labels],
+        "labels": layouts.LABELS[corpus.labels],
         "clips": f"{len(clips)}",
         "rejected": f"{len(corpus.rejected)}",
         "speakers": _speakers(clips["speaker"]),
@@ -197,9 +182,8 @@ def _speakers(speakers: pd.Series) -> str:
     unknown = speakers.isna().sum()
     if unknown == len(speakers):
         return "unknown"
-    return f"{speakers.nunique()}" + (
-        f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
-    )
+    rest = f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
+    return f"{speakers.nunique()}{rest}"
 
 
 def _spread(values: pd.Series) -> str:
@@ -207,14 +191,14 @@ def _spread(values: pd.Series) -> str:
 
 
 def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
-    """How many clips have each reason, whatever its numbers are, and the first of them."""
+    """How many clips have each reason, numbers aside, and the first of them."""
     kinds = rejected.groupby(rejected["reason"].str.replace(r"[\d.]+", "", regex=True), sort=False)
     found = [(len(rows), f"{rows['file'].iloc[0]} {rows['reason'].iloc[0]}") for _, rows in kinds]
     return sorted(found, key=lambda kind: -kind[0])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the summary of a corpus; 0, or 2 with one sentence if it cannot be used."""
+    """Print a summary of a corpus."""
     parser = argparse.ArgumentParser(prog="python -m helpers.corpora", description=main.__doc__)
     parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     corpus = load(parser.parse_args(arguments).path)

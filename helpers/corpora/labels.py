@@ -1,7 +1,7 @@
-"""Labels: which file says what of which clip, under the project's column names.
+"""The labels of a corpus, a row a clip, under the project's column names.
 
-A known corpus (see `layouts`) says it in its own way; any other has one labels table. Whether the
-ratings and the audio can be used is for `checks` to say.
+They come from a known corpus (see `layouts`) or from a labels table. Whether the ratings and the
+audio can be used is decided in `checks`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,10 @@ import pandas as pd
 from helpers.corpora import layouts
 from helpers.corpora.errors import CorpusError
 
-#: Names under which labels tables carry each column, compared in lower case; the first is ours.
-COLUMNS = {
-    "file": ("file", "filename", "file_name", "path", "file_id", "clip", "wav", "audio"),
-    "valence": ("valence", "val", "emoval"),
-    "speaker": ("speaker", "speaker_id", "spkrid", "actor", "actor_id"),
-    "emotion": ("emotion", "label", "emoclass", "category"),
-    "split": ("split", "partition", "split_set"),
-}
+#: Names of each column in labels tables, compared in lower case; the first is the project's.
+COLUMNS: dict[str, list[str]] = layouts.KNOWN["columns"]
 
-#: Names of the parts of an official split, by how they begin in lower case.
+#: Names of the parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
@@ -37,8 +31,8 @@ def read(
 ) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     """Read the labels of a corpus.
 
-    A table with ratings says more than emotions in files' names, and those, which come with
-    speakers, more than emotions in a table.
+    Ratings in a table are preferred to emotions in files' names. Those come with speakers, and are
+    preferred to emotions in a table.
 
     Args:
         files: what is in the folder
@@ -46,12 +40,11 @@ def read(
         scale: lowest and highest possible rating, None to find it
 
     Returns:
-        the labels, a row a clip; the name of what they were read from; and what `corpora.Corpus`
-        says of them (``labels``, ``scale``, and of a known corpus ``layout``, ``citation`` and
-        ``licence``)
+        the labels, a row a clip; the name of their source; and attributes of `corpora.Corpus`
+        (``labels``, ``scale``, and for a known corpus ``layout``, ``citation`` and ``licence``)
 
     Raises:
-        CorpusError: if there are no labels, or they are not clear
+        CorpusError: if there are no labels, or several tables or columns that may be meant
     """
     known = layouts.recognise(files)
     if known and known[0].labels != "categorical":
@@ -71,32 +64,68 @@ def read(
 def _of_layout(
     layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
 ) -> tuple[pd.DataFrame, str, dict[str, Any]]:
-    about = {
-        "layout": layout.name,
-        "labels": layout.labels,
-        "citation": layout.citation,
-        "licence": layout.licence,
-        "scale": scale or layout.scale,
-    }
+    about = {each: getattr(layout, each) for each in ("labels", "citation", "licence")}
+    about |= {"layout": layout.name, "scale": scale or layout.scale}
     return _completed(table.astype({"file": str})), layout.name, about
 
 
-def _tables(
-    files: layouts.Files,
-) -> tuple[dict[str, pd.DataFrame], list[tuple[int, str]]]:
-    """The labels tables; of each other table, how many columns it lacks and what is wrong."""
+def _tables(files: layouts.Files) -> tuple[dict[str, pd.DataFrame], list[tuple[int, str]]]:
+    """The labels tables; for each other table, the number of missing columns and the problem."""
     tables, problems = {}, []
     for name in files.tables:
         path = files.folder / name
         try:
-            missing = _missing_columns(path)
-            if missing:
-                problems.append((len(missing), _without_columns(path, missing)))
+            columns = _read_csv(path, nrows=0).columns
+            if missing := _missing(columns):
+                names = " and one ".join(" or ".join(COLUMNS[column]) for column in missing)
+                sentence = (
+                    f"{path} has no column of {' or '.join(missing)}: name one {names} "
+                    f"(its columns are {', '.join(columns) or 'none'})."
+                )
+                problems.append((len(missing), sentence))
             else:
                 tables[name] = _read_labels(path)
         except CorpusError as error:
             problems.append((0, str(error)))
     return tables, problems
+
+
+def _missing(columns: pd.Index) -> list[str]:
+    names = {name.strip().lower() for name in columns}
+    # An emotion has a published valence.
+    needed = {"file": COLUMNS["file"], "valence": COLUMNS["valence"] + COLUMNS["emotion"]}
+    return [column for column, known in needed.items() if names.isdisjoint(known)]
+
+
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
+    try:
+        with open(path, encoding="utf-8-sig") as lines:
+            header = lines.readline()
+        options |= {"sep": max(",;\t", key=header.count), "encoding": "utf-8-sig"}
+        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):
+            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # rows that are too long
+        raise CorpusError(
+            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
+        ) from error
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    """The table with the project's column names, its other columns as numbers where possible."""
+    table = _read_csv(path)
+    for column, known in COLUMNS.items():
+        found = [name for name in table.columns if name.strip().lower() in known]
+        if len(found) > 1:
+            raise CorpusError(
+                f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
+            )
+        table = table.rename(columns={name: column for name in found})
+    for column in table.columns.difference(list(COLUMNS)):
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        if numbers.notna().all():
+            table[column] = numbers
+    return table
 
 
 def _only(
@@ -115,71 +144,21 @@ def _only(
     return next(iter(tables.items()))
 
 
-def _missing_columns(path: Path) -> list[str]:
-    names = {name.strip().lower() for name in _read_csv(path, nrows=0).columns}
-    has = {column for column, known in COLUMNS.items() if names & set(known)}
-    if "emotion" in has:
-        has.add("valence")  # which can be had from it
-    return [column for column in ("file", "valence") if column not in has]
-
-
-def _without_columns(path: Path, missing: list[str]) -> str:
-    return (
-        f"{path} has no column of {' or '.join(missing)}: name one "
-        + " and one ".join(" or ".join(COLUMNS[column]) for column in missing)
-        + f" (its columns are {', '.join(_read_csv(path, nrows=0).columns) or 'none'})."
-    )
-
-
-def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            header = lines.readline()
-        options |= {"sep": max(",;\t", key=header.count), "encoding": "utf-8-sig"}
-        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):
-            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # it warns of too long rows
-        raise CorpusError(
-            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
-        ) from error
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    """The labels table with our column names, its other columns as numbers where all are."""
-    table = _read_csv(path)
-    for column, known in COLUMNS.items():
-        found = [name for name in table.columns if name.strip().lower() in known]
-        if len(found) > 1:
-            raise CorpusError(
-                f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
-            )
-        table = table.rename(columns={name: column for name in found})
-    for column in table.columns.difference(list(COLUMNS)):
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        if numbers.notna().all():
-            table[column] = numbers
-    return table
-
-
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
-    """Labels with every column that the checks and `Corpus.clips` want."""
-    table = table.copy()
+    """The same labels, with every column that the checks and `Corpus.clips` need."""
     if "speaker" not in table:
         table["speaker"] = ""
     table["speaker"] = table["speaker"].fillna("").astype(str).str.strip().replace("", None)
     if "valence" in table:
         table["as written"] = table["valence"].fillna("").astype(str).str.strip()
-        comma = table["as written"].str.replace(",", ".")
-        table["valence"] = pd.to_numeric(comma, errors="coerce")
+        point = table["as written"].str.replace(",", ".")
+        table["valence"] = pd.to_numeric(point, errors="coerce")
     else:
         table["as written"] = table["emotion"].str.strip()
         table["valence"] = table["emotion"].map(layouts.valence)
     if "split" in table:
         written = table["split"].fillna("").astype(str).str.strip().str.lower()
-        table["split"] = written.map(
-            lambda part: next((PARTS[start] for start in PARTS if part.startswith(start)), None)
-        )
+        table["split"] = written.str.extract(f"^({'|'.join(PARTS)})", expand=False).map(PARTS)
     return table
 
 

@@ -1,8 +1,8 @@
 """Known corpora: where each keeps its labels, what they mean, whom to cite.
 
-A layout is recognised by what is in the folder, never by the folder's name. Its reader returns one
-row a labelled clip and leaves finding and checking the audio to `checks`. A new corpus is one
-reader and one line in `LAYOUTS`.
+A layout is recognised by the files in the folder, never by the folder's name. Its reader returns
+a row for each labelled clip; the audio is found and checked in `checks`. A corpus that has its
+labels in the names of its files is one entry in ``known.toml``; any other needs a reader, too.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,41 +20,31 @@ import pandas as pd
 
 from helpers import audio
 
+#: Suffixes of tables.
 TABLES = (".csv", ".tsv")
-KEPT = (*audio.SUFFIXES, *TABLES, ".txt")  # what is looked at; IEMOCAP's labels are text
 
+#: Suffixes of all files that are read; IEMOCAP's labels are texts.
+KEPT = (*audio.SUFFIXES, *TABLES, ".txt")
+
+#: The kinds of labels, see `Layout`.
 Labels = Literal["rated", "perceived", "categorical"]
 
-#: Pleasure of emotion categories from -1 to 1 (Russell & Mehrabian 1977, Journal of Research in
-#: Personality 11; "relaxed" stands for calm). One value a category: coarse, and nobody's rating.
-PLEASURE = {
-    "happy": 0.81,
-    "calm": 0.68,
-    "surprised": 0.40,
-    "neutral": 0.0,
-    "angry": -0.51,
-    "disgusted": -0.60,
-    "sad": -0.63,
-    "fearful": -0.64,
-    "bored": -0.65,
-}
+#: What is known of corpora and labels, see that file.
+KNOWN = tomllib.loads(Path(__file__).with_name("known.toml").read_text(encoding="utf-8"))
+
+#: The kinds of labels, in words.
+LABELS: dict[str, str] = KNOWN["labels"]
+
+#: Pleasure of emotion categories from -1 to 1 (Russell & Mehrabian 1977).
+PLEASURE: dict[str, float] = KNOWN["pleasure"]
 
 #: Other words for the categories, in lower case.
-SYNONYMS = {
-    "happiness": "happy",
-    "relaxed": "calm",
-    "surprise": "surprised",
-    "anger": "angry",
-    "disgust": "disgusted",
-    "sadness": "sad",
-    "fear": "fearful",
-    "boredom": "bored",
-}
+SYNONYMS: dict[str, str] = KNOWN["synonyms"]
 
 
 @dataclass(frozen=True)
 class Files:
-    """What is in a corpus's folder, by names below it such as ``audio/clip.wav``, sorted.
+    """The files in a corpus's folder, by names below it such as ``audio/clip.wav``, sorted.
 
     Names are plain text, because a hundred thousand `Path` objects take seconds.
 
@@ -61,7 +52,7 @@ class Files:
         folder: where the corpus is
         clips: the audio, without IEMOCAP's recordings of whole dialogues
         tables: CSV and TSV
-        texts: the rest of what may hold labels
+        texts: other files that may hold labels
     """
 
     folder: Path
@@ -71,7 +62,7 @@ class Files:
 
 
 def files(folder: Path) -> Files:
-    """Find the audio, tables and texts below a folder, without what systems hide there."""
+    """Find the audio, tables and texts below a folder, without hidden files."""
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
@@ -93,21 +84,25 @@ class Layout:
 
     Attributes:
         name: as its authors write it
-        scale: lowest and highest possible rating
-        labels: ``"rated"`` (listeners rated valence), ``"perceived"`` (listeners chose an emotion,
-            whose valence is averaged) or ``"categorical"`` (from the emotion that was acted)
         citation: the paper to cite
         licence: the terms of use
-        read: from the files, a row a labelled clip (``file``, ``valence``, ``speaker`` and what
-            else is known), or None where they are not in this layout
+        labels: ``"rated"`` (listeners rated valence), ``"perceived"`` (listeners chose an emotion,
+            whose valence is averaged) or ``"categorical"`` (from the emotion that was acted)
+        scale: lowest and highest possible rating
+        pattern: of the files' names, without folder and suffix, or for IEMOCAP of lines in its
+            texts; its groups become columns
+        codes: words for the codes in a column
+        columns: the project's names of the columns in a table
     """
 
     name: str
-    scale: tuple[float, float]
-    labels: Labels
     citation: str
     licence: str
-    read: Callable[[Files], pd.DataFrame | None]
+    labels: Labels
+    scale: tuple[float, float]
+    pattern: str = ""
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def recognise(files: Files) -> tuple[Layout, pd.DataFrame] | None:
@@ -117,10 +112,12 @@ def recognise(files: Files) -> tuple[Layout, pd.DataFrame] | None:
         files: what is in the folder
 
     Returns:
-        the layout and its labels, or None if it is in none of `LAYOUTS`
+        the layout and its labels, a row for each labelled clip: ``file``, ``valence``, ``speaker``
+        and other columns; or None if the folder is in none of `LAYOUTS`
     """
     for layout in LAYOUTS:
-        table = layout.read(files)
+        reader = _from_names if layout.labels == "categorical" else READERS[layout.name]
+        table = reader(layout, files)
         if table is not None and len(table):
             return layout, table
     return None
@@ -143,110 +140,40 @@ def valence(emotion: str) -> float:
     return round(3 + 2 * PLEASURE.get(SYNONYMS.get(word, word), float("nan")), 2)
 
 
-def _from_names(files: Files, pattern: str, emotions: dict[str, str]) -> pd.DataFrame | None:
-    """Read a pattern's named groups where most audio files' names match it; code `emotions`."""
-    match = re.compile(rf"(?:.*/)?{pattern}\.\w+").fullmatch
+def _from_names(layout: Layout, files: Files) -> pd.DataFrame | None:
+    """Labels by the pattern of a corpus, if most audio files' names match it."""
+    match = re.compile(rf"(?:.*/)?{layout.pattern}\.\w+").fullmatch
     rows = [{"file": name, **found.groupdict()} for name in files.clips if (found := match(name))]
     if len(rows) <= len(files.clips) / 2:
         return None
     table = pd.DataFrame(rows)
-    table["emotion"] = table["emotion"].map(emotions)
+    for column, words in layout.codes.items():
+        table[column] = table[column].map(words)
     return table.assign(valence=table["emotion"].map(valence))
 
 
-RAVDESS_EMOTIONS = {
-    "01": "neutral",
-    "02": "calm",
-    "03": "happy",
-    "04": "sad",
-    "05": "angry",
-    "06": "fearful",
-    "07": "disgusted",
-    "08": "surprised",
-}
-
-
-def _ravdess(files: Files) -> pd.DataFrame | None:
-    """Read names such as ``03-01-06-02-01-01-17``: audio only, speech, emotion, intensity ..."""
-    pattern = (
-        r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>\d\d)"
-        r"-(?P<repetition>\d\d)-(?P<speaker>\d\d)"
-    )
-    table = _from_names(files, pattern, RAVDESS_EMOTIONS)
-    if table is not None:
-        table["intensity"] = table["intensity"].map({"01": "normal", "02": "strong"})
-    return table
-
-
-EMODB_EMOTIONS = {
-    "W": "angry",
-    "L": "bored",
-    "E": "disgusted",
-    "A": "fearful",
-    "F": "happy",
-    "T": "sad",
-    "N": "neutral",
-}
-
-
-def _emodb(files: Files) -> pd.DataFrame | None:
-    """Read names such as ``03a01Fa``: speaker, text, emotion (by its German initial), version."""
-    pattern = r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])"
-    return _from_names(files, pattern, EMODB_EMOTIONS)
-
-
-CREMAD_EMOTIONS = {
-    "ANG": "angry",
-    "DIS": "disgusted",
-    "FEA": "fearful",
-    "HAP": "happy",
-    "NEU": "neutral",
-    "SAD": "sad",
-}
-
-
-def _cremad_acted(files: Files) -> pd.DataFrame | None:
-    """Read names such as ``1001_DFA_ANG_XX``: speaker, sentence, acted emotion, its level."""
-    pattern = (
-        rf"(?P<speaker>\d{{4}})_(?P<sentence>[A-Z]{{3}})_(?P<emotion>{'|'.join(CREMAD_EMOTIONS)})"
-        r"_(?P<level>LO|MD|HI|XX?)"
-    )
-    return _from_names(files, pattern, CREMAD_EMOTIONS)
-
-
-def _cremad_perceived(files: Files) -> pd.DataFrame | None:
-    """Average the valence of the emotions that listeners chose, having heard the voice alone."""
+def _cremad_perceived(layout: Layout, files: Files) -> pd.DataFrame | None:
+    """Average the valence of the emotions that listeners to the voice alone chose."""
+    acted = next(each for each in LAYOUTS if each.name == layout.name and each.pattern)
+    table = _from_names(acted, files)
     votes = _read_csv(files, "finishedResponses.csv", dtype=str)
-    if votes is None or not {"clipName", "queryType", "respEmo"} <= set(votes.columns):
-        return None
-    table = _cremad_acted(files)
-    if table is None:
+    if table is None or votes is None or not {"clipName", "queryType", "respEmo"} <= set(votes):
         return None
     votes = votes[votes["queryType"].str.strip() == "1"]
-    by_initial = {code[0]: emotion for code, emotion in CREMAD_EMOTIONS.items()}
+    by_initial = {code[0]: word for code, word in acted.codes["emotion"].items()}
     chosen = votes["respEmo"].str.strip().str[0].str.upper().map(by_initial)
     by_clip = chosen.dropna().map(valence).groupby(votes["clipName"].str.strip())
     clip = table["file"].map(lambda file: Path(file).stem)
     return table.assign(valence=clip.map(by_clip.mean()), votes=clip.map(by_clip.size()))
 
 
-IEMOCAP_LINE = re.compile(
-    r"^\[[^\]]*\]\t(?P<file>Ses\d\d[FM]_\S+_(?P<gender>[FM])\d+)\t(?P<emotion>\w+)"
-    r"\t\[(?P<valence>[\d.]+), (?P<activation>[\d.]+), (?P<dominance>[\d.]+)\]",
-    re.MULTILINE,
-)
-
-
-def _iemocap(files: Files) -> pd.DataFrame | None:
+def _iemocap(layout: Layout, files: Files) -> pd.DataFrame | None:
     """Read the summary line of each turn in ``Session*/dialog/EmoEvaluation/*.txt``."""
-    rows = [
-        match.groupdict()
-        for name in files.texts
-        if re.search(r"(^|/)Session\d/dialog/EmoEvaluation/[^/]+$", name)
-        for match in IEMOCAP_LINE.finditer(
-            (files.folder / name).read_text(encoding="utf-8", errors="replace")
-        )
-    ]
+    place = re.compile(r"(.*/)?Session\d/dialog/EmoEvaluation/[^/]+")
+    paths = [files.folder / name for name in files.texts if place.fullmatch(name)]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+    line = re.compile(layout.pattern, re.MULTILINE)
+    rows = [match.groupdict() for text in texts for match in line.finditer(text)]
     if not rows:
         return None
     table = pd.DataFrame(rows).astype({c: float for c in ("valence", "activation", "dominance")})
@@ -254,22 +181,12 @@ def _iemocap(files: Files) -> pd.DataFrame | None:
     return table.assign(speaker=table["file"].str[:5] + table.pop("gender"))
 
 
-def _msp_podcast(files: Files) -> pd.DataFrame | None:
+def _msp_podcast(layout: Layout, files: Files) -> pd.DataFrame | None:
     """Read ``labels_consensus.csv``; its partitions become ``split``."""
     table = _read_csv(files, "labels_consensus.csv", dtype={"SpkrID": str})
-    columns = {
-        "FileName": "file",
-        "EmoVal": "valence",
-        "SpkrID": "speaker",
-        "EmoClass": "emotion",
-        "EmoAct": "activation",
-        "EmoDom": "dominance",
-        "Gender": "gender",
-        "Split_Set": "split",
-    }
     if table is None or not {"FileName", "EmoVal"} <= set(table.columns):
         return None
-    table = table.rename(columns=columns)
+    table = table.rename(columns=layout.columns)
     if "speaker" in table:
         table["speaker"] = table["speaker"].where(table["speaker"].str.lower() != "unknown")
     return table
@@ -286,53 +203,12 @@ def _read_csv(files: Files, wanted: str, **options: Any) -> pd.DataFrame | None:
         return None
 
 
-LAYOUTS = (
-    Layout(
-        "MSP-Podcast",
-        (1.0, 7.0),
-        "rated",
-        "Lotfian & Busso (2019), IEEE Transactions on Affective Computing 10(4)",
-        "academic licence from UT Dallas",
-        _msp_podcast,
-    ),
-    Layout(
-        "IEMOCAP",
-        (1.0, 5.0),
-        "rated",
-        "Busso et al. (2008), Language Resources and Evaluation 42(4)",
-        "licence from USC",
-        _iemocap,
-    ),
-    Layout(
-        "RAVDESS",
-        (1.0, 5.0),
-        "categorical",
-        "Livingstone & Russo (2018), PLoS ONE 13(5): e0196391",
-        "CC BY-NC-SA 4.0",
-        _ravdess,
-    ),
-    Layout(
-        "CREMA-D",
-        (1.0, 5.0),
-        "perceived",
-        "Cao et al. (2014), IEEE Transactions on Affective Computing 5(4)",
-        "Open Database License",
-        _cremad_perceived,
-    ),
-    Layout(
-        "CREMA-D",
-        (1.0, 5.0),
-        "categorical",
-        "Cao et al. (2014), IEEE Transactions on Affective Computing 5(4)",
-        "Open Database License",
-        _cremad_acted,
-    ),
-    Layout(
-        "EMO-DB",
-        (1.0, 5.0),
-        "categorical",
-        "Burkhardt et al. (2005), Interspeech",
-        "see Zenodo record 7447302",
-        _emodb,
-    ),
-)
+#: What reads corpora that have their labels in files.
+READERS: dict[str, Callable[[Layout, Files], pd.DataFrame | None]] = {
+    "MSP-Podcast": _msp_podcast,
+    "IEMOCAP": _iemocap,
+    "CREMA-D": _cremad_perceived,
+}
+
+#: The first that recognises the files is taken.
+LAYOUTS = tuple(Layout(**known | {"scale": tuple(known["scale"])}) for known in KNOWN["corpora"])

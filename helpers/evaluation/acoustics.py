@@ -1,6 +1,6 @@
-"""What a clip sounds like, in a few numbers that can be held against a network's errors.
+"""Acoustic facts of clips, a few numbers to compare with a network's errors.
 
-Not features for a network: those are the spectrograms of `features`.
+They are no features for a network: those are the spectrograms of `features`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 import scipy.signal
 
-from helpers.audio import read_clip
+from helpers import audio
 from helpers.features import MelSettings
 
-#: Below it the report saw dense energy in the clips with the highest errors, in Hz.
+#: Frequency in Hz below which the original study saw dense energy in the clips with the highest
+#: errors.
 LOW_FREQUENCY = 1024.0
-
-#: Level of a clip that is zero throughout, in dB, in place of minus infinity.
-FLOOR = -120.0
 
 
 def describe(y: np.ndarray, settings: MelSettings) -> dict[str, float]:
@@ -27,13 +25,12 @@ def describe(y: np.ndarray, settings: MelSettings) -> dict[str, float]:
     the standard deviation, :math:`\sqrt{\sum_f p_f (f - m)^2}` (Peeters 2004).
 
     Args:
-        y: waveform at ``settings.sample_rate`` [samples], full scale from -1 to 1
+        y: waveform at ``settings.sample_rate`` [samples], full scale from -1 to 1, not constant
         settings: sampling rate and window
 
     Returns:
         ``low share``, the share of power below `LOW_FREQUENCY`, from 0 to 1; ``spread`` in Hz; and
-        ``level``, the root mean square in dB below full scale (0 is a square wave at full scale).
-        The first two are missing for a constant waveform
+        ``level``, the root mean square in dB below full scale (0 is a square wave at full scale)
 
     Examples:
         >>> hum = 0.5 * np.sin(2 * np.pi * 200 * np.arange(8000) / 8000)
@@ -46,20 +43,17 @@ def describe(y: np.ndarray, settings: MelSettings) -> dict[str, float]:
     hertz, power = scipy.signal.welch(
         y, fs=settings.sample_rate, nperseg=min(settings.n_fft, len(y)), detrend=False
     )
-    level = 10 * np.log10(max(np.mean(y**2), 10 ** (FLOOR / 10)))
-    if not power.sum() > 0:
-        return {"low share": np.nan, "spread": np.nan, "level": level}
     share = power / power.sum()
     mean = share @ hertz
     return {
         "low share": float(share[hertz < LOW_FREQUENCY].sum()),
         "spread": float(np.sqrt(share @ (hertz - mean) ** 2)),
-        "level": float(level),
+        "level": float(10 * np.log10(np.mean(y**2))),
     }
 
 
-def table(clips: pd.DataFrame, settings: MelSettings, *, duration: float) -> pd.DataFrame:
-    """Facts of some clips, and what fitting them to one duration did to each.
+def acoustic_facts(clips: pd.DataFrame, settings: MelSettings, *, duration: float) -> pd.DataFrame:
+    """Acoustic facts of some clips, and what fitting them to one duration did to each.
 
     Args:
         clips: rows of `corpora.Corpus.clips`
@@ -71,11 +65,13 @@ def table(clips: pd.DataFrame, settings: MelSettings, *, duration: float) -> pd.
         `describe`), ``duration`` in seconds, ``padding`` (the share of the network's input that is
         padding) and ``cut`` (1 if the clip lost its end, else 0)
 
+    Raises:
+        audio.UnusableError: if a clip cannot be used, see `audio.read`
+
     See: notebooks/05_error_analysis.ipynb
     """
-    described = [
-        describe(read_clip(path, settings.sample_rate), settings) for path in clips["path"]
-    ]
+    rate = settings.sample_rate
+    described = [describe(audio.read(path, rate)[0], settings) for path in clips["path"]]
     seconds = clips["duration"]
     return pd.DataFrame(described, index=clips.index).assign(
         duration=seconds,

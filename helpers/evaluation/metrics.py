@@ -2,47 +2,29 @@
 
 Metrics come from audmetric, the field's package; the intervals are bootstrap percentiles over
 clips, or over speakers (Efron & Tibshirani 1993, chapter 13).
-
-From a terminal, ``python -m helpers.evaluation [PATH] [--models NAME,NAME] [--by speaker|clip]
-[--folds K] [--seeds N] [--normalise] [--csv OUT]`` compares models and baselines on a corpus.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 import audmetric
 import numpy as np
 import pandas as pd
 
+#: Draws of each bootstrap.
 RESAMPLES = 1000
 
-
-def _rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
-    return float(np.sqrt(audmetric.mean_squared_error(truth, prediction)))
+METRICS = ("mae", "rmse", "ccc", "pearson")
 
 
-# A constant has no spread, yet the computed one may be a rounding error of the mean, which would
-# then be divided by.
-
-
-def _ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
-    return 0.0 if np.ptp(prediction) == 0 else audmetric.concordance_cc(truth, prediction)
-
-
-def _pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
-    return np.nan if np.ptp(prediction) == 0 else audmetric.pearson_cc(truth, prediction)
-
-
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "mae": audmetric.mean_absolute_error,
-    "rmse": _rmse,
-    "ccc": _ccc,
-    "pearson": _pearson,
-}
-
-
-def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+def scores(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Mean absolute error, root mean squared error, concordance and Pearson correlation.
 
     With errors :math:`e = p - t`, means :math:`m` and standard deviations :math:`s`: MAE is the
@@ -53,6 +35,7 @@ def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.Da
     Args:
         truth: ratings [clips]
         prediction: predicted valence [clips]
+        groups: speaker of each clip [clips], see `compare`; None draws clips
         seed: of the bootstrap
 
     Returns:
@@ -69,98 +52,11 @@ def scores(truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0) -> pd.Da
 
     See: notebooks/03_model.ipynb
     """
-    truth = np.asarray(truth, dtype=np.float64)
-    prediction = np.asarray(prediction, dtype=np.float64)
-    if truth.shape != prediction.shape or truth.ndim != 1 or len(truth) == 0:
-        raise ValueError(
-            f"Ratings {truth.shape} and predictions {prediction.shape} are not two lists of the "
-            "same length."
-        )
-    if not (np.isfinite(truth).all() and np.isfinite(prediction).all()):
-        raise ValueError("A rating or a prediction is not a number.")
-    rows = resamples(len(truth), seed)
-    table = pd.DataFrame(index=pd.Index(METRICS, name="metric"), columns=["value", "low", "high"])
-    for name, metric in METRICS.items():
-        resampled = [metric(truth[row], prediction[row]) for row in rows]
-        known = [value for value in resampled if not np.isnan(value)]
-        interval = np.percentile(known, [2.5, 97.5]) if known else [np.nan, np.nan]
-        table.loc[name] = [metric(truth, prediction), *interval]
-    return table.astype(float)
-
-
-def resamples(clips: int, seed: int) -> np.ndarray:
-    """Rows of the clips that each bootstrap resample draws, with replacement.
-
-    Args:
-        clips: how many there are
-        seed: of the draws
-
-    Returns:
-        int [`RESAMPLES`, clips]
-    """
-    return np.random.default_rng(seed).integers(clips, size=(RESAMPLES, clips))
+    row = compare(truth, {"model": prediction}, groups=groups, seed=seed).loc["model"]
+    return row[list(METRICS)].unstack(sort=False)
 
 
 def compare(
-    truth: np.ndarray, predictions: Mapping[str, np.ndarray], *, seed: int = 0
-) -> pd.DataFrame:
-    """Scores of several models on the same clips, side by side.
-
-    Args:
-        truth: ratings [clips]
-        predictions: name of each model, and what it predicts [clips]
-        seed: of the bootstrap; every model is resampled with the same clips
-
-    Returns:
-        a row a model; columns are pairs of metric and ``value``, ``low`` or ``high``
-
-    See: notebooks/03_model.ipynb
-    """
-    tables = {name: scores(truth, each, seed=seed).stack() for name, each in predictions.items()}
-    return pd.DataFrame(tables).T.rename_axis(index="model", columns=["metric", None])
-
-
-def mae_difference(
-    truth: np.ndarray, prediction: np.ndarray, reference: np.ndarray, *, seed: int = 0
-) -> pd.Series:
-    """How much smaller the mean absolute error of a prediction is than that of a reference.
-
-    Paired: each resample draws the same clips for both, so that clips which are hard for both do
-    not blur the difference. Above 0 in all of its interval, the prediction is better beyond chance.
-
-    Args:
-        truth: ratings [clips]
-        prediction: predicted valence [clips], or [trainings, clips], whose errors are averaged over
-            the trainings
-        reference: what another model predicts, likewise
-        seed: of the bootstrap
-
-    Returns:
-        ``value``, and the ``low`` and ``high`` end of its 95 % interval
-
-    Examples:
-        >>> mae_difference([1, 2, 3], [1, 2, 3], [2, 2, 2])["value"].round(3).item()
-        0.667
-
-    See: notebooks/03_model.ipynb
-    """
-    truth = np.asarray(truth, dtype=np.float64)
-    gain = _errors(truth, reference) - _errors(truth, prediction)
-    rows = resamples(len(gain), seed)
-    low, high = np.percentile(gain[rows].mean(axis=1), [2.5, 97.5])
-    return pd.Series({"value": gain.mean(), "low": low, "high": high})
-
-
-def _errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Absolute error of each clip, averaged over trainings."""
-    return np.abs(np.atleast_2d(prediction) - truth).mean(axis=0)
-
-
-#: Scores of `table`, and which way is better.
-COLUMNS = ("mae", "ccc", "pearson", "bias")
-
-
-def table(
     truth: np.ndarray,
     predictions: Mapping[str, np.ndarray],
     *,
@@ -168,43 +64,97 @@ def table(
     reference: str | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Scores of models that were trained several times, and how much better each is than one.
+    """Scores of several models on the same clips, and how much better each is than a reference.
 
-    The scores are means over trainings. Clips of one speaker are alike, so the bootstrap draws
-    speakers and takes all their clips: its intervals say what other speakers would have given.
-    Every model is resampled with the same draws, which makes the gains paired.
+    The scores of a model that was trained several times are means over its trainings. Clips of one
+    speaker are alike: with `groups`, the bootstrap draws speakers and takes all their clips, and
+    the intervals say how the scores vary with the speakers. Every model is resampled with the same
+    draws, so that the gains are paired: clips that are hard for both models do not widen them.
 
     Args:
         truth: ratings [clips]
-        predictions: name of each model, and what its trainings predict [trainings, clips]
-        groups: speaker of each clip; None draws clips
+        predictions: name of each model, and what it predicts [clips] or [trainings, clips]
+        groups: speaker of each clip [clips]; None draws clips
         reference: name of the model that gains are over; the first if None
         seed: of the bootstrap
 
     Returns:
-        a row a model; columns are pairs of ``mae``, ``ccc``, ``pearson``, ``bias`` (slope of the
-        error over the rating: 0 if low and high ratings are predicted alike, -1 for a constant),
-        ``mae gain`` and ``ccc gain`` (above 0 is better than the reference), and ``value``,
-        ``low`` or ``high`` of the 95 % interval
+        a row a model; columns are pairs of a score and ``value``, ``low`` or ``high`` of its 95 %
+        interval. Scores are the metrics of `scores`; ``bias``, the slope of the error over the
+        rating (0 if low and high ratings are predicted alike, -1 for a constant); ``mae gain`` and
+        ``ccc gain`` (above 0 is better than the reference). A score that is not defined is missing
 
-    See: notebooks/06_improvements.ipynb
+    Raises:
+        ValueError: see `scores`
+
+    See: notebooks/03_model.ipynb, notebooks/06_improvements.ipynb
     """
     truth = np.asarray(truth, dtype=np.float64)
+    trainings = {name: _checked(truth, each) for name, each in predictions.items()}
     weights = _draws(np.arange(len(truth)) if groups is None else groups, seed)
     found = {}
-    for name, trainings in predictions.items():
-        each = [_weighted(weights, truth, p) for p in np.atleast_2d(trainings).astype(float)]
-        found[name] = {score: np.mean([one[score] for one in each], axis=0) for score in COLUMNS}
-    base = found[reference if reference is not None else next(iter(found))]
+    for name, predicted in trainings.items():
+        each = [_scored(truth, training, weights) for training in predicted]
+        found[name] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
+    base = found[next(iter(found)) if reference is None else reference]
     rows = {}
-    for name, values in found.items():
-        gains = {"mae gain": base["mae"] - values["mae"], "ccc gain": values["ccc"] - base["ccc"]}
+    for name, scored in found.items():
+        gains = {"mae gain": base["mae"] - scored["mae"], "ccc gain": scored["ccc"] - base["ccc"]}
         rows[name] = {
             (score, part): number
-            for score, drawn in {**values, **gains}.items()
+            for score, drawn in {**scored, **gains}.items()
             for part, number in {"value": drawn[0], **interval(drawn[1:])}.items()
         }
-    return pd.DataFrame(rows).T.rename_axis(index="model")
+    return pd.DataFrame(rows).T.rename_axis(index="model", columns=["metric", None])
+
+
+def _checked(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Predictions in double precision, a row a training [trainings, clips]."""
+    trainings = np.atleast_2d(np.asarray(prediction, dtype=np.float64))
+    if truth.ndim != 1 or truth.size == 0 or trainings.shape[1:] != truth.shape:
+        raise ValueError(
+            f"Ratings {truth.shape} and predictions {np.shape(prediction)} are not two lists of "
+            "the same length."
+        )
+    if not (np.isfinite(truth).all() and np.isfinite(trainings).all()):
+        raise ValueError("A rating or a prediction is not a number.")
+    return trainings
+
+
+def mae_difference(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> pd.Series:
+    """How much smaller the mean absolute error of a prediction is than that of a reference.
+
+    Paired, see `compare`. Where all of the interval is above 0, the prediction is better beyond
+    chance.
+
+    Args:
+        truth: ratings [clips]
+        prediction: predicted valence [clips] or [trainings, clips]
+        reference: what another model predicts, in the same shapes
+        groups: speaker of each clip [clips]; None draws clips
+        seed: of the bootstrap
+
+    Returns:
+        ``value``, and the ``low`` and ``high`` end of its 95 % interval
+
+    Raises:
+        ValueError: see `scores`
+
+    Examples:
+        >>> mae_difference([1, 2, 3], [1, 2, 3], [2, 2, 2])["value"].round(3).item()
+        0.667
+
+    See: notebooks/03_model.ipynb
+    """
+    models = {"reference": reference, "model": prediction}
+    return compare(truth, models, groups=groups, seed=seed).loc["model", "mae gain"]
 
 
 def interval(resampled: np.ndarray) -> dict[str, float]:
@@ -221,52 +171,93 @@ def interval(resampled: np.ndarray) -> dict[str, float]:
     return {"low": float(low), "high": float(high)}
 
 
+def resamples(count: int, seed: int) -> np.ndarray:
+    """What each bootstrap resample draws, with replacement.
+
+    Args:
+        count: how many clips or speakers there are
+        seed: of the draws
+
+    Returns:
+        their positions, int [`RESAMPLES`, count]
+    """
+    return np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+
+
 def _draws(groups: np.ndarray, seed: int) -> np.ndarray:
-    """How often each clip counts: once, then in `RESAMPLES` draws of groups [1 + draws, clips].
+    """How often each resample of the groups holds each clip [`RESAMPLES`, clips].
 
     Examples:
-        >>> _draws(np.array(["a", "a", "b"]), seed=0)[:3].astype(int)
-        array([[1, 1, 1],
-               [0, 0, 2],
+        >>> _draws(np.array(["a", "a", "b"]), seed=0)[:2].astype(int)
+        array([[0, 0, 2],
                [1, 1, 1]])
     """
-    _, place = np.unique(groups, return_inverse=True)
-    count = place.max() + 1
-    drawn = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
-    times = np.stack([np.bincount(row, minlength=count) for row in drawn])
-    return np.concatenate([np.ones((1, len(place))), times[:, place]])
+    names, place = np.unique(groups, return_inverse=True)
+    times = [np.bincount(row, minlength=len(names)) for row in resamples(len(names), seed)]
+    return np.stack(times)[:, place].astype(np.float64)
 
 
-def _weighted(weights: np.ndarray, t: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
-    """Each score for each row of weights, from weighted moments."""
+def _scored(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Each score of one training: its value, then that of each resample [1 + draws]."""
+    constant = np.ptp(p) == 0  # its computed spread may be a rounding error of 0, and is divided by
+    undefined = constant or np.ptp(t) == 0
+    values = {
+        "mae": audmetric.mean_absolute_error(t, p),
+        "rmse": np.sqrt(audmetric.mean_squared_error(t, p)),
+        "ccc": 0.0 if constant else audmetric.concordance_cc(t, p),
+        "pearson": np.nan if undefined else audmetric.pearson_cc(t, p),
+        "bias": slope(t, p - p[0]) - 1,  # exactly -1 for a constant
+    }
+    drawn = _resampled(t, p, weights)
+    return {score: np.append(value, drawn[score]) for score, value in values.items()}
+
+
+def _resampled(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Each score of each resample [draws], from weighted moments."""
     total = weights.sum(axis=1)
     mean_t, mean_p = weights @ t / total, weights @ p / total
     dt, dp = t - t.mean(), p - p.mean()  # moments about a point near the means lose no digits
     shift_t, shift_p = mean_t - t.mean(), mean_p - p.mean()
-    var_t = weights @ dt**2 / total - shift_t**2
-    var_p = weights @ dp**2 / total - shift_p**2
+    constant_t, constant_p = _constant(weights, t), _constant(weights, p)
+    var_t = np.where(constant_t, 0, weights @ dt**2 / total - shift_t**2)
+    var_p = np.where(constant_p, 0, weights @ dp**2 / total - shift_p**2)
     covariance = weights @ (dt * dp) / total - shift_t * shift_p
-    if np.ptp(p) == 0:
-        var_p, covariance = np.zeros_like(var_p), np.zeros_like(covariance)
+    covariance[constant_t | constant_p] = 0
+    ccc = _ratio(2 * covariance, var_t + var_p + (mean_t - mean_p) ** 2)
     return {
         "mae": weights @ np.abs(p - t) / total,
-        "ccc": _ratio(2 * covariance, var_t + var_p + (mean_t - mean_p) ** 2),
+        "rmse": np.sqrt(weights @ (p - t) ** 2 / total),
+        "ccc": np.where(constant_p, 0, ccc),
         "pearson": _ratio(covariance, np.sqrt(np.maximum(var_t * var_p, 0))),
         "bias": _ratio(covariance, var_t) - 1,
     }
 
 
+def _constant(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Which resamples hold one value only; a computed variance may be a rounding error of 0."""
+    drawn = weights > 0
+    return np.where(drawn, x, np.inf).min(axis=1) == np.where(drawn, x, -np.inf).max(axis=1)
+
+
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Not a number where ratings or predictions do not vary."""
-    defined = below > 1e-12
-    return np.divide(above, below, out=np.full_like(below, np.nan), where=defined)
+    return np.divide(above, below, out=np.full_like(below, np.nan), where=below > 1e-12)
 
 
-def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+def slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Slope of the least-squares line of y on x, along the last axis; missing for constant x."""
+    x = x - x.mean(axis=-1, keepdims=True)
+    return _ratio((x * y).sum(axis=-1), (x**2).sum(axis=-1))
+
+
+def as_dict(
+    table: pd.DataFrame, metrics: Iterable[str] = METRICS
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """A table of `compare` for a results file: model, then metric, then value, low and high.
 
     Args:
         table: see `compare`
+        metrics: some of its scores
 
     Returns:
         numbers, with None where a score is not defined
@@ -274,23 +265,22 @@ def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]
     return {
         model: {
             metric: {key: None if pd.isna(v) else float(v) for key, v in row[metric].items()}
-            for metric in METRICS
+            for metric in metrics
         }
         for model, row in table.iterrows()
     }
 
 
-def readable(scores: pd.DataFrame) -> pd.DataFrame:
-    """A table of `table` with each score and its interval in one cell, on one line.
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Each score of a table and its interval in one cell, on one line.
 
     Args:
-        scores: see `table`
+        table: see `compare`; other columns, such as costs, are left out
 
     Examples:
-        >>> print(*readable(table([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"].split())
+        >>> print(*readable(compare([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"].split())
         0.67 [0.00, 1.00]
     """
-    names = [name for name in dict.fromkeys(scores.columns.get_level_values(0)) if name != "cost"]
 
     def cell(row: pd.Series) -> str:
         if pd.isna(row["value"]):
@@ -298,4 +288,5 @@ def readable(scores: pd.DataFrame) -> pd.DataFrame:
         text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
         return text.replace(" ", "\N{NO-BREAK SPACE}")
 
-    return pd.DataFrame({name: scores[name].apply(cell, axis=1) for name in names})
+    with_interval = [name for name, part in table.columns if part == "low"]
+    return pd.DataFrame({name: table[name].apply(cell, axis=1) for name in with_interval})

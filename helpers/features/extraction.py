@@ -1,8 +1,4 @@
-"""Audio as mel spectrograms of one size, kept in one memory-mapped file.
-
-The order is the report's: mono, resample, mean 0 and standard deviation 1, cut or zero-pad, mel
-spectrogram, decibels. Standardising over the corpus is not done here: its statistics may only come
-from the training set, which `training` knows.
+"""The features of a whole corpus, in one memory-mapped file of the cache.
 
 From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cache.
 """
@@ -10,10 +6,11 @@ From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cach
 from __future__ import annotations
 
 import argparse
-import hashlib
+import functools
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,23 +21,23 @@ import numpy as np
 import pandas as pd
 import threadpoolctl
 
-from helpers import corpora
-from helpers.audio import fit_duration, normalise, read_clip
+from helpers import audio, corpora
 from helpers.corpora import Corpus, as_checked
-from helpers.features.spectrograms import MelSettings, _mel_basis, _window, waveform_features
+from helpers.features.spectrograms import MelSettings, hann_window, mel_basis, waveform_features
 from helpers.progress import bar
-from helpers.storage import cache_folder, cached_array, writing
+from helpers.storage import cache_folder, cached_array, digest, writing
 
 #: Clips that one task reads before it writes them, which bounds the memory of a worker.
 CLIPS_PER_TASK = 16
 
-
 #: Clips from which processes are worth starting, which takes some seconds.
 CLIPS_WORTH_PROCESSES = 2000
 
-
 #: Changes whenever the same clip would give other features, so that no old cache is read.
 VERSION = 3
+
+#: From the path of a clip to its features.
+Make = Callable[[str], np.ndarray]
 
 
 def target_duration(seconds: np.ndarray | pd.Series, *, percentile: float = 75) -> int:
@@ -68,7 +65,7 @@ def target_duration(seconds: np.ndarray | pd.Series, *, percentile: float = 75) 
 
 
 def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -> np.ndarray:
-    """The whole way from an audio file to what a network is given, before standardising.
+    """All steps from an audio file to the input of a network, except standardising.
 
     Args:
         path: audio file
@@ -79,18 +76,20 @@ def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -
         float32 [rows, frames], see `waveform_features`
 
     Raises:
-        ValueError: if the clip is constant at this sampling rate
+        audio.UnusableError: if the clip cannot be used, see `audio.read`
+        OSError: if the file cannot be read at all
+
+    See: notebooks/02_preprocessing.ipynb
     """
-    y = normalise(read_clip(path, settings.sample_rate))
-    y = fit_duration(y, int(duration * settings.sample_rate))
+    y, _ = audio.read(path, settings.sample_rate)
+    y = audio.fit_duration(audio.normalise(y), int(duration * settings.sample_rate))
     return waveform_features(y, settings)
 
 
 def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int = -1) -> np.memmap:
-    """Features of every clip of a corpus, from the cache where they are there.
+    """The features of every clip of a corpus, cached.
 
-    The cache file is keyed by the content of the clips and the settings. Work that was killed goes
-    on where it was; two runs at once wait for each other.
+    An extraction that was killed is resumed; two at once wait for each other.
 
     Args:
         corpus: see `corpora.load`
@@ -103,44 +102,65 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
 
     Raises:
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
-        settings.OutputError: if the cache cannot be written; what is done is kept
+        storage.OutputError: if the cache cannot be written; finished clips are kept
 
     See: notebooks/02_preprocessing.ipynb
     """
-    path = cache_folder("features") / f"{corpus.name}-{_key(corpus, settings, duration)}.npy"
+    key = [VERSION, asdict(settings), duration]
     shape = (len(corpus.clips), settings.rows, settings.frames(duration))
+    clips = list(zip(corpus.clips["path"], corpus.clips["sha256"], strict=True))
+    make = functools.partial(clip_features, settings=settings, duration=duration)
+
+    def fill(path: Path) -> None:
+        mel_basis(settings), hann_window(settings.n_fft)  # made once, before the workers need them
+        _extract_to(path, shape, clips, make, jobs)
+
+    return cached("features", corpus, key, shape, fill)
+
+
+def cached(
+    kind: str, corpus: Corpus, key: list[Any], shape: tuple[int, ...], fill: Callable[[Path], None]
+) -> np.memmap:
+    """An array about the clips of a corpus, from the cache if it is there.
+
+    Args:
+        kind: folder in the cache
+        corpus: see `corpora.load`
+        key: everything besides the content of the clips that the array depends on
+        shape: of the array
+        fill: writes the array to a path; two runs never do so at once
+
+    Returns:
+        read-only memory map, float32
+    """
+    content = json.dumps([*key, corpus.clips["sha256"].tolist()])
+    path = cache_folder(kind) / f"{corpus.name}-{digest(content)}.npy"
     with writing(path), filelock.FileLock(path.with_suffix(".lock")):
-        matrix = cached_array(path, shape)
-        if matrix is None:
-            clips = list(zip(corpus.clips["path"], corpus.clips["sha256"], strict=True))
-            _extract_to(path, clips, settings, duration, jobs)
-            matrix = np.load(path, mmap_mode="r")
-    return matrix
-
-
-def _key(corpus: Corpus, settings: MelSettings, duration: float) -> str:
-    content = [VERSION, asdict(settings), duration, corpus.clips["sha256"].tolist()]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        array = cached_array(path, shape)
+        if array is None:
+            fill(path)
+            array = np.load(path, mmap_mode="r")
+    return array
 
 
 def _extract_to(
-    path: Path, clips: list[tuple[str, str]], settings: MelSettings, duration: float, jobs: int
+    path: Path, shape: tuple[int, ...], clips: list[tuple[str, str]], make: Make, jobs: int
 ) -> None:
     """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it.
 
     Clips are paths, each with the SHA-256 that it had when it was checked.
     """
     partial, done = path.with_suffix(".partial"), path.with_suffix(".done")
-    shape = (len(clips), settings.rows, settings.frames(duration))
     if not (partial.exists() and done.exists()):
         done.unlink(missing_ok=True)
-        _reserve(partial, shape)
+        # Zeros, which take no room yet.
+        np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
         done.touch()
     finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
-    tasks = [start for start in range(0, len(clips), CLIPS_PER_TASK) if str(start) not in finished]
-    missing = sum(min(CLIPS_PER_TASK, len(clips) - start) for start in tasks)
+    starts = range(0, len(clips), CLIPS_PER_TASK)
+    tasks = {n: clips[n : n + CLIPS_PER_TASK] for n in starts if str(n) not in finished}
+    missing = sum(map(len, tasks.values()))
 
-    _mel_basis(settings), _window(settings.n_fft)  # made once, before the workers need them
     with (
         threadpoolctl.threadpool_limits(1),
         open(done, "a") as log,
@@ -148,61 +168,47 @@ def _extract_to(
     ):
         progress.update(len(clips) - missing)
         parallel = joblib.Parallel(
-            n_jobs=jobs,
-            return_as="generator_unordered",
-            pre_dispatch="2*n_jobs",
-            **_workers(missing),
+            jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs", **_workers(missing)
         )
-        for left in parallel(
-            joblib.delayed(_extract_block)(
-                partial, clips[start:][:CLIPS_PER_TASK], len(clips) - start, settings, duration
-            )
-            for start in tasks
+        for start in parallel(
+            joblib.delayed(_extract_block)(partial, start, block, make)
+            for start, block in tasks.items()
         ):
-            log.write(f"{len(clips) - left}\n")
+            log.write(f"{start}\n")
             log.flush()
-            progress.update(min(CLIPS_PER_TASK, left))
+            progress.update(len(tasks[start]))
     os.replace(partial, path)
     done.unlink()
 
 
 def _workers(clips: int) -> dict[str, Any]:
-    """Threads, or processes where there is enough to do to be worth starting them.
+    """Threads, or processes if there are enough clips to be worth starting them.
 
     Threads share one interpreter, which decoding and filtering hold for half of the time. Processes
-    end soon after they have nothing to do: those of a run that was killed would wait for more.
+    end soon after their last task, since those of a killed run would wait for more.
     """
     if clips < CLIPS_WORTH_PROCESSES:
         return {"prefer": "threads"}
     return {"backend": "loky", "idle_worker_timeout": 5}
 
 
-def _extract_block(
-    partial: Path, clips: list[tuple[str, str]], left: int, settings: MelSettings, duration: float
-) -> int:
-    """Write the features of some clips to their place, with `left` clips from it to the end."""
+def _extract_block(partial: Path, start: int, clips: list[tuple[str, str]], make: Make) -> int:
+    """Write the features of some clips, from number `start` on, into a .npy file; `start`."""
     found = []
     for path, sha256 in clips:
         with as_checked(path, sha256):
-            found.append(clip_features(path, settings, duration=duration))
+            found.append(make(path))
     block = np.stack(found)
+    header = np.load(partial, mmap_mode="r").offset
     # Written, not mapped: pages of a map that were touched count as this process's memory.
     with open(partial, "r+b") as file:
-        file.seek(partial.stat().st_size - left * block[0].nbytes)
+        file.seek(header + start * block[0].nbytes)
         file.write(block.tobytes())
-    return left
-
-
-def _reserve(path: Path, shape: tuple[int, ...]) -> None:
-    """Make a file for an array of zeros, which takes no room until they are written over."""
-    about = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, about)
-        file.truncate(file.tell() + 4 * math.prod(shape))
+    return start
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Extract the features of a corpus into the cache; 0, or 2 with one sentence if it cannot."""
+    """Extract the features of a corpus into the cache."""
     parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
     parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")

@@ -1,10 +1,8 @@
-"""Audio as mel spectrograms of one size, kept in one memory-mapped file.
+"""From a waveform to its mel spectrogram in decibels, and what is done to spectrograms afterwards.
 
-The order is the report's: mono, resample, mean 0 and standard deviation 1, cut or zero-pad, mel
-spectrogram, decibels. Standardising over the corpus is not done here: its statistics may only come
-from the training set, which `training` knows.
-
-From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cache.
+The order is that of the original study: mono, resample, mean 0 and standard deviation 1, cut or
+zero-pad (all in `audio`), mel spectrogram, decibels. Standardising over the corpus is not done
+here: its statistics may only come from the training set, which `training` knows.
 """
 
 from __future__ import annotations
@@ -18,8 +16,22 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-#: Frames that are transformed at once: few enough to stay in a processor's cache.
+from helpers.corpora import CorpusError
+
+#: Frames that are transformed at once, few enough to stay in a processor's cache.
 FRAMES_AT_ONCE = 32
+
+#: Range of the pitch in Hz, which nearly every speaking voice is in (Boersma 1993).
+LOWEST_PITCH, HIGHEST_PITCH = 75, 500
+
+#: A frame is voiced if more than this share of it is harmonic.
+VOICING = 0.45
+
+#: A frame is silent if its power is less than this share of the power of the clip's loudest frame.
+SILENCE = 1e-4
+
+#: Gain in harmonicity that a period twice as long needs to be taken for the pitch.
+OCTAVE_COST = 0.02
 
 
 @dataclass(frozen=True)
@@ -56,15 +68,16 @@ class MelSettings:
 
 
 @functools.cache
-def _mel_basis(settings: MelSettings) -> scipy.sparse.csr_array:
-    """Filter bank [n_mels, 1 + n_fft // 2]; narrow triangles, and nearly all of it zeros."""
+def mel_basis(settings: MelSettings) -> scipy.sparse.csr_array:
+    """Filter bank [n_mels, 1 + n_fft // 2] of narrow triangles, and so nearly all zeros."""
     return scipy.sparse.csr_array(
         librosa.filters.mel(sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
     )
 
 
 @functools.cache
-def _window(n_fft: int) -> np.ndarray:
+def hann_window(n_fft: int) -> np.ndarray:
+    """Window of a frame [n_fft]."""
     return librosa.filters.get_window("hann", n_fft)
 
 
@@ -73,7 +86,7 @@ def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
 
     Hann window, frames centred on multiples of the hop (the ends padded with zeros), triangular
     filters of equal area on Slaney's mel scale. It is faster than librosa because it transforms
-    a few frames at a time in memory that it keeps.
+    a few frames at a time and reuses their memory.
 
     Args:
         y: waveform at ``settings.sample_rate`` [samples]
@@ -84,7 +97,7 @@ def mel_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
 
     See: notebooks/02_preprocessing.ipynb
     """
-    return _mel_basis(settings) @ _power_spectrogram(y, settings)
+    return mel_basis(settings) @ _power_spectrogram(y, settings)
 
 
 def _power_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
@@ -100,7 +113,7 @@ def _power_spectrogram(y: np.ndarray, settings: MelSettings) -> np.ndarray:
     for start in range(0, min(len(frames), sounding // settings.hop_length + 1), FRAMES_AT_ONCE):
         rows = slice(start, start + FRAMES_AT_ONCE)
         n = len(frames[rows])
-        np.multiply(frames[rows], _window(settings.n_fft), out=windowed[:n])
+        np.multiply(frames[rows], hann_window(settings.n_fft), out=windowed[:n])
         np.fft.rfft(windowed[:n], out=spectrum[:n])
         power[:, rows] = (spectrum[:n].real ** 2 + spectrum[:n].imag ** 2).T
     return power
@@ -120,40 +133,28 @@ def decibels(power: np.ndarray) -> np.ndarray:
     return librosa.power_to_db(power, ref=1.0, top_db=80.0).astype(np.float32, copy=False)
 
 
-#: The pitch that is looked for, in Hz: that of nearly every voice that speaks (Boersma 1993).
-LOWEST_PITCH, HIGHEST_PITCH = 75, 500
-
-
-#: A frame has a voice if more than this share of it is harmonic, and sounds if its power is more
-#: than this share of that of the clip's loudest frame.
-VOICING, SILENCE = 0.45, 1e-4
-
-
-#: What a period twice as long must gain in harmonicity to be taken for the pitch.
-OCTAVE_COST = 0.02
-
-
 @functools.cache
 def _correlation_basis(settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Periods that a pitch may have, and what turns power into correlation at them.
+    """Periods of the pitch in samples, and the matrix from power to autocorrelation at them.
 
     Its rows are for lag 0, and for the periods with one more lag before and after; all but the
-    first are divided by the correlation of the window.
+    first are divided by the autocorrelation of the window.
     """
     n_fft, rate = settings.n_fft, settings.sample_rate
     periods = np.arange(rate // HIGHEST_PITCH, math.ceil(rate / LOWEST_PITCH) + 1)
     lags = np.array([0, periods[0] - 1, *periods, periods[-1] + 1])
     cosines = np.cos(2 * np.pi * np.outer(lags, np.arange(n_fft // 2 + 1)) / n_fft) * 2 / n_fft
     cosines[:, [0, -1]] /= 2
-    window = cosines @ np.abs(np.fft.rfft(_window(n_fft))) ** 2
+    window = cosines @ np.abs(np.fft.rfft(hann_window(n_fft))) ** 2
     return periods, (cosines * (window[0] / window)[:, None]).astype(np.float32)
 
 
 def pitch_tracks(power: np.ndarray, settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
     """Pitch and harmonicity of each frame, by autocorrelation (Boersma 1993, eq. 9 and 26).
 
-    The autocorrelation of a frame is the inverse transform of its power; divided by that of the
-    window, its highest peak is at the period of the voice, and tells how much of it is harmonic.
+    The autocorrelation of a frame is the inverse transform of its power. Divided by the
+    autocorrelation of the window, its highest peak is at the period of the voice, and its height is
+    the share of the frame that is harmonic.
 
     Args:
         power: of each frequency in each frame [1 + n_fft // 2, frames]; the window should hold
@@ -161,8 +162,8 @@ def pitch_tracks(power: np.ndarray, settings: MelSettings) -> tuple[np.ndarray, 
         settings: see `MelSettings`
 
     Returns:
-        pitch in semitones above 75 Hz, not a number where there is no voice; and the ratio of
-        harmonics to noise in decibels, not a number where it is silent; float32 [frames]
+        pitch in semitones above 75 Hz, not a number in frames without voice; and the ratio of
+        harmonics to noise in decibels, not a number in silent frames; float32 [frames]
 
     See: notebooks/06_improvements.ipynb
     """
@@ -170,7 +171,7 @@ def pitch_tracks(power: np.ndarray, settings: MelSettings) -> tuple[np.ndarray, 
     energy, *correlation = cosines @ power
     share = np.stack(correlation) / np.maximum(energy, 1e-12)
     before, height, after = share[:-2], share[1:-1], share[2:]
-    # A parabola through three lags tells where between them the peak is, and how high.
+    # A parabola through three lags gives the place of the peak between them, and its height.
     bend = before - 2 * height + after
     tops = (height >= before) & (height >= after) & (bend < 0)
     shift = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=tops)
@@ -200,42 +201,18 @@ def waveform_features(y: np.ndarray, settings: MelSettings) -> np.ndarray:
     See: notebooks/02_preprocessing.ipynb
     """
     power = _power_spectrogram(y, settings)
-    levels = decibels(_mel_basis(settings) @ power)
+    levels = decibels(mel_basis(settings) @ power)
     if not settings.pitch:
         return levels
     tracks = np.stack(pitch_tracks(power, settings))
     return np.concatenate([levels, np.fmax(tracks, levels.min())])
 
 
-def pcen(levels: np.ndarray, settings: MelSettings) -> np.ndarray:
-    """Per-channel energy normalisation of mel spectrograms (Wang et al. 2017), instead of decibels.
-
-    Each band is divided by its own level of the last moments, which takes away steady noise and
-    the loudness of the recording.
-
-    Args:
-        levels: decibels [clips, n_mels, frames], without pitch
-        settings: that they were made with
-
-    Returns:
-        float32, same shape, lowest where a clip is silent
-
-    See: notebooks/06_improvements.ipynb
-    """
-    rate, hop = settings.sample_rate, settings.hop_length
-    found = np.empty(levels.shape, dtype=np.float32)
-    for clip, place in zip(levels, found, strict=True):
-        power = np.where(is_padding(clip[None])[0], 0, librosa.db_to_power(clip))
-        # In the range of 32-bit audio, for which librosa's constants were chosen.
-        place[:] = librosa.pcen(power * 2**31, sr=rate, hop_length=hop)
-    return found
-
-
 def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarray:
     """Shift and scale each band of each speaker's clips to mean 0 and standard deviation 1.
 
-    It takes away what a voice and its microphone are like and leaves how the voice changes. It uses
-    no labels, and so may be done to speakers who are tested on, if several clips of each are known.
+    It removes constant properties of a voice and its microphone, and leaves the changes. It uses no
+    labels, and so may be applied to test speakers, if several clips of each are known.
 
     Args:
         features: of each clip, [clips, n_mels, frames] or [clips, functionals]
@@ -246,25 +223,23 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
         not count and get the clip's lowest value
 
     Raises:
-        ValueError: if a speaker is unknown
+        corpora.CorpusError: if a speaker is unknown
 
     See: notebooks/06_improvements.ipynb
     """
     if speakers.isna().any():
-        raise ValueError(
+        raise CorpusError(
             f"{speakers.isna().sum()} of {len(speakers)} clips have no speaker, so features cannot "
             "be normalised by speaker: add a column of speakers to the labels."
         )
     normalised = np.empty(features.shape, dtype=np.float32)
-    for rows in speakers.reset_index(drop=True).groupby(speakers.to_numpy()).groups.values():
+    for rows in speakers.groupby(speakers.to_numpy()).indices.values():
         mine = np.asarray(features[rows], dtype=np.float64)
         padding = is_padding(mine)
         known = np.where(padding, np.nan, mine)
         over = tuple(axis for axis in range(features.ndim) if axis != 1)
-        mean, deviation = (
-            np.nanmean(known, over, keepdims=True),
-            np.nanstd(known, over, keepdims=True),
-        )
+        mean = np.nanmean(known, over, keepdims=True)
+        deviation = np.nanstd(known, over, keepdims=True)
         varies = deviation > 1e-6 * np.maximum(1, np.abs(mean))
         mine = np.where(varies, mine - mean, 0) / np.where(varies, deviation, 1)
         lowest = np.where(padding, np.inf, mine).min((*over[1:], 1), keepdims=True)
@@ -276,8 +251,8 @@ def is_padding(clips: np.ndarray) -> np.ndarray:
     """Frames in which every band is at the lowest level of the clip.
 
     Args:
-        clips: decibels [clips, n_mels, frames]; or what has no frames and so no padding, such as
-            functionals [clips, functionals]
+        clips: decibels [clips, n_mels, frames], or functionals [clips, functionals], which have no
+            frames and so no padding
 
     Returns:
         bool [clips, 1, frames], or [clips, 1] where there are no frames

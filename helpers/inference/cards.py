@@ -1,29 +1,37 @@
 """What is known of a trained network: its model card (Mitchell et al. 2019).
 
-A card travels inside the model's file, see `inference`. It holds what a prediction needs besides
-the weights, and what a reader should know before trusting one.
+A card is stored in the model's file, see `model_file`. It holds what a prediction needs besides the
+weights, and what a reader should know before trusting one.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 
-from helpers import evaluation, training
+from helpers import comparison, evaluation, training
 from helpers.corpora import LABELS, Corpus
-from helpers.features import MelSettings
+from helpers.features import MelSettings, is_padding
 from helpers.results import commit, versions
 from helpers.training import Run
 
-#: Share of new clips whose rating the interval of a prediction holds.
+#: Share of new clips whose rating lies in the interval of its prediction.
 LEVEL = 0.9
 
-#: Share of the training clips that count as like the training data.
+#: Share of the training clips that count as similar to the training data.
 FAMILIAR = 0.99
+
+#: What a card says of its corpus, see `corpora.Corpus`.
+ABOUT = ("name", "layout", "labels", "citation", "licence", "fingerprint")
+
+#: The card for people to read; the fields are filled in by `card_markdown`.
+TEMPLATE = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -31,30 +39,29 @@ class Card:
     """What a model file says besides the network.
 
     Attributes:
-        corpus: ``name``, ``layout``, ``labels``, ``citation``, ``licence`` and ``fingerprint`` of
-            the corpus it was trained on, see `corpora.Corpus`; empty where that was not told
-        scale: lowest and highest possible rating, None where the corpus was not told
+        corpus: each of `ABOUT` of the corpus that it was trained on
+        scale: lowest and highest possible rating
         mel: how a waveform becomes a spectrogram
         duration: seconds of a window, to which clips were cut or padded in training
         longest: seconds up to which a recording is cut as in training: the duration of the longest
-            clip there, or two windows where the corpus was not told
-        mean: of the training features, in decibels; a list [n_mels, 1] where each band has its own
-        deviation: of the training features, likewise
+            clip there
+        mean: of the training features, in decibels; a list [n_mels, 1] if each band has its own
+        deviation: standard deviation of the training features, in the same form
         settings: see `training.Run`
-        clips: how many there were in each part: ``train``, ``validation``, ``test``
-        ratings: how the training part's are spread: ``edges`` of bins and ``counts`` in them
-        scores: ``train`` and ``validation`` MAE; ``test``, which has each of
-            `evaluation.METRICS` for the network and the median predictor, if there was a test part
+        clips: number of clips in each part: ``train``, ``validation``, ``test``
+        ratings: histogram of the training part's ratings: ``edges`` of the bins and ``counts``
+        scores: ``train`` and ``validation`` MAE; ``test``, if there was a test part: each of
+            `evaluation.METRICS` for the network and the median predictor
         margin: half the width of an interval that holds the rating with probability `LEVEL`; None
-            where there were too few validation clips to say
-        coverage: of the test part's intervals: ``clips``, how many ``held`` the rating
-        familiar: ``mean`` and ``deviation`` of each value of `profile` over the training clips,
-            and the distance from them, see `distance`, that marks a recording as unlike them
+            if there were too few validation clips to know
+        coverage: number of test ``clips``, and how many of their ratings the intervals ``held``
+        familiar: ``mean`` and ``deviation`` of each value of `profile` over the training clips, and
+            the ``limit`` of `distance` beyond which a recording is unlike them
         made_by: versions of the packages and the code's commit
     """
 
     corpus: dict[str, Any]
-    scale: tuple[float, float] | None
+    scale: tuple[float, float]
     mel: MelSettings
     duration: float
     longest: float
@@ -69,6 +76,45 @@ class Card:
     familiar: dict[str, Any]
     made_by: dict[str, Any]
 
+    @classmethod
+    def from_run(cls, run: Run, *, corpus: Corpus, mel: MelSettings, duration: float) -> Card:
+        """The card of a trained network; the test part of its split is predicted for it.
+
+        Args:
+            run: see `training.train`
+            corpus: the corpus that the run was trained on
+            mel: settings of the features that the run was trained on
+            duration: seconds that its clips were cut or padded to
+
+        Raises:
+            ValueError: if the run has no validation part, or the corpus is not the run's
+        """
+        if run.validation is None:
+            raise ValueError("The run has no validation part, whose errors give the intervals.")
+        if not np.array_equal(run.ratings, corpus.clips["valence"].to_numpy(np.float32)):
+            raise ValueError(f"The run was not trained on the ratings of {corpus.name}.")
+        split, ratings = run.split, run.ratings
+        margin = conformal_margin(run.validation[-1] - ratings[split.validation])
+        test_scores, coverage = _tested(run, margin)
+        counts, edges = np.histogram(ratings[split.train], bins=16, range=corpus.scale)
+        return cls(
+            corpus={name: getattr(corpus, name) for name in ABOUT},
+            scale=corpus.scale,
+            mel=mel,
+            duration=float(duration),
+            longest=float(corpus.clips["duration"].max()),
+            mean=run.settings["mean"],
+            deviation=run.settings["deviation"],
+            settings=run.settings,
+            clips={part: len(rows) for part, rows in split._asdict().items()},
+            ratings={"edges": edges.tolist(), "counts": counts.tolist()},
+            scores={**run.scores, **test_scores},
+            margin=margin,
+            coverage=coverage,
+            familiar=_familiar(run.features, split.train),
+            made_by={"commit": commit(), "versions": versions()},
+        )
+
     def interval(self, valence: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest rating to expect with these predictions, within the scale.
 
@@ -79,60 +125,19 @@ class Card:
             two arrays of the same shape
         """
         margin = np.inf if self.margin is None else self.margin
-        ends = self.scale or (-np.inf, np.inf)
-        return np.clip(valence - margin, *ends), np.clip(valence + margin, *ends)
+        return np.clip(valence - margin, *self.scale), np.clip(valence + margin, *self.scale)
 
 
-def of(run: Run, corpus: Corpus | None, *, mel: MelSettings, duration: float) -> Card:
-    """What is to be said of a trained network; the test part of its split is predicted for it.
-
-    Args:
-        run: see `training.train`
-        corpus: that the run was trained on, if that is to be told
-        mel: settings of the features that the run was trained on
-        duration: that they were extracted with, in seconds
-
-    Raises:
-        ValueError: if the run has no validation part, or the corpus is not the run's
-    """
-    if run.validation is None:
-        raise ValueError("The run has no validation part, whose errors the intervals come from.")
-    if corpus is not None and not np.array_equal(
-        run.ratings, corpus.clips["valence"].to_numpy(np.float32)
-    ):
-        raise ValueError(f"The ratings of {corpus.name} are not those that the run was trained on.")
-    split, ratings = run.split, run.ratings
-    margin = conformal_margin(run.validation[-1] - ratings[split.validation])
-    scores: dict[str, Any] = dict(run.scores)
-    coverage = {}
-    if len(split.test):
-        truth, predicted = ratings[split.test], training.predict(run, run.features, split.test)
-        median = np.full(len(truth), np.median(ratings[split.train]))
-        table = evaluation.compare(truth, {"network": predicted, "median": median})
-        scores["test"] = evaluation.as_dict(table)
-        held = np.abs(truth - predicted) <= (np.inf if margin is None else margin)
-        coverage = {"clips": len(truth), "held": int(held.sum())}
-    counts, edges = np.histogram(
-        ratings[split.train], bins=16, range=corpus.scale if corpus else None
-    )
-    about = ("name", "layout", "labels", "citation", "licence", "fingerprint")
-    return Card(
-        corpus={name: getattr(corpus, name) for name in about} if corpus else {},
-        scale=corpus.scale if corpus else None,
-        mel=mel,
-        duration=duration,
-        longest=float(corpus.clips["duration"].max()) if corpus else 2 * duration,
-        mean=run.settings["mean"],
-        deviation=run.settings["deviation"],
-        settings=run.settings,
-        clips={part: len(rows) for part, rows in split._asdict().items()},
-        ratings={"edges": edges.tolist(), "counts": counts.tolist()},
-        scores=scores,
-        margin=margin,
-        coverage=coverage,
-        familiar=_familiar(run.features, split.train),
-        made_by={"commit": commit(), "versions": versions()},
-    )
+def _tested(run: Run, margin: float | None) -> tuple[dict[str, Any], dict[str, int]]:
+    """Scores and coverage of the test part; both are empty without one."""
+    train, _, test = run.split
+    if not len(test):
+        return {}, {}
+    truth, predicted = run.ratings[test], training.predict(run, run.features, test)
+    median = comparison.median(run.ratings, train, test)
+    table = evaluation.compare(truth, {"network": predicted, "median": median})
+    held = np.abs(truth - predicted) <= (np.inf if margin is None else margin)
+    return {"test": evaluation.as_dict(table)}, {"clips": len(truth), "held": int(held.sum())}
 
 
 def conformal_margin(errors: np.ndarray) -> float | None:
@@ -142,7 +147,7 @@ def conformal_margin(errors: np.ndarray) -> float | None:
         errors: of the validation part, of any sign [clips]
 
     Returns:
-        the ceil((n + 1) `LEVEL`)-th smallest absolute error; None if n is too small to have it
+        the ceil((n + 1) `LEVEL`)-th smallest absolute error; None if there are fewer
 
     Examples:
         >>> conformal_margin([0.1, -0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
@@ -166,17 +171,27 @@ def profile(levels: np.ndarray) -> np.ndarray:
     Returns:
         decibels [2 * n_mels]
     """
-    sounding = levels[:, (levels > levels.min()).any(axis=0)]
+    sounding = levels[:, ~is_padding(levels[None])[0, 0]]
     return np.concatenate([sounding.mean(axis=1), sounding.std(axis=1)])
 
 
 def distance(profile: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> float:
-    """How many standard deviations a profile lies from the training clips', over all its values."""
+    """How unlike the training clips a profile is.
+
+    Args:
+        profile: see `profile` [2 * n_mels]
+        mean: of the training clips' profiles [2 * n_mels]
+        deviation: of the training clips' profiles [2 * n_mels]
+
+    Returns:
+        standard deviations from the mean, as the root mean square over all values
+    """
     return float(np.sqrt(np.mean(((profile - mean) / deviation) ** 2)))
 
 
-def _familiar(matrix: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-    profiles = np.stack([profile(matrix[row]) for row in rows]).astype(np.float64)
+def _familiar(features: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """See `Card.familiar`."""
+    profiles = np.stack([profile(features[row]) for row in rows]).astype(np.float64)
     mean, deviation = profiles.mean(axis=0), np.maximum(profiles.std(axis=0), 1e-3)
     distances = [distance(each, mean, deviation) for each in profiles]
     return {
@@ -186,120 +201,82 @@ def _familiar(matrix: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
     }
 
 
-# The model card
-
-
-def markdown(card: Card) -> str:
-    """The card for people to read (after Mitchell et al. 2019): data, use, limits, scores, making.
-
-    Args:
-        card: see `of`
-
-    See: notebooks/07_your_speech.ipynb
-    """
-    about, mel, settings = card.corpus, card.mel, card.settings
-    scale = f"{card.scale[0]:g} to {card.scale[1]:g}" if card.scale else "unknown"
-    parts = ", ".join(f"{count} for {part}" for part, count in card.clips.items())
-    lines = [
-        f"# Valence of speech, trained on {about.get('name', 'an unnamed corpus')}",
-        "",
-        f"The network `{settings['model']}` with {settings['parameters']:,} parameters predicts, "
-        "from a recording of speech, the valence that listeners would give it: how pleasant it "
-        f"sounds, on a scale of {scale}.",
-        "",
-        "## Data",
-        "",
-        f"{sum(card.clips.values())} clips: {parts}.",
-    ]
-    if about:
-        lines.append(f"Labels: {LABELS[about['labels']]} (layout: {about['layout']}).")
-    if about.get("name") == "demo":
-        lines.append("Synthetic voices with simulated ratings: no evidence about people.")
-    for name in ("citation", "licence"):
-        if about.get(name):
-            lines.append(f"{name.capitalize()}: {about[name]}.")
-    lines += [
-        "",
-        "## Use and limits",
-        "",
-        "For research and teaching on speech like that of the corpus. It says how speech sounds to "
-        "listeners, not what a speaker feels, and is not made for decisions about people. Other "
-        "languages, microphones and ways of speaking are outside what it has learnt; `predict` "
-        "marks recordings that are unlike the training clips, but not every such recording.",
-        "",
-        *_scores(card),
-        "",
-        "## Making",
-        "",
-        f"- audio: mono, {mel.sample_rate} Hz, mean 0 and standard deviation 1, cut or padded to "
-        f"{card.duration:g} s",
-        f"- spectrogram: {mel.n_mels} mel bands{', pitch' * mel.pitch}, windows of {mel.n_fft} "
-        f"samples every {mel.hop_length}; decibels, {_standardised(card)}",
-        "- training: " + ", ".join(f"{name} {settings[name]:g}" for name in _TRAINING),
-        f"- corpus fingerprint {about.get('fingerprint', 'unknown')}, code at commit "
-        f"{card.made_by['commit']}",
-        "- " + ", ".join(f"{name} {found}" for name, found in card.made_by["versions"].items()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _standardised(card: Card) -> str:
-    if isinstance(card.mean, list) or isinstance(card.deviation, list):
-        return "minus the mean of each band, divided by its deviation"
-    return f"minus {card.mean:.2f}, divided by {card.deviation:.2f}"
-
-
-_TRAINING = ("epochs", "batch_size", "learning_rate", "weight_decay", "seed")
-
-
-def _scores(card: Card) -> list[str]:
-    lines = ["## Scores", ""]
-    test = card.scores.get("test")
-    if test:
-        lines += ["Test part, with 95 % intervals:", "", "| | network | median predictor |"]
-        lines.append("|---|---|---|")
-        for metric in evaluation.METRICS:
-            cells = [_with_interval(test[who][metric]) for who in ("network", "median")]
-            lines.append(f"| {metric} | {cells[0]} | {cells[1]} |")
-        lines.append("")
-    maes = [f"{card.scores[part]:.2f} on the {part} part" for part in ("train", "validation")]
-    lines += [f"Mean absolute error {', '.join(maes)}.", ""]
-    if card.margin is None:
-        lines.append(
-            f"Intervals span the whole scale: {card.clips['validation']} validation clips are too "
-            f"few for intervals at {100 * LEVEL:.0f} %."
-        )
-    else:
-        lines.append(f"Interval at {100 * LEVEL:.0f} %: {card.margin:.2f} to each side.")
-    if card.coverage:
-        share = coverage(card)
-        lines.append(
-            f"It held {100 * share['value']:.0f} % of the test ratings "
-            f"({100 * share['low']:.0f} to {100 * share['high']:.0f} %)."
-        )
-    return lines
-
-
 def coverage(card: Card) -> pd.Series:
-    """Share of the test part whose rating lay in the interval of its prediction.
+    """Share of the test part whose rating lies in the interval of its prediction.
 
     Args:
         card: of a model that had a test part
 
     Returns:
-        ``value``, and the ``low`` and ``high`` end of its 95 % interval (Clopper & Pearson 1934),
-        which takes clips to be independent; those of one speaker are not quite
+        ``value``, and the ``low`` and ``high`` end of its 95 % interval (Clopper & Pearson 1934).
+        It assumes independent clips; clips of one speaker are not quite independent
 
     See: notebooks/07_your_speech.ipynb
     """
-    import scipy.stats
-
     held, clips = card.coverage["held"], card.coverage["clips"]
     low, high = scipy.stats.binomtest(held, clips).proportion_ci()
     return pd.Series({"value": held / clips, "low": low, "high": high})
 
 
-def _with_interval(score: dict[str, float | None]) -> str:
+def card_markdown(card: Card) -> str:
+    """The card for people to read (after Mitchell et al. 2019): data, use, limits, scores, making.
+
+    Args:
+        card: see `Card.from_run`
+
+    Returns:
+        Markdown, with a heading of the first level
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    if isinstance(card.mean, list) or isinstance(card.deviation, list):
+        standardised = "minus the mean of each band, divided by its standard deviation"
+    else:
+        standardised = f"minus {card.mean:.2f}, divided by {card.deviation:.2f}"
+    return TEMPLATE.format(
+        card=card,
+        clips=sum(card.clips.values()),
+        parts=", ".join(f"{count} for {part}" for part, count in card.clips.items()),
+        about=_about(card.corpus),
+        test=_test_table(card.scores["test"]) if "test" in card.scores else "",
+        intervals=_intervals(card),
+        pitch=", pitch" * card.mel.pitch,
+        standardised=standardised,
+        versions=", ".join(f"{name} {found}" for name, found in card.made_by["versions"].items()),
+    )
+
+
+def _about(corpus: dict[str, Any]) -> str:
+    """What the labels are, and whom to cite where that is known."""
+    lines = [f"Labels: {LABELS.get(corpus['labels'], 'unknown')} (layout: {corpus['layout']})."]
+    if corpus["name"] == "demo":
+        lines.append("Synthetic voices with simulated ratings: no evidence about people.")
+    known = [name for name in ("citation", "licence") if corpus[name]]
+    return "\n".join(lines + [f"{name.capitalize()}: {corpus[name]}." for name in known])
+
+
+def _test_table(scores: dict[str, Any]) -> str:
+    text = "Test part, with 95 % intervals:\n\n| | network | median predictor |\n|---|---|---|\n"
+    for metric in evaluation.METRICS:
+        network, median = (_cell(scores[name][metric]) for name in ("network", "median"))
+        text += f"| {metric} | {network} | {median} |\n"
+    return text + "\n"
+
+
+def _cell(score: dict[str, Any]) -> str:
     if score["value"] is None:
         return "not defined"
-    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+    return "{value:.2f} ({low:.2f} to {high:.2f})".format(**score)
+
+
+def _intervals(card: Card) -> str:
+    level = f"{100 * LEVEL:.0f} %"
+    if card.margin is None:
+        few = f"{card.clips['validation']} validation clips are too few for intervals at {level}"
+        text = f"Intervals span the whole scale: {few}."
+    else:
+        text = f"Prediction interval at {level}: {card.margin:.2f} to each side."
+    if card.coverage:
+        value, low, high = coverage(card) * 100
+        text += f"\nIt held {value:.0f} % of the test ratings ({low:.0f} to {high:.0f} %)."
+    return text

@@ -1,10 +1,6 @@
-"""A trained network in one file, and the valence of any recording.
+"""The valence of any recording, from a trained network.
 
-`save` puts everything that a prediction needs into the ``.keras`` file itself: beside Keras's
-weights and architecture lies ``valence.json``, which says how audio is prepared, on what scale the
-answer is, how sure it is and what the network was trained on. `load` reads both, on any backend.
-
-From a terminal, ``python -m helpers.inference MODEL`` prints what a model is, and ``python -m
+From a terminal, ``python -m helpers.inference MODEL`` prints the card of a model, and ``python -m
 helpers.inference MODEL CLIP...`` the valence of recordings.
 """
 
@@ -18,47 +14,46 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from helpers import audio, features
-from helpers.audio import Clip, read
+from helpers.audio import Clip
+from helpers.cli import UserError
 from helpers.inference import cards
 from helpers.inference.cards import Card
 from helpers.inference.model_file import Model, load
 from helpers.progress import bar
 from helpers.storage import write_file
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeIs
-
 #: Windows that the network is given at once.
 BATCH = 32
 
-
-COLUMNS = ["clip", "valence", "low", "high", "problem"]
-
-
-# Predicting
+COLUMNS = ("clip", "valence", "low", "high", "problem")
 
 
-class _Windows(NamedTuple):
-    """What the network is to see of a recording; none if it cannot be used."""
+class Analysis(NamedTuple):
+    """One recording, read once and predicted once.
 
-    clip: str
-    levels: np.ndarray  # decibels [windows, n_mels, frames]
-    seconds: np.ndarray  # middle of each window [windows]
-    problem: str = ""
+    Attributes:
+        waveform: at the model's sampling rate, float32 [samples]
+        curve: see `curve`
+        row: of the recording, see `predict`
+    """
+
+    waveform: np.ndarray
+    curve: pd.DataFrame
+    row: dict[str, Any]
 
 
 def predict(model: Model, clips: Clip | Iterable[Clip]) -> pd.DataFrame:
     """Predict the valence of recordings.
 
     A recording no longer than the longest training clip is cut or padded as in training, and gets
-    the same number. A longer one is divided into windows that overlap by half or more, each treated
-    as a clip of its own; its valence is their mean. The interval was calibrated on single clips.
+    the same prediction. A longer one is divided into windows that overlap by half or more. Each
+    window is treated as a clip; the valence is their mean. The interval is that of single clips.
 
     Args:
         model: see `load`
@@ -69,16 +64,15 @@ def predict(model: Model, clips: Clip | Iterable[Clip]) -> pd.DataFrame:
     Returns:
         a row a recording, in their order: ``clip`` (path, or number of a waveform), ``valence``,
         the ``low`` and ``high`` end of the interval that holds the rating with a probability of 90
-        % (see `save`), and ``problem``: empty, or why there is no valence, or why to doubt it
+        % (see `save`), and ``problem``: empty, or why there is no valence, or why it may be wrong
 
     See: notebooks/07_your_speech.ipynb
     """
-    again = _is_one(clips) or isinstance(clips, Collection)  # else it may be read only once
-    total = sum(1 for _ in _each(clips)) if again else None
+    # An iterator can be read only once, so that its length is not known.
+    total = None if isinstance(clips, Iterator) else sum(1 for _ in _each(clips))
     rows = list(bar(stream(model, clips), total=total, desc="predicting", unit="recording"))
-    return pd.DataFrame(rows, columns=COLUMNS).astype(
-        {"valence": float, "low": float, "high": float}
-    )
+    numbers = dict.fromkeys(("valence", "low", "high"), float)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(numbers)
 
 
 def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict[str, Any]]:
@@ -93,13 +87,144 @@ def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict[str, Any
     Returns:
         an iterator of rows, with the columns of `predict` as keys
     """
-    waiting: list[_Windows] = []
-    for recording in _ahead(_each(clips), model.card):
+    waiting: list[_Prepared] = []
+    for recording in _prefetch(_each(clips), model.card):
         waiting.append(recording)
         if sum(len(each.levels) for each in waiting) >= BATCH or len(waiting) >= 4 * BATCH:
             yield from _rows(model, waiting)
             waiting = []
-    yield from _rows(model, waiting)
+    if waiting:
+        yield from _rows(model, waiting)
+
+
+def _each(clips: Clip | Iterable[Clip]) -> Iterator[tuple[str, Clip]]:
+    """Name and source of one recording or of several, also of those in folders."""
+    waveform = isinstance(clips, tuple) and len(clips) == 2 and isinstance(clips[0], np.ndarray)
+    is_one = waveform or isinstance(clips, str | os.PathLike)
+    for number, clip in enumerate(cast("Iterable[Clip]", [clips] if is_one else clips), start=1):
+        if isinstance(clip, str | os.PathLike):
+            path = os.fspath(clip)
+            files = sorted(Path(path).rglob("*")) if os.path.isdir(path) else []  # noqa: PTH112
+            inside = [str(file) for file in files if file.suffix.lower() in audio.SUFFIXES]
+            yield from ((name, name) for name in inside or [path])
+        else:
+            yield f"waveform {number}", clip
+
+
+class _Prepared(NamedTuple):
+    clip: str
+    levels: np.ndarray  # see `_windows`; none if the recording cannot be used
+    problem: str
+
+
+def _prefetch(recordings: Iterable[tuple[str, Clip]], card: Card) -> Iterator[_Prepared]:
+    """Prepare recordings in threads before they are needed, in their order.
+
+    Memory holds a batch or two of windows besides the recordings that the threads work on, however
+    long these are.
+    """
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        coming: deque[Future[_Prepared]] = deque()
+        for name, clip in recordings:
+            coming.append(pool.submit(_prepare, name, clip, card))
+            while _is_enough(coming, 2 * threads):
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _is_enough(coming: Collection[Future[_Prepared]], tasks: int) -> bool:
+    done = [each.result() for each in coming if each.done()]
+    windows = sum(max(1, len(each.levels)) for each in done)  # unusable recordings have none
+    return len(coming) - len(done) >= tasks or windows >= 2 * BATCH
+
+
+def _prepare(name: str, clip: Clip, card: Card) -> _Prepared:
+    try:
+        y, rate = _read(clip, card)
+        levels, _ = _windows(y, card, cut=len(y) <= _longest(card))
+    except audio.UnusableError as error:
+        none = np.empty((0, card.mel.rows, card.mel.frames(card.duration)), np.float32)
+        return _Prepared(name, none, str(error))
+    return _Prepared(name, levels, _warnings(levels, rate, card))
+
+
+def _read(clip: Clip, card: Card) -> tuple[np.ndarray, int]:
+    try:
+        return audio.read(clip, card.mel.sample_rate)
+    except OSError as error:
+        raise audio.UnusableError(f"cannot be read ({error.strerror or error})") from error
+
+
+def _longest(card: Card) -> int:
+    """Samples of the longest recording that is cut as in training."""
+    return math.ceil(card.longest * card.mel.sample_rate)
+
+
+def _windows(y: np.ndarray, card: Card, *, cut: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Decibels [windows, n_mels, frames] and the second of the middle of each window.
+
+    With `cut`, there is one window, made as `features.clip_features` does. Else windows are spread
+    evenly from the start to the end of the recording, and silent ones are left out.
+    """
+    rate = card.mel.sample_rate
+    size = int(card.duration * rate)
+    if cut or len(y) <= size:
+        windows = {0: y}  # `audio.read` has checked it
+    else:
+        count = 1 + math.ceil((len(y) - size) / (size / 2))
+        starts = np.linspace(0, len(y) - size, count).astype(int).tolist()
+        parts = {start: y[start : start + size] for start in starts}
+        windows = {at: y for at, y in parts.items() if y.std(dtype=np.float64) > audio.SILENCE}
+    if not windows:
+        raise audio.UnusableError("is silent or constant")
+    fitted = (audio.fit_duration(audio.normalise(each), size) for each in windows.values())
+    levels = np.stack([features.waveform_features(each, card.mel) for each in fitted])
+    return levels, (np.array(list(windows)) + min(size, len(y)) / 2) / rate
+
+
+def _warnings(levels: np.ndarray, rate: int, card: Card) -> str:
+    """Why a recording may be unlike what the network was trained on; empty if it is not."""
+    found = []
+    if rate < card.mel.sample_rate:
+        found.append(
+            f"has a sampling rate of {rate} Hz; the model needs {card.mel.sample_rate} Hz or more"
+        )
+    mean, deviation = (np.array(card.familiar[name]) for name in ("mean", "deviation"))
+    distance = np.median([cards.distance(cards.profile(each), mean, deviation) for each in levels])
+    if distance > card.familiar["limit"]:
+        found.append(
+            f"sounds unlike the training clips ({distance:.1f} standard deviations away; "
+            f"{100 * cards.FAMILIAR:.0f} % of them are within {card.familiar['limit']:.1f})"
+        )
+    return "; ".join(found)
+
+
+def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
+    """Prediction for each window [windows]."""
+    network, card = model
+    mean, deviation = (np.asarray(each, np.float32) for each in (card.mean, card.deviation))
+    predicted = np.empty(len(levels), np.float32)
+    for start in range(0, len(levels), BATCH):
+        batch = (levels[start : start + BATCH] - mean) / deviation
+        batch = batch.reshape(-1, *network.input_shape[1:])
+        predicted[start : start + BATCH] = network.predict_on_batch(batch)[:, 0]
+    return predicted
+
+
+def _rows(model: Model, recordings: list[_Prepared]) -> Iterator[dict[str, Any]]:
+    predicted = _valence(model, np.concatenate([each.levels for each in recordings]))
+    ends = np.cumsum([len(each.levels) for each in recordings])
+    for each, windows in zip(recordings, np.split(predicted, ends[:-1]), strict=True):
+        yield _row(model.card, each.clip, windows, each.problem)
+
+
+def _row(card: Card, clip: str, windows: np.ndarray, problem: str) -> dict[str, Any]:
+    """A row of `predict`, from the predictions for its windows."""
+    valence = float(windows.mean(dtype=np.float64)) if len(windows) else np.nan
+    low, high = (float(end) for end in card.interval(valence))
+    return dict(zip(COLUMNS, (clip, valence, low, high, problem), strict=True))
 
 
 def curve(model: Model, clip: Clip) -> pd.DataFrame:
@@ -110,140 +235,42 @@ def curve(model: Model, clip: Clip) -> pd.DataFrame:
         clip: one path, or a waveform with its sampling rate, see `predict`
 
     Returns:
-        a row a window: ``seconds`` (its middle), ``valence``, ``low`` and ``high``; a window
-        without sound is left out
+        a row a window: ``seconds`` (its middle), ``valence``, ``low`` and ``high``; windows without
+        sound are left out
 
     Raises:
-        ValueError: if the recording cannot be used
+        cli.UserError: if the recording cannot be used
 
     See: notebooks/07_your_speech.ipynb
     """
-    windows = _prepare("The recording", clip, model.card, whole=True)
-    if not len(windows.levels):
-        raise ValueError(f"{windows.clip} {windows.problem}.")
-    valence = _valence(model, windows.levels).astype(float)
-    low, high = model.card.interval(valence)
-    return pd.DataFrame({"seconds": windows.seconds, "valence": valence, "low": low, "high": high})
+    return analyse(model, clip).curve
 
 
-def _each(clips: Clip | Iterable[Clip]) -> Iterator[tuple[str, Clip]]:
-    """Name and source of every recording."""
-    for number, clip in enumerate([clips] if _is_one(clips) else clips, start=1):
-        if not isinstance(clip, str | os.PathLike):
-            yield f"waveform {number}", clip
-        elif os.path.isdir(clip):  # noqa: PTH112 as in `load`
-            inside = sorted(Path(clip).rglob("*"))
-            found: list[str | os.PathLike[str]] = [
-                path for path in inside if path.suffix.lower() in audio.SUFFIXES
-            ]
-            yield from ((str(path), path) for path in found or [clip])
-        else:
-            yield os.fspath(clip), clip
+def analyse(model: Model, clip: Clip) -> Analysis:
+    """Read one recording and predict its valence, as a whole and over time, in one pass.
 
+    Args:
+        model: see `load`
+        clip: one path, or a waveform with its sampling rate, see `predict`
 
-def _is_one(clips: Clip | Iterable[Clip]) -> TypeIs[Clip]:
-    return isinstance(clips, str | os.PathLike) or (
-        isinstance(clips, tuple) and len(clips) == 2 and isinstance(clips[0], np.ndarray)
-    )
-
-
-def _ahead(recordings: Iterable[tuple[str, Clip]], card: Card) -> Iterator[_Windows]:
-    """Prepare recordings in threads before they are asked for, in their order.
-
-    However long they are, memory holds a batch or two of windows beside what the threads work on.
+    Raises:
+        cli.UserError: if the recording cannot be used
     """
-    threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        coming: deque[Future[_Windows]] = deque()
-        for name, clip in recordings:
-            coming.append(pool.submit(_prepare, name, clip, card))
-            while _is_enough(coming, 2 * threads):
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-
-
-def _is_enough(coming: Collection[Future[_Windows]], tasks: int) -> bool:
-    done = [each.result() for each in coming if each.done()]
-    return (
-        len(coming) - len(done) >= tasks
-        or sum(len(each.levels) for each in done) >= 2 * BATCH
-        or len(done) >= 4 * BATCH
-    )
-
-
-def _prepare(name: str, clip: Clip, card: Card, *, whole: bool = False) -> _Windows:
-    """Read a recording as `features.clip_features` does, in windows if it is long or `whole`."""
-    mel = card.mel
-    try:
-        y, rate = read(clip, mel.sample_rate)
-        size = int(card.duration * mel.sample_rate)
-        cut = len(y) <= size or (not whole and len(y) <= math.ceil(card.longest * mel.sample_rate))
-        starts = [0] if cut else _starts(len(y), size)
-        levels, middles = [], []
-        for start in starts:
-            window = y if cut else y[start : start + size]
-            if cut or window.std(dtype=np.float64) >= audio.SILENCE:
-                window = features.fit_duration(features.normalise(window), size)
-                levels.append(features.waveform_features(window, mel))
-                middles.append((start + min(size, len(y)) / 2) / mel.sample_rate)
-        if not levels:
-            raise ValueError("is silent or constant")
-        stacked = np.stack(levels)
-    except OSError as error:
-        return _no_windows(name, f"cannot be read ({error.strerror or error})")
-    except ValueError as error:
-        return _no_windows(name, str(error).rstrip("."))
-    doubts = _doubts(stacked, rate, card)
-    return _Windows(name, stacked, np.array(middles), "; ".join(doubts))
-
-
-def _no_windows(name: str, problem: str) -> _Windows:
-    return _Windows(name, np.empty((0, 0, 0), np.float32), np.empty(0), problem)
-
-
-def _starts(samples: int, size: int) -> np.ndarray:
-    """First sample of each window: evenly spread, the first at the start, the last at the end."""
-    count = 1 + math.ceil((samples - size) / (size / 2))
-    return np.linspace(0, samples - size, count).astype(int)
-
-
-def _doubts(levels: np.ndarray, rate: int, card: Card) -> list[str]:
-    """Why a recording may be unlike what the network was trained on."""
-    doubts = []
-    if rate < card.mel.sample_rate:
-        doubts.append(
-            f"has a sampling rate of {rate} Hz; the model listens at {card.mel.sample_rate} Hz"
-        )
-    mean, deviation = (np.array(card.familiar[name]) for name in ("mean", "deviation"))
-    distance = np.median([cards.distance(cards.profile(each), mean, deviation) for each in levels])
-    if distance > card.familiar["limit"]:
-        doubts.append(
-            f"sounds unlike the training clips ({distance:.1f} standard deviations away; of those, "
-            f"{100 * cards.FAMILIAR:.0f} % are within {card.familiar['limit']:.1f})"
-        )
-    return doubts
-
-
-def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
     card = model.card
-    mean, deviation = (np.asarray(each, np.float32) for each in (card.mean, card.deviation))
-    predicted = []
-    for start in range(0, len(levels), BATCH):
-        batch = (levels[start : start + BATCH] - mean) / deviation
-        batch = batch.reshape(len(batch), *model.network.input_shape[1:])
-        predicted.append(np.asarray(model.network.predict_on_batch(batch)))
-    return np.concatenate(predicted)[:, 0]
-
-
-def _rows(model: Model, recordings: list[_Windows]) -> Iterator[dict[str, Any]]:
-    usable = [each.levels for each in recordings if len(each.levels)]
-    predicted = deque(_valence(model, np.concatenate(usable)) if usable else ())
-    for each in recordings:
-        windows = [predicted.popleft() for _ in each.levels]
-        valence = float(np.mean(windows, dtype=np.float64)) if windows else np.nan
-        low, high = (float(end) for end in model.card.interval(valence))
-        yield dict(zip(COLUMNS, (each.clip, valence, low, high, each.problem), strict=True))
+    try:
+        y, rate = _read(clip, card)
+        levels, seconds = _windows(y, card, cut=False)
+        whole = slice(None)  # the windows whose mean is the valence of the whole recording
+        if card.duration * card.mel.sample_rate < len(y) <= _longest(card):
+            whole = slice(len(levels), None)
+            levels = np.concatenate([levels, _windows(y, card, cut=True)[0]])
+    except audio.UnusableError as error:
+        raise UserError(f"The recording {error}.") from error
+    valence = _valence(model, levels).astype(float)
+    curve = pd.DataFrame({"seconds": seconds, "valence": valence[: len(seconds)]})
+    curve["low"], curve["high"] = card.interval(curve["valence"].to_numpy())
+    problem = _warnings(levels[whole], rate, card)
+    return Analysis(y, curve, _row(card, "recording", valence[whole], problem))
 
 
 # From a terminal
@@ -262,18 +289,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     model = load(options.model)
     if not options.clip:
-        print(cards.markdown(model.card), end="")
+        print(cards.card_markdown(model.card), end="")
         return 0
     table = predict(model, options.clip)
+    unknown = table["valence"].isna()
     if options.csv:
         write_file(options.csv, table.to_csv(index=False))
     if options.json:
         write_file(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
     if options.csv or options.json:
-        unknown = table["valence"].isna()
         print(f"{len(table)} recordings, {unknown.sum()} of them without a valence")
         for row in table[unknown].itertuples():
             print(f"{row.clip} {row.problem}", file=sys.stderr)
     else:
         print(table.round(2).to_string(index=False))
-    return int(table["valence"].isna().any())
+    return int(unknown.any())

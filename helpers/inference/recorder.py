@@ -1,13 +1,12 @@
-"""Try a model on a recording in JupyterLab: record, upload or choose one; hear it, see its valence.
+"""Try a model in JupyterLab: record, upload or choose a recording, play it, and see its valence.
 
-The browser records and decodes, so nothing has to be installed beside it, on the server or here.
-Browsers allow a microphone on ``localhost`` and over https only.
+The browser records and decodes, so that no other software is needed. Browsers allow a microphone on
+``localhost`` and over https only.
 """
 
 from __future__ import annotations
 
 import html
-import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,83 +15,33 @@ from typing import Any
 import anywidget
 import ipywidgets
 import numpy as np
-import soundfile
 import traitlets
+from IPython.core.pylabtools import print_figure
+from IPython.display import Audio
 from matplotlib.figure import Figure
 
 from helpers import audio, features, plots
-from helpers.audio import Clip, read
-from helpers.inference import predictions
+from helpers.audio import Clip
+from helpers.cli import UserError
+from helpers.inference.cards import Card
 from helpers.inference.model_file import Model
-
-_RECORD = """
-function render({ model, el }) {
-  const button = document.createElement("button");
-  const say = document.createElement("span");
-  button.className = "jupyter-button mod-primary";
-  el.append(button, say);
-  let recorder = null;
-
-  function rest(text) {
-    recorder = null;
-    button.textContent = "Record";
-    say.textContent = text;
-  }
-
-  async function send(pieces) {
-    const context = new AudioContext();
-    const bytes = await new Blob(pieces).arrayBuffer();
-    const sound = await context.decodeAudioData(bytes);
-    await context.close();
-    model.set("sample_rate", sound.sampleRate);
-    model.set("samples", new DataView(sound.getChannelData(0).slice().buffer));
-    model.save_changes();
-    rest(` ${sound.duration.toFixed(1)} s recorded`);
-  }
-
-  async function start() {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-    const pieces = [];
-    recorder = new MediaRecorder(stream);
-    recorder.ondataavailable = (event) => pieces.push(event.data);
-    recorder.onstop = () => {
-      stream.getTracks().forEach((track) => track.stop());
-      send(pieces).catch((error) => rest(` That was no sound (${error.message}).`));
-    };
-    recorder.start();
-    button.textContent = "Stop";
-    say.textContent = " recording";
-  }
-
-  rest("");
-  if (!navigator.mediaDevices) {
-    button.disabled = true;
-    say.textContent = " This browser allows a microphone on localhost and over https only.";
-  }
-  button.onclick = () => {
-    if (recorder) recorder.stop();
-    else start().catch((error) => rest(` No microphone (${error.message}).`));
-  };
-  return () => recorder && recorder.stop();
-}
-export default { render };
-"""
+from helpers.inference.predictions import Analysis, analyse
 
 
 class Recorder(anywidget.AnyWidget):
     """A button that records from the browser's microphone.
 
     Attributes:
-        samples: the latest recording, float32 in the byte order of all current processors
-        sample_rate: of it, in Hz
+        samples: the latest recording, as bytes of little-endian float32
+        sample_rate: of the latest recording, in Hz
     """
 
-    _esm = _RECORD
+    _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
     samples = traitlets.CBytes().tag(sync=True)  # the browser sends a memoryview
     sample_rate = traitlets.Float(0).tag(sync=True)
 
     def __repr__(self) -> str:
-        return "Recorder()"  # anywidget's names an address, which a notebook would store
+        return "Recorder()"  # anywidget's has an address, which a notebook would store
 
     def recording(self) -> tuple[np.ndarray, int]:
         """The latest recording: its waveform [samples] and its sampling rate in Hz."""
@@ -100,11 +49,11 @@ class Recorder(anywidget.AnyWidget):
 
 
 def panel(model: Model, clips: Mapping[str, str]) -> ipywidgets.Widget:
-    """Controls for a recording, and below them what the model makes of it.
+    """Controls for a recording; below them its valence, its sound and `recording_figure`.
 
     Args:
         model: see `inference.load`
-        clips: recordings to choose from: the name of each and its path; the first is shown
+        clips: recordings to choose from, name to path; the first is shown
 
     See: notebooks/07_your_speech.ipynb
     """
@@ -113,19 +62,22 @@ def panel(model: Model, clips: Mapping[str, str]) -> ipywidgets.Widget:
         accept=",".join(["audio/*", *audio.SUFFIXES]), description="Upload"
     )
     choose = ipywidgets.Dropdown(options=dict(clips), description="or choose")
-    verdict, sound = ipywidgets.HTML(), ipywidgets.Audio(autoplay=False, loop=False)
+    text, sound = ipywidgets.HTML(), ipywidgets.Audio(autoplay=False, loop=False)
     picture = ipywidgets.Image(format="png", layout={"max_width": "850px"})
 
     def show(name: str, clip: Clip) -> None:
-        row = predictions.predict(model, [clip]).iloc[0]
-        known = row["valence"] == row["valence"]
-        verdict.value = _verdict(name, row)
-        for widget in (sound, picture):
-            widget.layout.display = None if known else "none"
-        if known:
-            y, _ = read(clip, model.card.mel.sample_rate)
-            sound.value = _wav(y, model.card.mel.sample_rate)
-            picture.value = _png(figure(model, clip))
+        name = f"<b>{html.escape(name)}</b>"
+        try:
+            analysis = analyse(model, clip)
+        except UserError as error:
+            text.value = f"{name} has no valence. {html.escape(str(error))}"
+            sound.layout.display = picture.layout.display = "none"
+            return
+        text.value = f"{name}: {_valence(analysis.row)}"
+        y = np.clip(analysis.waveform, -1, 1)
+        sound.value = Audio(y, rate=model.card.mel.sample_rate, normalize=False).data
+        picture.value = print_figure(_figure(model.card, analysis), bbox_inches=None)
+        sound.layout.display = picture.layout.display = None
 
     def show_upload(change: Mapping[str, Any]) -> None:
         for file in change["new"]:
@@ -139,10 +91,10 @@ def panel(model: Model, clips: Mapping[str, str]) -> ipywidgets.Widget:
     choose.observe(lambda change: show(choose.label, change["new"]), "value")
     show(choose.label, choose.value)
     controls = ipywidgets.HBox([recorder, upload, choose])
-    return ipywidgets.VBox([controls, verdict, sound, picture])
+    return ipywidgets.VBox([controls, text, sound, picture])
 
 
-def figure(model: Model, clip: Clip) -> Figure:
+def recording_figure(model: Model, clip: Clip) -> Figure:
     """A recording and its valence over time, see `plots.recording`.
 
     Args:
@@ -150,33 +102,20 @@ def figure(model: Model, clip: Clip) -> Figure:
         clip: one path, or a waveform with its sampling rate, see `inference.predict`
 
     Raises:
-        ValueError: if the recording cannot be used
+        cli.UserError: if the recording cannot be used
 
     See: notebooks/07_your_speech.ipynb
     """
-    mel = model.card.mel
-    y, _ = read(clip, mel.sample_rate)
-    levels = features.decibels(features.mel_spectrogram(features.normalise(y), mel))
-    prediction = predictions.predict(model, [clip]).iloc[0]
-    curve = predictions.curve(model, clip)
-    return plots.recording(y, levels, mel, curve, prediction, model.card.ratings)
+    return _figure(model.card, analyse(model, clip))
 
 
-def _verdict(name: str, row: Mapping[str, Any]) -> str:
-    name, problem = html.escape(name), html.escape(row["problem"])
-    if row["valence"] != row["valence"]:
-        return f"<b>{name}</b> has no valence: it {problem}."
-    text = f"<b>{name}</b>: valence {row['valence']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-    return f"{text}<br>Take this with care: it {problem}." if problem else text
+def _figure(card: Card, analysis: Analysis) -> Figure:
+    y, curve, row = analysis
+    levels = features.decibels(features.mel_spectrogram(audio.normalise(y), card.mel))
+    return plots.recording(y, levels, card.mel, curve, row, card.ratings)
 
 
-def _wav(y: np.ndarray, sample_rate: int) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, np.clip(y, -1, 1), sample_rate, format="WAV")
-    return file.getvalue()
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    return file.getvalue()
+def _valence(row: Mapping[str, Any]) -> str:
+    text = f"valence {row['valence']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    problem = html.escape(row["problem"])
+    return f"{text}<br>Take this with care: the recording {problem}." if problem else text

@@ -1,60 +1,60 @@
 """Keras, imported quietly and made reproducible, whichever backend runs it.
 
-Every other module takes `keras` from here.
+All other modules import `keras` from here, so that the settings below are made before.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Send the process's stderr nowhere.
+    """Discard what the process writes to stderr.
 
     TensorFlow prints lines about drivers and oneDNN before its log level can be set
-    (tensorflow/tensorflow#100442); in a notebook they would be stored with the outputs.
+    (tensorflow/tensorflow#100442). A notebook would store them with its outputs.
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
-        os.dup2(nowhere, 2)
         yield
     finally:
         os.dup2(kept, 2)
-        os.close(nowhere)
         os.close(kept)
 
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# TensorFlow also warns of networks that are compiled one after another, as if by mistake. A filter,
-# since it sets the level itself where it takes the session for an interactive one.
+# TensorFlow also warns when many networks are compiled one after another, which is no mistake here.
+# This is a filter and no level, since TensorFlow sets the level itself in interactive sessions.
 logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 with _no_stderr():
     import keras as keras
 
-#: A tensor of whichever backend, or of none while a network is being put together.
+#: ``"tensorflow"``, ``"jax"`` or ``"torch"``.
+BACKEND = keras.backend.backend()
+
+#: A tensor of any backend, or a symbolic one while a network is built.
 Tensor = Any
 
 
 def jit_compile() -> bool:
-    """What `compile` is given.
+    """The argument `jit_compile` of `keras.Model.compile`.
 
-    XLA takes longer to compile this study's networks for a processor than it saves; JAX needs it,
-    since without it every step runs operation by operation.
+    On a processor, XLA takes longer to compile this study's networks than it saves. JAX needs it,
+    since it runs every step operation by operation otherwise.
     """
-    return keras.backend.backend() == "jax"
+    return BACKEND == "jax"
 
 
 def seed_everything(seed: int) -> None:
@@ -64,65 +64,36 @@ def seed_everything(seed: int) -> None:
         seed: any non-negative integer
     """
     keras.utils.set_random_seed(seed)
-    name = keras.backend.backend()
-    if name == "tensorflow":
+    if BACKEND == "tensorflow":
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
-    elif name == "torch":
+    elif BACKEND == "torch":
         import torch
 
         torch.use_deterministic_algorithms(True)
 
 
-@functools.cache
-def fast_bfloat16() -> bool:
-    """Whether the processor or the GPU multiplies bfloat16 faster than float32."""
-    name = keras.backend.backend()
-    if name == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.is_bf16_supported()
-    elif name == "jax":
-        import jax
-
-        if jax.default_backend() != "cpu":
-            return True
-    elif name == "tensorflow":
-        import tensorflow
-
-        gpus = tensorflow.config.list_physical_devices("GPU")
-        if gpus:
-            details = tensorflow.config.experimental.get_device_details(gpus[0])
-            return details.get("compute_capability", (0, 0)) >= (8, 0)
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
 def limit_threads(threads: int) -> None:
-    """Compute on so many threads in this process.
+    """Set the number of threads that this process computes with.
 
-    Parts of a sum that are added in another order round in another way, so the number of threads
-    decides the last digits of a training, op determinism or not (tensorflow/community#346).
+    Sums are rounded differently when their parts are added in another order. The number of threads
+    therefore decides the last digits of a training, even with deterministic operations
+    (tensorflow/community#346).
 
     Args:
-        threads: for each operation, and for operations at once. JAX knows no such limit and is
-            left alone
+        threads: for each operation, and for operations at the same time. JAX has no such limit, so
+            nothing is set there
 
     Raises:
-        RuntimeError: if TensorFlow has begun to compute with another number
+        RuntimeError: if TensorFlow has already computed with another number
     """
-    name = keras.backend.backend()
-    if name == "tensorflow":
+    if BACKEND == "tensorflow":
         import tensorflow
 
         tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
-    elif name == "torch":
+    elif BACKEND == "torch":
         import torch
 
         torch.set_num_threads(threads)

@@ -1,24 +1,21 @@
-"""Keras layers that Keras lacks.
+"""Convolution and max pooling in one layer, several times faster than the two stock layers.
 
-They are written in `keras.ops`, so that every backend runs the same lines.
+It is written in `keras.ops`, so that every backend runs the same lines.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from helpers.models.backend import Tensor, fast_bfloat16, keras
-from helpers.models.layers import _sounding
+from helpers.cli import UserError
+from helpers.models.backend import Tensor, keras
 
 ops = keras.ops
-
-
-Precision = Literal["float32", "bfloat16", "auto"]
 
 
 #: How many times longer a multiplication takes in the search by Fourier transform, which moves more
@@ -27,64 +24,73 @@ Precision = Literal["float32", "bfloat16", "auto"]
 FOURIER_COST = 1.5
 
 
-def convolution_dtype(precision: Precision) -> str:
-    """Type that convolutions are computed in.
+class KernelSizeError(UserError):
+    """A kernel that is too large for the clips; the message names both and how to fix it."""
+
+
+def count_positions(
+    input_shape: Sequence[int | None], kernel_size: Sequence[int], grid: Sequence[int] = (2, 2)
+) -> tuple[int, int]:
+    """Positions of a kernel along frequency and time.
 
     Args:
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the processor or the
-            GPU multiplies it faster
+        input_shape: (n_mels, frames, ...)
+        kernel_size: frequency x time
+        grid: cells along both axes that the positions are pooled to
 
     Raises:
-        ValueError: if it is none of these
+        KernelSizeError: if there are fewer positions than cells
+        ValueError: if the input's size is not fixed
     """
-    if precision not in ("float32", "bfloat16", "auto"):
-        raise ValueError(f"precision is {precision!r}: it is 'float32', 'bfloat16' or 'auto'.")
-    if precision == "auto":
-        return "bfloat16" if fast_bfloat16() else "float32"
-    return precision
+    n_mels, frames = input_shape[:2]
+    if n_mels is None or frames is None:
+        raise ValueError(f"A convolution needs an input of a fixed size, not {n_mels} x {frames}.")
+    rows, columns = n_mels - kernel_size[0] + 1, frames - kernel_size[1] + 1
+    if rows < grid[0] or columns < grid[1]:
+        raise KernelSizeError(
+            f"The kernel {kernel_size[0]} x {kernel_size[1]} is too large to be pooled to "
+            f"{grid[0]} x {grid[1]} on an input of {n_mels} x {frames}: use longer clips, more mel "
+            "bands or smaller kernels."
+        )
+    return rows, columns
 
 
 @keras.saving.register_keras_serializable(package="valence")
 class ConvMaxPool(keras.layers.Layer):
     r"""Convolution, bias, ReLU and max pooling to a grid, in one layer and a fraction of the time.
 
-    The values and the gradients are those of `keras.layers.Conv2D` with ReLU and max pooling to a
-    few cells after it. Pooling keeps one of thousands of positions in each cell, so this layer
-    finds that position first and computes there only:
+    The values and the gradients are those of `keras.layers.Conv2D` with ReLU, followed by max
+    pooling to a few cells. Pooling keeps one of thousands of positions in each cell. This layer
+    finds that position first and computes the value there only:
 
-    1. *Where* is the maximum? The convolution's responses are computed without a gradient, for they
-       serve to compare positions and are then dropped. Bias and ReLU don't move a maximum and wait.
+    1. *Where* is the maximum? The responses of the convolution are computed without a gradient,
+       compared and dropped. Bias and ReLU do not move a maximum, so they are left for step 2.
     2. *What* is it? The patch of the input at that position, times the kernel, plus the bias,
-       through ReLU. This is all that a gradient has to pass: the kernel's is a sum over one patch
-       for each clip, cell and filter, instead of a correlation over every position.
+       through ReLU. The gradient passes through this step only: the gradient of the kernel is a
+       sum over one patch for each clip, cell and filter, not over every position.
 
     With kernels of hundreds of taps, the first step is faster through a Fourier transform over
-    time, in which the correlation of a row of the input with a row of the kernel becomes one
-    product for each frequency: :math:`Y_k = \sum_a X_k[r + a] \, \overline{W_k[a]}`. Both
-    transforms are products with a matrix, at which processors and GPUs are best. The layer counts
-    the multiplications of both ways and takes the cheaper.
+    time. The correlation of a row of the input with a row of the kernel is then one product for
+    each frequency: :math:`Y_k = \sum_a X_k[r + a] \, \overline{W_k[a]}`. Both transforms are
+    products with a matrix, which processors and GPUs do best. The layer counts the
+    multiplications of both ways and takes the cheaper way.
 
-    Where several positions have the maximum, or differ by less than rounding, one of them gets the
+    If several positions share the maximum, or differ by less than rounding, one of them gets the
     gradient, as in stock max pooling, but not always the same one.
 
     Args:
         filters: number of filters
         kernel_size: frequency x time
-        grid: cells along frequency and time. Every position is in one cell; where they can't be
+        grid: cells along frequency and time. Each position is in one cell. If the cells cannot be
             equal, the first ones are larger by one
-        precision: of the search only, the values are always computed in the layer's own.
-            ``"bfloat16"`` is faster where hardware has it, and may take a position for the maximum
-            that falls short of it by under a percent; ``"auto"`` is that, where it is faster
-        own_frames: whether the grid divides the frames of each clip up to its padding, so that how
-            far it was padded changes nothing. Padding is what has the clip's lowest level; a clip
-            needs as many positions as the grid has cells, or else some are taken from its padding
-        **options: of every Keras layer, such as `name`
+        **kwargs: of every Keras layer, such as `name`
 
     Input: [batch, n_mels, frames] or [batch, n_mels, frames, channels], of a fixed size.
     Output: [batch, *grid, filters].
 
     Raises:
-        ValueError: if the input's size is not fixed, or has fewer positions than there are cells
+        KernelSizeError: if the kernel has fewer positions than there are cells
+        ValueError: if the input's size is not fixed
 
     See: notebooks/03_model.ipynb
     """
@@ -95,40 +101,26 @@ class ConvMaxPool(keras.layers.Layer):
         kernel_size: tuple[int, int],
         *,
         grid: tuple[int, int] = (2, 2),
-        precision: Precision = "float32",
-        own_frames: bool = False,
-        **options: Any,
+        **kwargs: Any,
     ):
-        super().__init__(**options)
-        convolution_dtype(precision)  # which says if it is none of them
+        super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = tuple(kernel_size)
         self.grid = tuple(grid)
-        self.precision = precision
-        self.own_frames = own_frames
 
-    def get_config(self) -> dict[str, Any]:
-        """What `keras.models.load_model` builds the layer from again."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "grid": self.grid,
-            "precision": self.precision,
-            "own_frames": self.own_frames,
-        }
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ConvMaxPool:
+        """Build the layer from what `get_config` returned, in this version or an older one.
+
+        Older versions had two more options, which no command set.
+        """
+        return super().from_config(
+            {k: v for k, v in config.items() if k not in ("precision", "own_frames")}
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the kernel and the bias, as `keras.layers.Conv2D` does."""
-        size = [n for n in input_shape[1:3] if n is not None]
-        if len(size) < 2:
-            raise ValueError(f"{self.name} needs an input of a fixed size; it is {input_shape}.")
-        self.positions = tuple(n - k + 1 for n, k in zip(size, self.kernel_size, strict=True))
-        if any(n < cells for n, cells in zip(self.positions, self.grid, strict=True)):
-            raise ValueError(
-                f"The kernel {_by(self.kernel_size)} is too large to be pooled to {_by(self.grid)} "
-                f"on an input of {_by(size)}: use longer clips, more mel bands or smaller kernels."
-            )
+        count_positions(input_shape[1:], self.kernel_size, self.grid)
         channels = input_shape[3] if len(input_shape) == 4 else 1
         self.kernel = self.add_weight(
             shape=(*self.kernel_size, channels, self.filters), name="kernel"
@@ -143,12 +135,8 @@ class ConvMaxPool(keras.layers.Layer):
         """Pooled responses of every filter."""
         image = inputs if len(inputs.shape) == 4 else inputs[..., None]
         kernel = ops.convert_to_tensor(self.kernel)
-        rows, columns = _where(
-            ops.stop_gradient(image),
-            ops.stop_gradient(kernel),
-            self.grid,
-            convolution_dtype(self.precision),
-            _own_frames(image) if self.own_frames else None,
+        rows, columns = argmax_positions(
+            ops.stop_gradient(image), ops.stop_gradient(kernel), self.grid
         )
         patches = _patches(image, rows, columns, self.kernel_size)
         weights = ops.reshape(ops.transpose(kernel, (3, 0, 1, 2)), (self.filters, -1, 1))
@@ -156,21 +144,8 @@ class ConvMaxPool(keras.layers.Layer):
         return ops.relu(ops.transpose(values, (1, 2, 3, 0)) + self.bias)
 
 
-def _by(size: Iterable[int]) -> str:
-    return " x ".join(map(str, size))
-
-
-def _own_frames(image: Tensor) -> Tensor:
-    """Frames of each clip up to its padding: int32 [batch]."""
-    bands = ops.max(image, axis=3)
-    sounds = _sounding(bands, ops.min(bands, axis=(1, 2), keepdims=True))[:, 0]
-    return ops.max(ops.cast(sounds, "int32") * ops.arange(1, bands.shape[2] + 1), axis=1)
-
-
-def _where(
-    image: Tensor, kernel: Tensor, grid: tuple[int, ...], dtype: str, frames_of: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Row and column of each cell's largest response: int32 [filters, batch, *grid], twice."""
+def argmax_positions(image: Tensor, kernel: Tensor, grid: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Row and column of the largest response in each cell: int32 [filters, batch, *grid], twice."""
     _, n_mels, frames, channels = image.shape
     height, width, _, filters = kernel.shape
     n_rows, n_columns = n_mels - height + 1, frames - width + 1
@@ -179,26 +154,17 @@ def _where(
     # the kernel's height, and the way back to each position.
     by_taps = height * width * channels * n_columns
     by_fourier = frames * (2 * height * channels + n_columns)
-    if by_taps > FOURIER_COST * by_fourier:
-        responses = _correlate_by_fourier(image, kernel, dtype)
-    else:
-        responses = _correlate_by_taps(image, kernel, dtype)
+    fourier = by_taps > FOURIER_COST * by_fourier
+    responses = (_correlate_by_fourier if fourier else _correlate_by_taps)(image, kernel)
 
     batch = ops.shape(image)[0]
     column = filters * batch * n_rows  # how many responses there are from one column to the next
     flat = ops.reshape(responses, (-1,))
     starts = n_rows * ops.reshape(ops.arange(filters * batch, dtype="int32"), (filters, batch, 1))
     rows, columns = [], []
-    for number, (first, last) in enumerate(_cells(n_columns, grid[1])):
-        if frames_of is not None:
-            outside = _outside(number, grid[1], frames_of - width + 1, n_columns, dtype)
-            cell = ops.reshape(responses, (n_columns, filters, -1, n_rows))
-            cell = cell + ops.transpose(outside)[:, None, :, None]
-            first, last = 0, n_columns
-        else:
-            cell = responses[first:last]
+    for first, last in _cells(n_columns, grid[1]):
         # The largest of each row first: that axis is the outermost, and what it leaves is small.
-        cell = ops.reshape(cell, (1, last - first, filters, -1))
+        cell = ops.reshape(responses[first:last], (1, last - first, filters, -1))
         window = (last - first, 1)
         best = ops.max_pool(cell, window, window)  # strides too: on JAX, Keras needs them told
         best = ops.reshape(best, (filters, batch, n_rows))
@@ -206,8 +172,6 @@ def _where(
         row = ops.cast(ops.stack(tops, axis=-1), "int32")
         steps = column * ops.arange(first, last, dtype="int32")
         along = ops.take(flat, (starts + row)[..., None] + steps)
-        if frames_of is not None:
-            along = along + outside[:, None, :]
         rows.append(row)
         columns.append(ops.cast(ops.argmax(along, axis=-1), "int32") + first)
     return ops.stack(rows, axis=-1), ops.stack(columns, axis=-1)
@@ -220,23 +184,13 @@ def _cells(positions: int, cells: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _outside(cell: int, cells: int, positions: Tensor, most: int, dtype: str) -> Tensor:
-    """0 where a cell of each clip's own positions is, minus infinity elsewhere [batch, most]."""
-    positions = ops.clip(positions, cells, most)
-    size, larger = positions // cells, positions % cells
-    begin, end = (i * size + ops.minimum(i, larger) for i in (cell, cell + 1))
-    column = ops.arange(most, dtype="int32")
-    inside = (column >= begin[:, None]) & (column < end[:, None])
-    return ops.cast(ops.where(inside, 0.0, -np.inf), dtype)
-
-
-def _correlate_by_taps(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:
+def _correlate_by_taps(image: Tensor, kernel: Tensor) -> Tensor:
     """Responses at every position: [columns, filters * batch * rows]."""
-    responses = ops.conv(ops.cast(image, dtype), ops.cast(kernel, dtype), 1, "valid")
+    responses = ops.conv(image, kernel, 1, "valid")
     return ops.reshape(ops.transpose(responses, (2, 3, 0, 1)), (responses.shape[2], -1))
 
 
-def _correlate_by_fourier(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:
+def _correlate_by_fourier(image: Tensor, kernel: Tensor) -> Tensor:
     """The same, by a discrete Fourier transform over time."""
     _, n_mels, frames, channels = image.shape
     height, width, _, filters = kernel.shape
@@ -245,8 +199,8 @@ def _correlate_by_fourier(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:
     frequencies = len(cosine)
 
     image = ops.transpose(image, (2, 3, 0, 1))
+    # [frequencies, 2, channels, batch, n_mels]
     spectrum = ops.stack([ops.tensordot(wave, image, 1) for wave in (cosine, sine)], axis=1)
-    spectrum = ops.cast(spectrum, dtype)  # [frequencies, 2, channels, batch, n_mels]
     shifted = ops.stack([spectrum[..., tap : tap + rows] for tap in range(height)], axis=3)
     shifted = ops.reshape(shifted, (frequencies, 1, 2 * channels * height, -1))
 
@@ -258,14 +212,14 @@ def _correlate_by_fourier(image: Tensor, kernel: Tensor, dtype: str) -> Tensor:
     conjugate = ops.stack(  # times (real, imaginary) of the image, gives those of the responses
         [ops.concatenate([real, imaginary], -1), ops.concatenate([imaginary, -real], -1)], axis=1
     )
-    product = ops.matmul(ops.cast(conjugate, dtype), shifted)
+    product = ops.matmul(conjugate, shifted)
 
     # Back to positions. Real signals have the frequencies above the middle twice.
     twice = np.full((frequencies, 1), 2.0)
     twice[0] = 1
     twice[frames - frequencies + 1 :] = 1
     back = np.stack([cosine * twice, -sine * twice], axis=1)[..., :columns] / frames
-    back = ops.cast(np.reshape(back, (-1, columns)).T.astype(np.float32), dtype)
+    back = np.reshape(back, (-1, columns)).T.astype(np.float32)
     return ops.matmul(back, ops.reshape(product, (2 * frequencies, -1)))
 
 

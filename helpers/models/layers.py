@@ -1,6 +1,7 @@
-"""Keras layers that Keras lacks.
+"""Keras layers of the improved networks that Keras does not have.
 
-They are written in `keras.ops`, so that every backend runs the same lines.
+They are written in `keras.ops`, so that every backend runs the same lines. Keras saves their
+arguments and infers the shapes of their outputs by itself.
 """
 
 from __future__ import annotations
@@ -17,40 +18,40 @@ ops = keras.ops
 
 @keras.saving.register_keras_serializable(package="valence")
 class ClipStatistics(keras.layers.Layer):
-    """What a clip's mel bands and cepstral coefficients are like over time, however long it is.
+    """Statistics over time of mel bands and cepstral coefficients, for clips of any length.
 
-    Of each mel band, and of each of the first cepstral coefficients (the cosine transform of the
-    bands of a frame, which tells the shape of the spectrum from its level): mean, standard
-    deviation, and mean absolute change from frame to frame.
+    For each mel band and each of the first cepstral coefficients: mean, standard deviation, and
+    mean absolute change from frame to frame. The coefficients are the cosine transform of the bands
+    of a frame, which separates the shape of the spectrum from its level.
 
-    Of groups of neighbouring bands: how strongly their level rises and falls, and how fast, as the
+    For groups of neighbouring bands: how strongly and how fast their level changes, as the
     logarithm of its power in octaves of modulation frequency down from half the frame rate
     (modulation spectrum, after Wu, Falk & Chan 2011). Rhythm and stress are at 2 to 8 Hz.
 
-    Of parts of a phrase, from its beginning to its end: mean and standard deviation of the first 13
-    coefficients (relative time intervals, Schuller & Rigoll 2006). A part ends where a further
-    share of the clip's loud frames has passed, those above its mean level; what comes before the
-    first of them or after the last is in none.
+    For parts of the phrase, from its beginning to its end: mean and standard deviation of the first
+    13 coefficients (relative time intervals, Schuller & Rigoll 2006). Each part has the same share
+    of the loud frames, which are those above the clip's mean level. Frames before the first loud
+    frame or after the last are in no part.
 
-    Frames in which every band is at the clip's lowest level are padding and do not count, so that
-    a clip's statistics do not depend on how far it was padded. Pitch and harmonicity count where
-    there is a voice, in the clip and, by their means, in each part; what share of the frames that
-    sound has a voice is a statistic more.
+    Padding, that is frames in which every band is at the clip's lowest level, does not count, so
+    the statistics do not depend on how far a clip was padded. Pitch and harmonicity count in voiced
+    frames only, in the clip and, with their means, in each part. The share of voiced frames among
+    those that are not padding is one more statistic.
 
     Args:
         coefficients: number of cepstral coefficients
-        tracks: rows above the bands: 2 if there are pitch and harmonicity, else 0, see
+        tracks: number of rows after the bands: 2 with pitch and harmonicity, else 0, see
             `features.waveform_features`
-        groups: groups of mel bands whose modulation is told, at most as many as there are bands; 0
-            leaves modulation out
+        groups: groups of mel bands with a modulation spectrum, at most as many as there are bands;
+            0 leaves modulation out
         octaves: of modulation frequency
         parts: of the phrase; 0 leaves them out
-        **options: of every Keras layer, such as `name`
+        **kwargs: of every Keras layer, such as `name`
 
     Input: [batch, n_mels + tracks, frames], of any number of frames; an increasing function of
     decibels that is the same for all rows.
     Output: [batch, 3 * (n_mels + coefficients + tracks) + groups * octaves
-    + parts * (26 + tracks)], and one more if there are tracks.
+    + parts * (26 + tracks)], and one more with tracks.
 
     See: notebooks/06_improvements.ipynb
     """
@@ -62,28 +63,14 @@ class ClipStatistics(keras.layers.Layer):
         groups: int = 16,
         octaves: int = 5,
         parts: int = 5,
-        **options: Any,
+        **kwargs: Any,
     ):
-        super().__init__(**options)
+        super().__init__(**kwargs)
         self.coefficients = coefficients
         self.tracks = tracks
         self.groups = groups
         self.octaves = octaves
         self.parts = parts
-
-    def get_config(self) -> dict[str, Any]:
-        """What `keras.models.load_model` builds the layer from again."""
-        names = ("coefficients", "tracks", "groups", "octaves", "parts")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, int, int | None]
-    ) -> tuple[int | None, int]:
-        """Shape of the output."""
-        over_time = 3 * (input_shape[1] + self.coefficients) + bool(self.tracks)
-        groups = min(self.groups, input_shape[1] - self.tracks)
-        of_parts = self.parts * (2 * min(TIMBRE, self.coefficients) + self.tracks)
-        return (input_shape[0], over_time + groups * self.octaves + of_parts)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Statistics of every clip."""
@@ -96,28 +83,26 @@ class ClipStatistics(keras.layers.Layer):
         sounds = _sounding(inputs, lowest)
         cepstrum = ops.matmul(cosines, inputs)
         bands = ops.concatenate([inputs, cepstrum], axis=1)
-        found = [each[:, :, 0] for each in _over_time(bands, sounds)]
+        found = [_over_time(bands, sounds)]
         if self.groups:
-            groups = min(self.groups, n_mels)
-            found.append(_modulation(inputs, sounds, groups, self.octaves))
+            found.append(_modulation(inputs, sounds, min(self.groups, n_mels), self.octaves))
         if self.parts:
             parts = _parts(inputs, sounds, self.parts)
             found += _of_parts(cepstrum[:, :TIMBRE], sounds, parts)
         if self.tracks:
             known = ops.cast(tracks > lowest, inputs.dtype)
             voiced, sounding = known[:, :1], known[:, 1:]
-            voice = [*_over_time(tracks, voiced), _mean(voiced, sounding)]
-            found += [each[:, :, 0] for each in voice]
+            found += [_over_time(tracks, voiced), _mean(voiced, sounding)[:, :, 0]]
             if self.parts:
                 found.append(_of_parts(tracks, voiced, parts * voiced)[0])
         return ops.concatenate(found, axis=1)
 
 
-#: Modulation frequencies lie so far apart, in cycles per frame: about what a clip can tell apart.
+#: Distance of modulation frequencies, in cycles per frame: about the resolution of one clip.
 SPACING = 1 / 512
 
 
-#: Added to the power of modulation before its logarithm, so that a band that never moves has one.
+#: Added to the power of modulation before its logarithm, so that a constant band has one.
 FAINTEST = 1e-4
 
 
@@ -138,7 +123,7 @@ def _modulation(bands: Tensor, sounds: Tensor, groups: int, octaves: int) -> Ten
     return ops.reshape(found, (-1, groups * octaves))
 
 
-#: Cepstral coefficients that are told of each part, the usual number in speech recognition.
+#: Cepstral coefficients of each part: the usual number in speech recognition.
 TIMBRE = 13
 
 
@@ -146,7 +131,8 @@ def _parts(bands: Tensor, sounds: Tensor, count: int) -> Tensor:
     """1 where a frame is in a part [batch, parts, frames]."""
     level = ops.mean(bands, axis=1, keepdims=True)
     loud = ops.cast(level > _mean(level, sounds), bands.dtype) * sounds
-    passed = ops.cumsum(loud, axis=2) - loud / 2  # above 0 from the first on, whole after the last
+    # Above 0 from the first loud frame on, and `total` after the last.
+    passed = ops.cumsum(loud, axis=2) - loud / 2
     total = ops.sum(loud, axis=2, keepdims=True)
     place = passed * count / ops.maximum(total, 1)
     part = np.arange(count, dtype=np.float32)[:, None]
@@ -157,7 +143,7 @@ def _parts(bands: Tensor, sounds: Tensor, count: int) -> Tensor:
 def _of_parts(rows: Tensor, counts: Tensor, parts: Tensor) -> list[Tensor]:
     """Means and deviations of rows in each part [batch, parts * rows].
 
-    Where there is nothing in a part, they are those of the clip: its mean, and 0.
+    In an empty part they are the mean of the clip, and 0.
     """
     mean = _mean(rows, counts)
     frames_first = ops.transpose((rows - mean) * counts, (0, 2, 1))
@@ -184,12 +170,6 @@ class SoundingFrames(keras.layers.Layer):
     See: notebooks/06_improvements.ipynb
     """
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, int, int | None]
-    ) -> tuple[int | None, int, int | None, int]:
-        """Shape of the output."""
-        return (input_shape[0], 1, input_shape[2], 1)
-
     def call(self, inputs: Tensor) -> Tensor:
         """Frames that sound, of every clip."""
         return _sounding(inputs, ops.min(inputs, axis=(1, 2), keepdims=True))[..., None]
@@ -197,33 +177,24 @@ class SoundingFrames(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="valence")
 class RandomSpeed(keras.layers.Layer):
-    """In training, each clip played faster or slower (speed perturbation, Ko et al. 2015).
+    """Plays each clip faster or slower in training (speed perturbation, Ko et al. 2015).
 
-    Frames are interpolated, so the pitch stays. What is then missing at the end repeats the last
-    frame; padding stays padding. Elsewhere than in training, nothing is changed. As
-    `augmentation.augment` does for a whole network, this does it for a part of one.
+    Frames are interpolated, so the pitch stays. If frames are then missing at the end, the last
+    frame is repeated; padding stays padding. Outside of training, nothing is changed.
 
     Args:
         amount: largest change of speed, as a share
-        **options: of every Keras layer, such as `name`
+        **kwargs: of every Keras layer, such as `name`
 
     Input and output: [batch, n_mels, frames], of any number of frames.
 
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, amount: float, **options: Any):
-        super().__init__(**options)
+    def __init__(self, amount: float, **kwargs: Any):
+        super().__init__(**kwargs)
         self.amount = amount
         self.seeds = keras.random.SeedGenerator()
-
-    def get_config(self) -> dict[str, Any]:
-        """What `keras.models.load_model` builds the layer from again."""
-        return {**super().get_config(), "amount": self.amount}
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Shape of the output."""
-        return input_shape
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The clips, in training each at a speed of its own."""
@@ -242,13 +213,16 @@ class RandomSpeed(keras.layers.Layer):
         return here + share * (after - here)  # between equals, exactly equal
 
 
-def _over_time(rows: Tensor, counts: Tensor) -> list[Tensor]:
-    """Mean, standard deviation and mean absolute change of each row, over frames that count."""
+def _over_time(rows: Tensor, counts: Tensor) -> Tensor:
+    """Means, standard deviations and mean absolute changes of rows, over the frames that count.
+
+    They follow each other: [batch, 3 * rows].
+    """
     both = counts[:, :, 1:] * counts[:, :, :-1]
     mean = _mean(rows, counts)
     deviation = ops.sqrt(_mean((rows - mean) ** 2, counts) + keras.config.epsilon())
     change = _mean(ops.abs(rows[:, :, 1:] - rows[:, :, :-1]), both)
-    return [mean, deviation, change]
+    return ops.concatenate([mean, deviation, change], axis=1)[:, :, 0]
 
 
 def _mean(values: Tensor, counts: Tensor) -> Tensor:
@@ -259,19 +233,19 @@ def _mean(values: Tensor, counts: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="valence")
 class RatingMean(keras.layers.Layer):
-    r"""The mean of a distribution over ratings, followed by what that distribution was made of.
+    r"""The mean of a distribution over ratings, followed by the distributions it was made of.
 
-    Of several distributions, which hear a clip in different ways, it is the mean of their product,
-    each to the power of its weight: :math:`p(r) \propto \prod_i p_i(r)^{w_i}` (product of experts,
-    Hinton 2002). Where one is sure and another wavers, the sure one decides.
+    With several distributions, it is the mean of their product, each to the power of its weight:
+    :math:`p(r) \propto \prod_i p_i(r)^{w_i}` (product of experts, Hinton 2002). A narrow
+    distribution then counts more than a wide one.
 
-    The higher the weights, the sharper the product. That counts, since the mean of a distribution
-    that wavers lies near the middle of the scale.
+    Higher weights make the product sharper. This matters, since the mean of a wide distribution is
+    near the middle of the scale.
 
     Args:
         scale: lowest and highest rating; the classes are spread evenly from one to the other
-        weights: of the distributions, which are side by side
-        **options: of every Keras layer, such as `name`
+        weights: of the distributions, which are concatenated in the input
+        **kwargs: of every Keras layer, such as `name`
 
     Input: probabilities [batch, distributions * classes].
     Output: [batch, 1 + distributions * classes]; the first column is on the scale of the ratings.
@@ -279,19 +253,10 @@ class RatingMean(keras.layers.Layer):
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, scale: tuple[float, float], weights: Sequence[float], **options: Any):
-        super().__init__(**options)
-        low, high = scale
-        self.scale = low, high
+    def __init__(self, scale: tuple[float, float], weights: Sequence[float], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.scale = scale
         self.of_each = tuple(weights)  # `weights` of a layer are its variables
-
-    def get_config(self) -> dict[str, Any]:
-        """What `keras.models.load_model` builds the layer from again."""
-        return {**super().get_config(), "scale": self.scale, "weights": self.of_each}
-
-    def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
-        """Shape of the output."""
-        return (input_shape[0], 1 + input_shape[1])
 
     def call(self, inputs: Tensor) -> Tensor:
         """The mean of the product, and the probabilities."""

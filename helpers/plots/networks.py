@@ -1,9 +1,4 @@
-"""Every figure of the study.
-
-Each function takes arrays and tables and returns a `matplotlib.figure.Figure`; none saves itself.
-Those that draw one panel accept ``ax``, so that a notebook can compose them. Colours are Okabe and
-Ito's, told apart by colour-blind eyes; lines and markers differ too, for print in grey.
-"""
+"""Figures of a network: its layers, one of its filters, and how it learnt."""
 
 from __future__ import annotations
 
@@ -13,42 +8,44 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from matplotlib.patheffects import withStroke
 
-from helpers.features import MelSettings
-from helpers.plots.style import BLUE, COLOURS, GREY, LINES, ORANGE, _axes, _figure
+from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, panel, panels
 
 if TYPE_CHECKING:  # since it loads Keras
     from helpers.models import keras
 
+#: Cells of max pooling along both axes, see `models.ConvMaxPool`.
+GRID = (2, 2)
 
-def max_pooling(
-    levels: np.ndarray,
-    responses: np.ndarray,
-    *,
-    grid: tuple[int, int] = (2, 2),
-) -> Figure:
-    """One filter's responses with the largest in each cell of a grid, and the patches they answer.
+#: How a text stands at its place.
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
+
+
+def max_pooling(levels: np.ndarray, responses: np.ndarray) -> Figure:
+    """One filter's responses with the largest in each quarter, and the patches they answer.
 
     Args:
-        levels: what the filter saw, standardised decibels [n_mels, frames]
+        levels: the filter's input, standardised decibels [n_mels, frames]
         responses: at each position of the kernel [rows, columns]
-        grid: cells along both axes, see `layers.ConvMaxPool`
 
     See: notebooks/03_model.ipynb
     """
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    seen, answered = figure.subplots(1, 2)
-    image = seen.imshow(levels, origin="lower", aspect="auto", cmap="magma")
-    figure.colorbar(image, ax=seen, label="level (standardised)")
-    image = answered.imshow(responses, origin="lower", aspect="auto", cmap="Greys")
-    figure.colorbar(image, ax=answered, label="response")
+    figure, axes = panels(1, 2, (9, 3.4))
+    seen, answered = axes[0]
+    for ax, image, cmap, label in (
+        (seen, levels, "magma", "level (standardised)"),
+        (answered, responses, "Greys", "response"),
+    ):
+        drawn = ax.imshow(image, origin="lower", aspect="auto", cmap=cmap)
+        figure.colorbar(drawn, ax=ax, label=label)
+        ax.set(xlabel="frame", ylabel="mel band")
     height, width = (a - b + 1 for a, b in zip(levels.shape, responses.shape, strict=True))
     rows, columns = (
-        np.array_split(np.arange(n), cells) for n, cells in zip(responses.shape, grid, strict=True)
+        np.array_split(np.arange(n), cells) for n, cells in zip(responses.shape, GRID, strict=True)
     )
     for edges, line in ((rows, answered.axhline), (columns, answered.axvline)):
         for cell in edges[1:]:
@@ -56,89 +53,42 @@ def max_pooling(
     for number, (r, c) in enumerate(itertools.product(rows, columns), start=1):
         best = np.argmax(responses[np.ix_(r, c)])
         row, column = r[best // len(c)], c[best % len(c)]
-        left = column < responses.shape[1] / 2
-        answered.plot(column, row, "o", markersize=8, markeredgecolor="white", color=ORANGE)
-        answered.annotate(
-            str(number),
-            (column, row),
-            xytext=(8 if left else -8, 0),
-            textcoords="offset points",
-            ha="left" if left else "right",
-            va="center",
-            weight="bold",
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-        )
         frame = (column - 0.5, row - 0.5), width, height
         seen.add_patch(Rectangle(*frame, fill=False, edgecolor="white", linewidth=1.5))
-        seen.annotate(f" {number}", (column, row + height - 1), color="white", va="top")
-    seen.set(title="the spectrogram", xlabel="frame", ylabel="mel band")
-    answered.set(title="the filter's responses", xlabel="frame", ylabel="mel band")
+        _mark(seen, number, column, row + height - 1)
+        _mark(answered, number, column, row)
+    seen.set(title="the spectrogram")
+    answered.set(title="the filter's responses")
     return figure
 
 
-def learning_curves(
-    histories: Mapping[str, pd.DataFrame], *, reference: float | None = None, ax: Axes | None = None
-) -> Figure:
+def _mark(ax: Axes, number: int, x: float, y: float) -> None:
+    """A number in a circle, readable on any colour and not clipped at the edge."""
+    circle = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": ORANGE}
+    ax.text(x, y, str(number), bbox=circle, weight="bold", fontsize=8, **CENTRED)
+
+
+def learning_curves(histories: Mapping[str, pd.DataFrame], *, reference: float) -> Figure:
     """Mean absolute error by epoch, in training (thin) and validation (thick).
 
     Args:
         histories: name of each run and its `training.Run.history`
-        reference: MAE of the median predictor, drawn as a level line
-        ax: where to draw; None makes a figure
+        reference: MAE of the median predictor, drawn as a horizontal line
 
     See: notebooks/03_model.ipynb
     """
-    ax = _axes(ax)
-    for (name, history), colour, line in zip(histories.items(), COLOURS, LINES, strict=False):
-        style: dict[str, Any] = {"color": colour, "linestyle": line}
-        ax.plot(history["epoch"], history["train_mae"], linewidth=0.8, alpha=0.6, **style)
-        ax.plot(history["epoch"], history["validation_mae"], linewidth=2, label=name, **style)
-    if reference is not None:
-        ax.axhline(reference, color="black", linewidth=1, linestyle=":", label="median predictor")
-    ax.set(xlabel="epoch", ylabel="mean absolute error", ylim=(0, None))
+    figure, ax = panel(7.5)
+    parts = {"train_mae": "training", "validation_mae": "validation"}
+    table = pd.concat(histories, names=["network"]).reset_index("network").rename(columns=parts)
+    table = table.melt(["epoch", "network"], list(parts.values()), "part", "mean absolute error")
+    sizes = {"training": 0.8, "validation": 2}
+    lines: dict[str, Any] = {"hue": "network", "style": "network", "size": "part", "sizes": sizes}
+    colours = COLOURS[: len(histories)]
+    sns.lineplot(table, x="epoch", y="mean absolute error", palette=colours, **lines, ax=ax)
+    ax.axhline(reference, color="black", linewidth=1, linestyle=":", label="median predictor")
+    ax.set(ylim=(0, None))
     ax.locator_params("x", integer=True)
-    ax.legend(title="validation (thin: training)", frameon=False)
-    return _figure(ax)
-
-
-def kernels(model: keras.Model, settings: MelSettings, *, count: int = 6) -> Figure:
-    """Learnt kernels of each convolution that reads the spectrogram, the strongest first.
-
-    Args:
-        model: a `keras.Model` such as `models.parallel_cnn`
-        settings: that made the spectrograms; they say how long a frame is
-        count: kernels of each convolution, those with the largest norm
-
-    See: notebooks/05_error_analysis.ipynb
-    """
-    layers = [layer for layer in model.layers if layer.name.startswith("conv_")]
-    figure = Figure(figsize=(1.35 * count + 0.9, 1.5 * len(layers)), layout="constrained")
-    panels = figure.subplots(len(layers), count, squeeze=False)
-    frame = settings.hop_length / settings.sample_rate
-    for axes, layer in zip(panels, layers, strict=True):
-        weights = np.asarray(layer.weights[0])[:, :, 0]  # [bands, frames, filters]
-        norms = np.linalg.norm(weights, axis=(0, 1))
-        strongest = np.argsort(-norms, kind="stable")[:count]
-        most = np.abs(weights[..., strongest]).max()
-        bands, frames, _ = weights.shape
-        for ax, kernel in zip(axes, strongest, strict=False):
-            image = ax.imshow(
-                weights[..., kernel],
-                origin="lower",
-                aspect="auto",
-                cmap="cividis",
-                vmin=-most,
-                vmax=most,
-                extent=(0, frames * frame, 0, bands),
-            )
-        for ax in axes[1:]:
-            ax.set_yticklabels([])
-        for ax in axes[len(strongest) :]:
-            ax.set_axis_off()
-        axes[0].set(ylabel=f"{bands} × {frames}\nmel band")
-        figure.colorbar(image, ax=axes, label="weight", pad=0.01)
-    for ax in panels[-1]:
-        ax.set(xlabel="time (s)")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -146,6 +96,19 @@ def kernels(model: keras.Model, settings: MelSettings, *, count: int = 6) -> Fig
 
 #: Layers that are written into the box of the layer before them.
 ATTACHED = ("BatchNormalization", "ReLU", "Dropout", "Flatten", "Reshape", "Permute")
+
+#: What is written for a layer, from its settings; its name if it is not here.
+TEXTS = {
+    "InputLayer": "mel spectrogram",
+    "Conv2D": "{filters} filters {kernel_size}",
+    "ConvMaxPool": "{filters} filters {kernel_size}\nReLU\nmax to {grid}",
+    "MaxPooling2D": "max over {pool_size}",
+    "Dense": "{units} unit{s}",
+    "Bidirectional": "BLSTM, 2 × {layer[config][units]} units",
+    "Dropout": "dropout {rate:g}",
+    "BatchNormalization": "batch norm.",
+    "ReLU": "ReLU",
+}
 
 
 def architecture(model: keras.Model) -> Figure:
@@ -156,54 +119,45 @@ def architecture(model: keras.Model) -> Figure:
 
     See: notebooks/03_model.ipynb
     """
-    boxes = _boxes(model)
-    levels = pd.Series([box["level"] for box in boxes])
-    columns = levels.value_counts().max()
-    figure = Figure(figsize=(max(3, 2.3 * columns), 1.05 * (levels.max() + 1)))
+    boxes = pd.DataFrame(_boxes(model))
+    levels = boxes.groupby("level")["level"]
+    boxes["x"], boxes["y"] = levels.cumcount() - (levels.transform("size") - 1) / 2, -boxes["level"]
+    columns, rows = levels.size().max(), levels.ngroups
+    # without branches, there is room for wide boxes of two lines
+    width, height, shift, between = (
+        (6, 0.6, 0.15, " · ") if columns == 1 else (2.3, 1.05, 0.22, "\n")
+    )
+    figure = Figure(figsize=(width * columns, height * rows))
     ax = figure.add_axes((0, 0, 1, 1))
-    places: list[tuple[float, float]] = []
-    for box in boxes:
-        beside = [other["level"] for other in boxes[: len(places)]].count(box["level"])
-        x = beside - ((levels == box["level"]).sum() - 1) / 2
-        places.append((x, -box["level"]))
-        for source in box["sources"]:
-            ax.annotate(
-                "",
-                (x, -box["level"] + 0.36),
-                (places[source][0], places[source][1] - 0.36),
-                arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0},
-            )
-        ax.add_patch(
-            FancyBboxPatch(
-                (x - 0.44, -box["level"] - 0.34), 0.88, 0.68,
-                boxstyle="round,pad=0,rounding_size=0.05", facecolor="#EEF4F8", edgecolor=BLUE,
-            )
-        )  # fmt: skip
-        title, *rest = box["lines"]
-        ax.text(x, -box["level"] + 0.2, title, ha="center", va="center", weight="bold", fontsize=8)
-        ax.text(x, -box["level"] - 0.1, "\n".join(rest), ha="center", va="center", fontsize=7)
-    ax.set(xlim=(-columns / 2, columns / 2), ylim=(-levels.max() - 0.5, 0.5))
+    arrow = {"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 0}
+    corners = "round,pad=0,rounding_size=0.05"
+    frame: dict[str, Any] = {"boxstyle": corners, "facecolor": "#EEF4F8", "edgecolor": BLUE}
+    for box in boxes.itertuples():
+        for source in boxes.loc[box.sources].itertuples():
+            ends = (box.x, box.y + 0.36), (source.x, source.y - 0.36)
+            ax.annotate("", *ends, arrowprops=arrow)
+        ax.add_patch(FancyBboxPatch((box.x - 0.44, box.y - 0.34), 0.88, 0.68, **frame))
+        title, *rest = box.lines
+        ax.text(box.x, box.y + shift, title, weight="bold", fontsize=9, **CENTRED)
+        ax.text(box.x, box.y - 0.08, between.join(rest), fontsize=8, **CENTRED)
+    ax.set(xlim=(-columns / 2, columns / 2), ylim=(0.5 - rows, 0.5))
     ax.set_axis_off()
     return figure
 
 
 def _boxes(model: keras.Model) -> list[dict[str, Any]]:
     """Layers gathered into boxes: their lines of text, level, and the boxes they read from."""
-    producer = {id(layer.output): layer.name for layer in model.layers}
-    home: dict[str, int] = {}
+    home: dict[int, int] = {}  # the box that gives a tensor
     boxes: list[dict[str, Any]] = []
     for layer in model.layers:
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        kind = type(layer).__name__
-        sources = [home[producer[id(t)]] for t in inputs] if kind != "InputLayer" else []
-        if kind in ATTACHED and sources:
-            box = boxes[sources[0]]
-            home[layer.name] = sources[0]
-        else:
-            level = 1 + max((boxes[s]["level"] for s in sources), default=-1)
-            box = {"level": level, "sources": sources, "layers": [], "parameters": 0}
-            home[layer.name] = len(boxes)
-            boxes.append(box)
+        sources = [home[id(each)] for each in inputs if each is not layer.output]
+        if type(layer).__name__ not in ATTACHED:
+            level = 1 + max((boxes[source]["level"] for source in sources), default=-1)
+            boxes.append({"level": level, "sources": sources, "layers": [], "parameters": 0})
+            sources = [len(boxes) - 1]
+        home[id(layer.output)] = sources[0]
+        box = boxes[sources[0]]
         box["layers"] += _describe(layer)
         box["parameters"] += layer.count_params()
         box["shape"] = " × ".join(str(size) for size in layer.output.shape[1:])
@@ -217,24 +171,11 @@ def _boxes(model: keras.Model) -> list[dict[str, Any]]:
 
 def _describe(layer: keras.Layer) -> list[str]:
     kind, config = type(layer).__name__, layer.get_config()
-    if kind == "InputLayer":
-        return ["mel spectrogram"]
-    if kind == "Conv2D":
-        activation = ["ReLU"] if config["activation"] == "relu" else []
-        return [f"{config['filters']} filters {_times(config['kernel_size'])}", *activation]
-    if kind == "ConvMaxPool":
-        filters = f"{config['filters']} filters {_times(config['kernel_size'])}"
-        return [filters, "ReLU", f"max to {_times(config['grid'])}"]
-    if kind == "MaxPooling2D":
-        return [f"max over {_times(config['pool_size'])}"]
-    if kind == "Dense":
-        return [f"{config['units']} unit{'s' if config['units'] > 1 else ''}"]
-    if kind == "Bidirectional":
-        return [f"BLSTM, 2 × {layer.forward_layer.units} units"]
-    if kind == "Dropout":
-        return [f"dropout {config['rate']:g}"]
-    return [{"BatchNormalization": "batch norm.", "ReLU": "ReLU"}.get(kind, kind.lower())]
-
-
-def _times(size: tuple[int, int]) -> str:
-    return " × ".join(map(str, size))
+    sizes = {
+        name: " × ".join(map(str, size))
+        for name, size in config.items()
+        if isinstance(size, list | tuple)
+    }
+    plural = "" if config.get("units") == 1 else "s"
+    lines = TEXTS.get(kind, kind.lower()).format(**{**config, **sizes, "s": plural}).split("\n")
+    return lines + ["ReLU"] * (config.get("activation") == "relu")

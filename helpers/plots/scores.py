@@ -1,121 +1,94 @@
-"""Every figure of the study.
-
-Each function takes arrays and tables and returns a `matplotlib.figure.Figure`; none saves itself.
-Those that draw one panel accept ``ax``, so that a notebook can compose them. Colours are Okabe and
-Ito's, told apart by colour-blind eyes; lines and markers differ too, for print in grey.
-"""
+"""Figures of scores: of models, of trials of a search, and of prediction intervals."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, _axes, _figure
+from helpers.plots import style
+from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, POINTS, panel, panels
 
 
-def intervals(
-    table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float], *, ax: Axes | None = None
-) -> Figure:
-    """The interval of each prediction, by prediction, and the rating that it holds or misses.
+def intervals(table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float]) -> Figure:
+    """The interval of each prediction, by prediction, and the rating inside or outside it.
 
     Args:
         table: ``valence``, ``low`` and ``high`` of each clip, see `inference.predict`
         truth: ratings [clips]
         scale: lowest and highest possible rating
-        ax: where to draw; None makes a figure
 
     See: notebooks/07_your_speech.ipynb
     """
-    ax = _axes(ax, 7.5)
-    order = np.argsort(table["valence"].to_numpy(), kind="stable")
-    table, truth = table.iloc[order], np.asarray(truth)[order]
-    place = np.arange(len(table))
-    held = (table["low"] <= truth) & (truth <= table["high"])
+    figure, ax = panel(7.5)
+    table = table.assign(truth=np.asarray(truth)).sort_values("valence", kind="stable")
+    place, rating = np.arange(len(table)), table["truth"]
+    held = rating.between(table["low"], table["high"])
     ax.vlines(place, table["low"], table["high"], color=GREY, alpha=0.5, label="90 % interval")
     ax.plot(place, table["valence"], "-", color="black", linewidth=1, label="prediction")
-    for inside, marker, colour, label in (
-        (held, "o", BLUE, "rating, held"),
-        (~held, "X", ORANGE, "rating, missed"),
-    ):
-        points: dict[str, Any] = {"color": colour, "markersize": 4, "clip_on": False}
-        ax.plot(place[inside], truth[inside], marker, label=label, **points)
+    points: dict[str, Any] = {"markersize": 4, "clip_on": False}
+    ax.plot(place[held], rating[held], "o", color=BLUE, label="rating, held", **points)
+    ax.plot(place[~held], rating[~held], "X", color=ORANGE, label="rating, missed", **points)
     ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
-    ax.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return _figure(ax)
+    style.legend_above(ax)
+    return figure
 
 
-def trials(table: pd.DataFrame, *, reference: float | None = None) -> Figure:
-    """Validation error by each setting that varies, every trial in every panel.
+def trials(table: pd.DataFrame, settings: Sequence[str], *, reference: float) -> Figure:
+    """Validation error by each hyperparameter that varies, every trial in every panel.
 
     Args:
-        table: see `tuning.search`; settings are the columns before ``seed``. Trials that failed
-            are not drawn
-        reference: MAE of the median predictor, drawn as a level line
+        table: see `tuning.search`. Trials that failed are not drawn
+        settings: its columns of hyperparameters; those with one value only are left out
+        reference: MAE of the median predictor, drawn as a horizontal line
 
     See: notebooks/04_tuning.ipynb
     """
-    settings = table.columns[: table.columns.get_loc("seed")]
-    settings = [name for name in settings if table[name].nunique() > 1] or settings[-1:]
-    figure = Figure(figsize=(max(4, 2.5 * len(settings)), 3.8), layout="constrained")
-    panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
-    for ax, name in zip(panels, settings, strict=True):
-        groups = table.groupby(name)["validation_mae"]
-        for place, (_, maes) in enumerate(groups):
-            beside = place + np.linspace(-0.3, 0.3, len(maes))  # in the order of the table
-            points = ax.plot(beside, maes, "o", color=BLUE, alpha=0.5, markersize=4)
-            means = ax.hlines(maes.mean(), place - 0.4, place + 0.4, color="black")
-        shown = {"trial": points[0], "mean": means}
-        if reference is not None:
-            shown["median predictor"] = ax.axhline(reference, color=ORANGE, linestyle="--")
-        ax.set_xticks(range(len(groups)), [str(value) for value in groups.groups])
-        ax.set(xlabel=name.replace("_", " "), xlim=(-0.6, len(groups) - 0.4))
-        ax.spines[["top", "right"]].set_visible(False)
-    panels[0].set(ylabel="validation MAE")
-    figure.legend(shown.values(), shown, loc="outside upper left", ncols=3, frameon=False)
+    varying = [name for name in settings if table[name].nunique() > 1] or [settings[-1]]
+    figure, axes = panels(1, len(varying), (max(4, 2.5 * len(varying)), 3.8), sharey=True)
+    for ax, name in zip(axes[0], varying, strict=True):
+        strips: dict[str, Any] = {"x": table[name], "y": table["validation_mae"], "ax": ax}
+        sns.swarmplot(**strips, size=4, label="trial", warn_thresh=1, **POINTS)
+        sns.pointplot(**strips, label="mean", markersize=30, **style.DASH)
+        ax.axhline(reference, color=ORANGE, linestyle="--", label="median predictor")
+        ax.set(xlabel=name.replace("_", " "), ylabel="validation MAE")
+    style.legend_outside(axes, 3)
     return figure
 
 
 def explored(table: pd.DataFrame, settings: Sequence[str], *, log: Sequence[str] = ()) -> Figure:
-    """Validation error over each setting of a search that proposes its own values.
+    """Validation error over each hyperparameter of a search that proposes its own values.
 
     Args:
-        table: see `bayesian.explore`; trials that were pruned or failed have no error, and are
-            drawn as ticks on the axis
+        table: see `tuning.explore`; trials that were pruned or failed have no error, and are drawn
+            as ticks on the axis
         settings: the columns to draw
         log: those of them on a logarithmic axis
 
     See: notebooks/04_tuning.ipynb
     """
-    figure = Figure(figsize=(9.6, 2.9 * -(-len(settings) // 3)), layout="constrained")
-    panels = figure.subplots(-(-len(settings) // 3), 3, sharey=True, squeeze=False).flat
+    rows = -(-len(settings) // 3)
+    figure, axes = panels(rows, 3, (9.6, 2.9 * rows), sharey=True)
     whole = table["validation_mae"].notna()
-    for ax, name in zip(panels, settings, strict=False):
-        values = table[name].map(lambda value: value[0] if isinstance(value, Sequence) else value)
-        finished = ax.plot(
-            values[whole], table["validation_mae"][whole], "o", color=BLUE, alpha=0.6
-        )
-        height = ax.get_xaxis_transform()
-        stopped = ax.plot(values[~whole], 0 * values[~whole], "|", color="black", transform=height)
-        stopped[0].set(markersize=12, clip_on=False)
+    for ax, name in zip(axes.flat, settings, strict=False):
+        values = table[name].map(lambda value: np.ravel(value)[0])  # units are a pair
+        maes = table["validation_mae"][whole]
+        sns.scatterplot(x=values[whole], y=maes, label="whole trial", legend=False, **POINTS, ax=ax)
+        sns.rugplot(x=values[~whole], height=0.06, color="black", label="stopped early", ax=ax)
         if name in log:
             ax.set_xscale("log")
         elif values.nunique() < 5:
             ax.set_xticks(values.unique())
-        ax.set(xlabel=name.replace("_", " "))
-        ax.spines[["top", "right"]].set_visible(False)
-    for ax in figure.axes[len(settings) :]:
+        ax.set(xlabel=name.replace("_", " "), ylabel="validation MAE")
+    for ax in axes.flat[len(settings) :]:
         ax.remove()
-    for ax in figure.axes[::3]:
-        ax.set(ylabel="validation MAE")
-    shown = {"whole trial": finished[0], "stopped early": stopped[0]}
-    figure.legend(shown.values(), shown, loc="outside upper left", ncols=2, frameon=False)
+    style.legend_outside(axes, 2)
     return figure
 
 
@@ -131,73 +104,75 @@ def predicted_against_true(
 
     See: notebooks/03_model.ipynb
     """
-    figure = Figure(figsize=(3.4 * len(predictions), 3.8), layout="constrained")
-    panels = figure.subplots(1, len(predictions), sharex=True, sharey=True, squeeze=False)[0]
-    every = np.concatenate([scale, truth, *predictions.values()])
+    x, y = "rated valence", "predicted valence"
+    models = {name: pd.DataFrame({x: truth, y: each}) for name, each in predictions.items()}
+    table = pd.concat(models, names=["model"]).reset_index("model")
+    grid = sns.relplot(table, x=x, y=y, col="model", height=3.6, s=18, **POINTS)
+    plt.close(grid.figure)  # a notebook would show it twice
+    shown = np.concatenate([scale, table[x], table[y]])
     margin = 0.05 * np.ptp(scale)
-    limits = every.min() - margin, every.max() + margin
-    for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
+    limits = shown.min() - margin, shown.max() + margin
+    grid.set(xlim=limits, ylim=limits, box_aspect=1).set_titles("{col_name}")
+    for ax in grid.axes.flat:
         ax.plot(scale, scale, color=GREY, linewidth=1)
-        ax.plot(truth, predicted, "o", color=BLUE, alpha=0.5, markersize=4)
-        ax.set(title=name, xlabel="rated valence", xlim=limits, ylim=limits, box_aspect=1)
-        ax.spines[["top", "right"]].set_visible(False)
-    panels[0].set(ylabel="predicted valence")
-    return figure
+    return grid.figure
 
 
-def comparison(table: pd.DataFrame, metric: str = "mae", *, ax: Axes | None = None) -> Figure:
+def comparison(table: pd.DataFrame, metric: str = "mae") -> Figure:
     """One metric of several models with its 95 % intervals.
 
     Args:
-        table: see `evaluation.compare` and `evaluation.table`
+        table: see `evaluation.compare`
         metric: one of its columns, such as ``"mae"`` or ``"mae gain"``
-        ax: where to draw; None makes a figure
 
     See: notebooks/03_model.ipynb
     """
-    ax = _axes(ax, height=0.6 + 0.4 * len(table))
+    figure, ax = panel(height=0.6 + 0.4 * len(table))
     rows = table[metric].iloc[::-1]
-    distance = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
-    ax.errorbar(rows["value"], range(len(rows)), xerr=distance, fmt="o", color=BLUE, capsize=3)
+    place = range(len(rows))
+    ends = style.distances(rows)
+    ax.errorbar(rows["value"], place, xerr=ends, fmt="o", color=BLUE, capsize=3)
     if metric.endswith(" gain"):
         ax.axvline(0, color=GREY, linewidth=1, zorder=0)
-    ax.set_yticks(range(len(rows)), rows.index)
+    ax.set_yticks(place, rows.index)
     ax.locator_params(axis="x", nbins=6)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
-    return _figure(ax)
+    return figure
 
 
-def costs(table: pd.DataFrame, metric: str = "mae") -> Figure:
-    """One metric of several models over what they cost, a panel for each kind of cost.
+def costs(table: pd.DataFrame) -> Figure:
+    """Mean absolute error of several models over what they cost, a panel for each kind of cost.
 
     Args:
-        table: see `comparison.table`; models without a cost (the median's) are drawn at the left
-        metric: ``"mae"``, ``"ccc"`` or ``"pearson"``
+        table: see `comparison.score_table`; models without a cost (the median) are drawn at the
+            left, and models of about the same cost beside each other
 
     See: notebooks/06_improvements.ipynb
     """
-    names = {
+    kinds = {
         "seconds": "training (s)",
         "parameters": "parameters",
         "milliseconds": "prediction (ms per clip)",
     }
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(names), sharey=True)
-    for ax, (column, label) in zip(panels, names.items(), strict=True):
-        cost = table["cost", column].astype(float)
-        least = cost[cost > 0].min() / 4 if (cost > 0).any() else 1
-        for (model, row), colour, marker in zip(
-            table.iterrows(), itertools.cycle(COLOURS), itertools.cycle("osD^vP*X"), strict=False
-        ):
-            score = row[metric]
-            errors = [[score["value"] - score["low"]], [score["high"] - score["value"]]]
-            style = {"fmt": marker, "color": colour, "capsize": 3, "label": model}
-            ax.errorbar(max(cost[model], least), score["value"], yerr=errors, **style)
+    colours = sns.color_palette(COLOURS, len(table))
+    figure, axes = panels(1, len(kinds), (9, 3.6), sharey=True)
+    for ax, (column, label) in zip(axes[0], kinds.items(), strict=True):
+        place, score = _beside(table["cost", column].astype(float)), table["mae"]
+        ends = style.distances(score)
+        ax.errorbar(place, score["value"], yerr=ends, fmt="none", color=GREY, capsize=3)
+        names = {"hue": table.index, "style": table.index, "palette": colours}
+        sns.scatterplot(x=place, y=score["value"], **names, s=60, ax=ax)
         ax.set(xlabel=label, xscale="log")
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.spines[["top", "right"]].set_visible(False)
-    panels[0].set(ylabel=f"{metric.upper()} with its 95 % interval")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False)
+    axes[0, 0].set(ylabel="MAE with its 95 % interval")
+    style.legend_outside(axes, 5)
     return figure
+
+
+def _beside(cost: pd.Series) -> pd.Series:
+    """Costs for a logarithmic axis: none is 0, and no two are so close that marks would overlap."""
+    least = cost[cost > 0].min() / 4 if (cost > 0).any() else 1
+    exponents = np.log10(cost.clip(lower=least)).sort_values()
+    steps = 0.06 * max(np.ptp(exponents), 1) * np.arange(len(cost))
+    return (10 ** ((exponents - steps).cummax() + steps)).loc[cost.index]

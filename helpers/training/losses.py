@@ -1,67 +1,58 @@
-"""What a network is trained to make small, besides the mean absolute error of the report."""
+"""Losses other than the mean absolute error of the original study, and weights of clips in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from helpers.models import RatingMean, Tensor, keras
+
+ops = keras.ops
 
 #: Of ratings and predictions.
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def ccc(truth: Tensor, prediction: Tensor) -> Tensor:
-    """One minus the concordance correlation coefficient of a batch (Lin 1989), from 0 to 2.
+def mae_ccc(truth: Tensor, prediction: Tensor) -> Tensor:
+    """Absolute error of each clip, plus one minus the CCC of the batch.
 
-    The mean absolute error is content with predictions near the middle of the scale; this one asks
-    for the mean and the spread of the ratings too.
+    The mean absolute error alone favours predictions near the middle of the scale. The concordance
+    correlation coefficient (CCC; Lin 1989) also asks for the mean and the spread of the ratings.
 
     Args:
         truth: ratings [batch, 1]
         prediction: predicted valence [batch, 1]
 
     Returns:
-        one number for the batch; 1 if all predictions or all ratings are the same
+        [batch]; the CCC counts as 0 if all predictions or all ratings of the batch are the same
 
     See: notebooks/06_improvements.ipynb
     """
-    ops = keras.ops
+    error = ops.mean(ops.abs(truth - prediction), axis=-1)
     mean_t, mean_p = ops.mean(truth), ops.mean(prediction)
     covariance = ops.mean((truth - mean_t) * (prediction - mean_p))
     spread = ops.var(truth) + ops.var(prediction) + (mean_t - mean_p) ** 2
-    return 1 - 2 * covariance / (spread + keras.config.epsilon())
+    return error + (1 - 2 * covariance / (spread + keras.config.epsilon()))
 
 
-def mae_ccc(truth: Tensor, prediction: Tensor) -> Tensor:
-    """Absolute error of each clip plus `ccc` of their batch.
-
-    Args:
-        truth: ratings [batch, 1]
-        prediction: predicted valence [batch, 1]
-
-    Returns:
-        [batch]
-    """
-    error = keras.ops.mean(keras.ops.abs(truth - prediction), axis=-1)
-    return error + ccc(truth, prediction)
-
-
-#: Width of the distribution that a rating is taken for, as a share of the scale: raters of speech
-#: differ by about this much, and it spans more than one class.
+#: Standard deviation of the distribution that a rating becomes, as a share of the scale. Raters of
+#: speech differ by about this much, and it spans more than one class.
 WIDTH = 0.075
 
 
 def distribution(scale: tuple[float, float], distributions: int = 1) -> Loss:
     """Cross-entropy with a distribution around the rating (label distributions, Geng 2016).
 
-    A network that predicts one number answers in the middle where it wavers between low and high;
-    one that predicts a distribution can say that it wavers. The rating becomes a Gaussian of
-    `WIDTH` over the classes, so that a near miss costs less than a far one.
+    A network that predicts one number predicts the middle of the scale when low and high ratings
+    are equally likely. A network that predicts a distribution can give both. The rating becomes a
+    Gaussian of `WIDTH` over the classes, so that a small error costs less than a large one.
 
     Args:
-        scale: lowest and highest rating, between which the classes are spread evenly
-        distributions: how many the network predicts; the loss is the mean of theirs, so that each
-            learns as if it were alone
+        scale: lowest and highest rating; the classes are spread evenly between them
+        distributions: how many the network predicts; the loss is the mean of their losses, so that
+            each is trained as if it were alone
 
     Returns:
         a loss of ratings [batch, 1] and the output of `layers.RatingMean`
@@ -71,7 +62,6 @@ def distribution(scale: tuple[float, float], distributions: int = 1) -> Loss:
     low, high = scale
 
     def cross_entropy(truth: Tensor, prediction: Tensor) -> Tensor:
-        ops = keras.ops
         classes = (prediction.shape[1] - 1) // distributions
         probabilities = ops.reshape(prediction[:, 1:], (-1, distributions, classes))
         centres = ops.linspace(low, high, classes)
@@ -83,34 +73,44 @@ def distribution(scale: tuple[float, float], distributions: int = 1) -> Loss:
     return cross_entropy
 
 
-#: Losses of one number a clip, by the name that `training.train` takes.
-LOSSES: dict[str, str | Loss] = {
-    "mae": "mean_absolute_error",
-    "mse": "mean_squared_error",
-    "huber": "huber",
-    "ccc": ccc,
-    "mae+ccc": mae_ccc,
-}
-
-
 def named(name: str, model: keras.Model) -> str | Loss:
     """A loss as Keras takes it.
 
     Args:
-        name: of one of `LOSSES`, or ``"distribution"``
-        model: the network; it ends in `layers.RatingMean` for ``"distribution"``, in one linear
-            unit for the others
+        name: ``"distribution"`` (see `distribution`) if the network ends in `layers.RatingMean`,
+            else ``"mae"`` or ``"mae+ccc"`` (see `mae_ccc`)
+        model: the network
 
     Raises:
-        ValueError: if there is none of this name, or it does not fit the network
+        ValueError: if there is no loss of this name, or it does not fit the network
     """
+    fitting: dict[str, str | Loss] = {"mae": "mean_absolute_error", "mae+ccc": mae_ccc}
     last = model.layers[-1]
-    spread = isinstance(last, RatingMean)
-    if name not in (*LOSSES, "distribution"):
-        raise ValueError(f"loss is {name!r}: it is one of {', '.join(LOSSES)}, distribution.")
-    if (name == "distribution") != spread:
-        raise ValueError(
-            f"The loss {name!r} does not fit a network that ends in {last.name!r}: "
-            "'distribution' is for those that predict one, and for them alone."
-        )
-    return distribution(last.scale, len(last.of_each)) if spread else LOSSES[name]
+    if isinstance(last, RatingMean):
+        fitting = {"distribution": distribution(last.scale, len(last.of_each))}
+    if name not in fitting:
+        raise ValueError(f"loss is {name!r}: for {model.name} it is {' or '.join(fitting)}.")
+    return fitting[name]
+
+
+def rarity(ratings: ArrayLike, rows: np.ndarray) -> np.ndarray:
+    """Weights that grow with the rarity of a rating, so that rare ratings count more.
+
+    Label-distribution smoothing (Yang et al. 2021): the density of the ratings, smoothed by a
+    Gaussian of a twentieth of their range, to the power of -1/2. The exponent -1 would be stronger.
+
+    Args:
+        ratings: valence of each clip [clips]
+        rows: row numbers of the training part; only these count for the density
+
+    Returns:
+        weight of each clip, 1 on average over the training part, float32 [clips]
+
+    See: notebooks/06_improvements.ipynb
+    """
+    ratings = np.asarray(ratings, dtype=np.float32)
+    width = max(np.ptp(ratings[rows]) / 20, 1e-6)
+    values, counts = np.unique(ratings[rows], return_counts=True)
+    density = np.exp(-0.5 * ((ratings[:, None] - values) / width) ** 2) @ counts
+    weights = 1 / np.sqrt(np.maximum(density, 1))
+    return (weights / weights[rows].mean()).astype(np.float32)

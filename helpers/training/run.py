@@ -1,49 +1,54 @@
 """One reproducible training run.
 
-The seed alone decides the initial weights, the batch order and the dropout, so that two runs with
-the same arguments on the same machine end with the same bits. Features are standardised here,
-with the mean and the standard deviation of the training set.
+The seed alone decides the initial weights, the batch order and the dropout. Two runs with the same
+arguments on the same machine end with the same bits. Features are standardised here, with the mean
+and the standard deviation of the training part.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers.features import is_padding
 from helpers.models import jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
 from helpers.training import losses
-from helpers.training.augmentation import Augmentation, augment
+from helpers.training.batches import bucket_by_length as bucketed
+from helpers.training.batches import in_batches, prefetch, sounding_frames
 
-#: What is done to a batch of clips and to its ratings, of which `predict` has none.
-Change = Callable[..., tuple[np.ndarray, np.ndarray | None]]
+#: Changes decibels and ratings of a batch of training clips; see `augmentation.augment`.
+Transform = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+#: A number for each band [n_mels, 1].
+Bands = list[list[float]]
+
+#: Called after each epoch with its number and its errors.
+OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network and how it came about.
+    """A trained network and how it was trained.
 
     Attributes:
         model: the trained network; it expects standardised features, see `predict`
-        history: a row an epoch: ``epoch``, ``train_mae`` (mean over the epoch's batches, with
+        history: a row for each epoch: ``epoch``, ``train_mae`` (mean over the epoch's batches, with
             dropout) and ``validation_mae`` (after the epoch; absent without a validation part)
         scores: MAE of the final weights: ``train`` and ``validation``
-        settings: every argument that decided the weights, the number of ``parameters``, and the
-            ``mean`` and ``deviation`` (decibels) that features are standardised with: numbers, or
-            lists [n_mels, 1]
-        seconds: time that training took
+        settings: every argument that decided the weights (for `sample_weight` and `transform`,
+            whether there was one), the number of ``parameters``, and the ``mean`` and ``deviation``
+            (decibels) that features are standardised with: numbers, or lists [n_mels, 1]
+        seconds: duration of the training
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part
-        features: what `train` was given, not a copy
+        features: as passed to `train`, not a copy
         ratings: of every clip, float32 [clips]
         split: row numbers of its parts
     """
@@ -62,7 +67,7 @@ class Run:
 def train(
     model: keras.Model,
     features: np.ndarray,
-    ratings: np.ndarray,
+    ratings: ArrayLike,
     split: Split,
     *,
     batch_size: int = 16,
@@ -71,78 +76,51 @@ def train(
     weight_decay: float = 0.0,
     seed: int = 0,
     loss: str = "mae",
-    balanced: bool = False,
     schedule: Literal["constant", "cosine"] = "constant",
-    averaging: float = 0.0,
     per_band: bool = False,
-    by_length: bool = False,
-    augmentation: Augmentation | None = None,
-    weights: list[np.ndarray] | None = None,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    bucket_by_length: bool = False,
+    sample_weight: ArrayLike | None = None,
+    transform: Transform | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Run:
-    """Train a network with Adam, by default on the mean absolute error, the report's metric.
+    """Train a network with Adam, by default on the mean absolute error, as the original study does.
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
-            copy
+            copy with weights drawn from `seed`
         features: decibels, float32 [clips, n_mels, frames], see `features.extract`
         ratings: valence of each clip [clips]
-        split: row numbers; the test part is not looked at
+        split: row numbers; the test part is not used
         batch_size: clips in a training step
         epochs: passes over the training part
         learning_rate: of Adam
-        weight_decay: share of each weight, times the learning rate, that a step takes away
+        weight_decay: share of each weight, times the learning rate, that is subtracted in a step
             (Loshchilov & Hutter 2019); 0 is plain Adam
-        seed: of initial weights, batch order, dropout and augmentation
-        loss: see `losses.named`
-        balanced: weigh clips by how rare their rating is, see `rarity`
+        seed: of initial weights, batch order, dropout and `transform`
+        loss: ``"mae"``, ``"mae+ccc"`` or ``"distribution"``, see `losses.named`
         schedule: of the learning rate: ``"cosine"`` lets it rise for a tenth of the steps and then
             fall to a tenth (Loshchilov & Hutter 2017)
-        averaging: of the weights over the steps, exponentially: the share that the average keeps at
-            each step, such as 0.99. The averages are what the trained network has
         per_band: standardise each mel band with its own mean and deviation
-        by_length: put clips that are about as long into one batch, and leave out the frames that
+        bucket_by_length: put clips of similar length into one batch, and cut off the frames that
             are padding in all of them; for networks that take any number of frames
-        augmentation: how training clips are changed each time they are seen
-        weights: to begin with, as from another corpus (``run.model.get_weights()``); drawn from
-            `seed` if None
-        on_epoch: called after each epoch with its number and its errors, as in `Run.history`; what
-            it raises ends the training
+        sample_weight: weight of each clip in the loss [clips], such as `losses.rarity`
+        transform: ``transform(clips, ratings, rng=rng)`` returns changed decibels [batch, n_mels,
+            frames] and ratings [batch] of each training batch, such as `augmentation.augment`
+        on_epoch: called after each epoch with its number and its errors, as in `Run.history`; an
+            exception that it raises ends the training
 
     Raises:
-        ValueError: if the number of ratings is not that of the features, or the training part is
-            empty, or the loss or schedule is unknown, or batches are to be made by length for a
-            network that takes clips of one length only
+        ValueError: if the number of ratings or weights is not the number of clips, the training
+            part is empty, the loss or schedule is unknown, or clips are to be bucketed by length
+            for a network that takes clips of one length only
         FloatingPointError: if the loss is no longer a number
 
     See: notebooks/03_model.ipynb
     """
-    ratings = np.asarray(ratings, dtype=np.float32)
-    if len(ratings) != len(features):
-        raise ValueError(f"There are {len(ratings)} ratings for the features of {len(features)}.")
-    if len(split.train) == 0:
-        raise ValueError("The training part of the split is empty.")
-    if by_length and model.input_shape[2] is not None:
-        raise ValueError(
-            f"The network takes clips of {model.input_shape[2]} frames only: build it for "
-            f"({model.input_shape[1]}, None) to train by_length."
-        )
-    error = losses.named(loss, model)
+    ratings = _one_each(ratings, "ratings", features)
+    weights = None if sample_weight is None else _one_each(sample_weight, "weights", features)
+    _check(model, split, schedule, bucket_by_length)
     mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
-    importance = rarity(ratings, split.train) if balanced else None
-    seed_everything(seed)
-    model = keras.models.clone_model(model)
-    if weights is not None:
-        model.set_weights(weights)
-    steps = epochs * -(-len(split.train) // batch_size)
-    adam = keras.optimizers.Adam(
-        _schedule(schedule, learning_rate, steps),
-        weight_decay=weight_decay or None,
-        use_ema=averaging > 0,
-        ema_momentum=averaging or 0.99,
-    )
-    adam.build(model.trainable_variables)  # else the first step is traced twice
-    model.compile(adam, loss=error, jit_compile=jit_compile())
     settings = {
         "model": model.name,
         "parameters": model.count_params(),
@@ -152,141 +130,103 @@ def train(
         "weight_decay": weight_decay,
         "seed": seed,
         "loss": loss,
-        "balanced": balanced,
         "schedule": schedule,
-        "averaging": averaging,
         "per_band": per_band,
-        "by_length": by_length,
-        "augmentation": asdict(augmentation) if augmentation else None,
+        "bucket_by_length": bucket_by_length,
+        "sample_weight": sample_weight is not None,
+        "transform": transform is not None,
         "mean": mean,
         "deviation": deviation,
     }
+
+    seed_everything(seed)
+    model = keras.models.clone_model(model)
+    _compile(model, settings, epochs * -(-len(split.train) // batch_size))
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
-    change = _changed(augmentation, mean, seed)
-    lengths = _lengths(features, split.train) if by_length else None
-    order = np.random.default_rng(seed)
-    history, validation = [], []
     start = time.perf_counter()
-    with bar(total=epochs, desc=model.name, unit="epoch") as progress:
-        for epoch in range(1, epochs + 1):
-            total = 0.0
-            batches = _batches(order.permutation(split.train), batch_size)
+    history, validation = _fit(run, weights, transform, on_epoch)
+    seconds = time.perf_counter() - start
+    scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
+    if validation is not None:
+        scores["validation"] = float(history["validation_mae"].iloc[-1])
+    return replace(run, history=history, scores=scores, seconds=seconds, validation=validation)
+
+
+def _one_each(values: ArrayLike, what: str, features: np.ndarray) -> np.ndarray:
+    """One number for each clip, float32 [clips]."""
+    numbers = np.asarray(values, dtype=np.float32)
+    if len(numbers) != len(features):
+        raise ValueError(f"There are {len(numbers)} {what} for the features of {len(features)}.")
+    return numbers
+
+
+def _check(model: keras.Model, split: Split, schedule: str, bucket_by_length: bool) -> None:
+    if len(split.train) == 0:
+        raise ValueError("The training part of the split is empty.")
+    if schedule not in ("constant", "cosine"):
+        raise ValueError(f"schedule is {schedule!r}: it is 'constant' or 'cosine'.")
+    if bucket_by_length and model.input_shape[2] is not None:
+        raise ValueError(
+            f"The network takes clips of {model.input_shape[2]} frames only: build it for "
+            f"({model.input_shape[1]}, None) to train with bucket_by_length."
+        )
+
+
+def _compile(model: keras.Model, settings: dict[str, Any], steps: int) -> None:
+    """Give the network its loss, and Adam with a learning rate for each of the steps."""
+    rate = settings["learning_rate"]
+    if settings["schedule"] == "cosine":
+        rise = max(1, steps // 10)
+        # It falls to a tenth of the highest, where it began, too.
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 10, max(1, steps - rise), alpha=0.1, warmup_target=rate, warmup_steps=rise
+        )
+    adam = keras.optimizers.Adam(rate, weight_decay=settings["weight_decay"] or None)
+    adam.build(model.trainable_variables)  # else the first step is traced twice
+    model.compile(adam, losses.named(settings["loss"], model), jit_compile=jit_compile())
+
+
+def _fit(
+    run: Run, weights: np.ndarray | None, transform: Transform | None, on_epoch: OnEpoch | None
+) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """Train the network of an empty run; returns `Run.history` and `Run.validation`."""
+    model, settings, features, split = run.model, run.settings, run.features, run.split
+    order = np.random.default_rng(settings["seed"])
+    changes = np.random.default_rng([settings["seed"], 1])  # other numbers than the order's
+    lengths = sounding_frames(features, split.train) if settings["bucket_by_length"] else None
+
+    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Inputs, targets and weights of a batch."""
+        longest = None if lengths is None else lengths[rows].max()
+        clips, targets = features[rows][:, :, :longest], run.ratings[rows]
+        if transform is not None:
+            clips, targets = transform(clips, targets, rng=changes)
+        return _standardised(clips, settings), targets, None if weights is None else weights[rows]
+
+    history, validation = [], []
+    with bar(total=settings["epochs"], desc=model.name, unit="epoch") as progress:
+        for epoch in range(1, settings["epochs"] + 1):
+            batches = in_batches(order.permutation(split.train), settings["batch_size"])
             if lengths is not None:
-                batches = _as_long(batches, lengths, order)
-            for rows, inputs, targets in _ready(run, features, batches, ratings, change, lengths):
-                weight = None if importance is None else importance[rows]
-                total += len(rows) * float(model.train_on_batch(inputs, targets, weight))
+                batches = bucketed(batches, lengths, order)
+            total = 0.0
+            for batch in prefetch(read, batches):
+                total += len(batch[0]) * float(model.train_on_batch(*batch))
             errors = {"train_mae": total / len(split.train)}
-            if averaging and epoch == epochs:
-                adam.finalize_variable_values(model.trainable_variables)
             if len(split.validation):
                 validation.append(predict(run, features, split.validation))
-                errors["validation_mae"] = _mae(validation[-1], ratings[split.validation])
+                errors["validation_mae"] = _mae(validation[-1], run.ratings[split.validation])
             if not np.isfinite(list(errors.values())).all():
                 raise FloatingPointError(
                     f"The loss is no longer a number in epoch {epoch}: lower the learning rate "
-                    f"(it is {learning_rate:g})."
+                    f"(it is {settings['learning_rate']:g})."
                 )
             history.append({"epoch": epoch, **errors})
             progress.set_postfix({name: f"{value:.3f}" for name, value in errors.items()})
             progress.update()
             if on_epoch is not None:
                 on_epoch(epoch, errors)
-    seconds = time.perf_counter() - start
-    scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
-    if validation:
-        scores["validation"] = history[-1]["validation_mae"]
-    return replace(
-        run,
-        history=pd.DataFrame(history),
-        scores=scores,
-        seconds=seconds,
-        validation=np.stack(validation) if validation else None,
-    )
-
-
-def _batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-#: Lengths are rounded up to so many frames, since TensorFlow prepares a network for each anew.
-FRAMES = 32
-
-#: Batches are made by length out of so many batches' clips, so that they are others in each epoch.
-POOLED = 8
-
-
-def _lengths(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Frames of clips until their padding begins, rounded up [clips]; 0 of all other rows."""
-    lengths = np.zeros(len(features), dtype=int)
-    for row in rows:
-        known = np.flatnonzero(~is_padding(features[row : row + 1]))
-        lengths[row] = FRAMES * -(-(known.max(initial=0) + 1) // FRAMES)
-    return lengths
-
-
-def _as_long(
-    batches: list[np.ndarray], lengths: np.ndarray, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """The same clips in batches of clips that are about as long, in any order."""
-    found = []
-    for start in range(0, len(batches), POOLED):
-        rows = np.concatenate(batches[start : start + POOLED])
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
-        found += _batches(rows, len(batches[0]))
-    return [found[number] for number in rng.permutation(len(found))]
-
-
-def _ready(
-    run: Run,
-    features: np.ndarray,
-    batches: list[np.ndarray],
-    ratings: np.ndarray | None = None,
-    change: Change = lambda clips, ratings: (clips, ratings),
-    lengths: np.ndarray | None = None,
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Rows, standardised features and ratings of each batch, read while the one before is used."""
-    mean, deviation = np.float32(run.settings["mean"]), np.float32(run.settings["deviation"])
-
-    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        longest = None if lengths is None else lengths[rows].max()
-        clips = features[rows][:, :, :longest]
-        clips, targets = change(clips, None if ratings is None else ratings[rows])
-        return rows, (clips - mean) / deviation, targets
-
-    with ThreadPoolExecutor(1) as reader:
-        coming = None
-        for rows in batches:
-            now, coming = coming, reader.submit(read, rows)
-            if now:
-                yield now.result()
-        if coming:
-            yield coming.result()
-
-
-def _changed(amounts: Augmentation | None, fill: ArrayLike, seed: int) -> Change:
-    """What is done to each batch of training clips and their ratings."""
-    if amounts is None:
-        return lambda clips, ratings: (clips, ratings)
-    rng = np.random.default_rng([seed, 1])  # not the numbers of the batch order
-    return lambda clips, ratings: augment(clips, ratings, amounts, fill=fill, rng=rng)
-
-
-def _schedule(
-    name: str, learning_rate: float, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if name == "constant":
-        return learning_rate
-    if name != "cosine":
-        raise ValueError(f"schedule is {name!r}: it is 'constant' or 'cosine'.")
-    rise = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        learning_rate / 10,
-        max(1, steps - rise),
-        alpha=0.1,  # of the highest, where it began too
-        warmup_target=learning_rate,
-        warmup_steps=rise,
-    )
+    return pd.DataFrame(history), np.stack(validation) if validation else None
 
 
 def _mae(predicted: np.ndarray, ratings: np.ndarray) -> float:
@@ -306,17 +246,13 @@ def statistics(features: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
     Raises:
         ValueError: if the features are constant
     """
-    means = np.array([features[row].mean(dtype=np.float64) for row in rows])
-    variances = np.array([features[row].var(dtype=np.float64) for row in rows])
-    deviation = float(np.sqrt(variances.mean() + means.var()))  # law of total variance
+    mean, deviation = _moments(features, rows, axis=None)
     if deviation == 0:
         raise ValueError("The features of the training part are constant.")
-    return float(means.mean()), deviation
+    return float(mean), float(deviation)
 
 
-def band_statistics(
-    features: np.ndarray, rows: np.ndarray
-) -> tuple[list[list[float]], list[list[float]]]:
+def band_statistics(features: np.ndarray, rows: np.ndarray) -> tuple[Bands, Bands]:
     """Mean and standard deviation of each mel band over some clips, read a clip at a time.
 
     Args:
@@ -329,40 +265,23 @@ def band_statistics(
 
     See: notebooks/06_improvements.ipynb
     """
-    means = np.array([features[row].mean(axis=1, dtype=np.float64) for row in rows])
-    variances = np.array([features[row].var(axis=1, dtype=np.float64) for row in rows])
-    deviation = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+    mean, deviation = _moments(features, rows, axis=1)
     deviation[deviation == 0] = 1
-    return means.mean(axis=0)[:, None].tolist(), deviation[:, None].tolist()
+    return mean[:, None].tolist(), deviation[:, None].tolist()
 
 
-def rarity(ratings: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Weights that grow with the rarity of a rating, so that rare ones count as much as common.
-
-    Label-distribution smoothing (Yang et al. 2021): the density of the ratings, smoothed by a
-    Gaussian of a twentieth of their range, inverted, and its root taken, which is milder.
-
-    Args:
-        ratings: valence of each clip [clips]
-        rows: row numbers of the training part, which alone has a density
-
-    Returns:
-        weight of each clip, 1 on average over the training part, float32 [clips]
-
-    See: notebooks/06_improvements.ipynb
-    """
-    width = max(np.ptp(ratings[rows]) / 20, 1e-6)
-    values, counts = np.unique(ratings[rows], return_counts=True)
-    density = np.exp(-0.5 * ((ratings[:, None] - values) / width) ** 2) @ counts
-    weights = 1 / np.sqrt(np.maximum(density, 1))
-    return (weights / weights[rows].mean()).astype(np.float32)
+def _moments(features: np.ndarray, rows: np.ndarray, axis: int | None) -> tuple[Any, Any]:
+    """Mean and standard deviation over the clips and an axis, by the law of total variance."""
+    means = np.array([features[row].mean(axis=axis, dtype=np.float64) for row in rows])
+    variances = np.array([features[row].var(axis=axis, dtype=np.float64) for row in rows])
+    return means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
 
 
 def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Predict the valence of some clips.
+    """Predict the valence of some clips, as they are: whole and unchanged.
 
     Args:
-        run: see `train`
+        run: a trained network, see `train`
         features: decibels, float32 [clips, n_mels, frames]
         rows: row numbers of the clips
 
@@ -371,6 +290,11 @@ def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     See: notebooks/03_model.ipynb
     """
-    batches = _batches(np.asarray(rows), run.settings["batch_size"])
-    predicted = [run.model.predict_on_batch(x) for _, x, _ in _ready(run, features, batches)]
-    return np.concatenate(predicted)[:, 0]
+    batches = in_batches(np.asarray(rows), run.settings["batch_size"])
+    inputs = prefetch(lambda batch: _standardised(features[batch], run.settings), batches)
+    return np.concatenate([run.model.predict_on_batch(each) for each in inputs])[:, 0]
+
+
+def _standardised(clips: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    mean, deviation = (np.asarray(settings[name], np.float32) for name in ("mean", "deviation"))
+    return (clips - mean) / deviation

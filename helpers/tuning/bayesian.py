@@ -1,11 +1,11 @@
-"""A search beyond the grid: each trial is placed where the trials before it did well.
+"""A search beyond the grid: each trial is proposed from the results of the trials before it.
 
-Optuna's tree-structured Parzen estimator (TPE, Bergstra et al. 2011) proposes the settings, and a
-trial that is worse than the median of those before it is stopped early. Compared with a grid at the
-same cost: that of all training epochs, `tuning.cost`.
+Optuna's tree-structured Parzen estimator (TPE, Bergstra et al. 2011) proposes the hyperparameters,
+and a trial that is worse than the median of those before it is stopped early. The search is
+compared with a grid of the same cost: the number of all training epochs, `tuning.cost`.
 
-Nothing but the trainings is stored, see `trials`: a search that was killed proposes the same
-settings again, and finds them trained.
+Only the trainings are stored, see `trials`: a search that was killed proposes the same
+hyperparameters again, and finds their trainings in the store.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ import optuna
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
-from tqdm.auto import tqdm
 
 from helpers import workers
 from helpers.corpora import Corpus
 from helpers.progress import bar
+from helpers.results import Record
 from helpers.tuning.execution import carry_out
 from helpers.tuning.trials import Study, Training, TuningError
 
-#: Trials that are proposed before any of them has ended, so that they can be trained side by side.
-#: It is one number wherever they are, because it decides what is proposed.
+#: Trials that are proposed together and trained side by side. It is one number on every machine,
+#: because it decides what is proposed.
 TOGETHER = 4
 
-#: Whole trials before the first may be stopped early, Optuna's default.
+#: Trials that have to finish before the first one may be stopped early, Optuna's default.
 STARTUP = 5
 
 
 def space(filters: int) -> dict[str, optuna.distributions.BaseDistribution]:
-    """What is searched.
+    """The range in which each hyperparameter is searched.
 
     Args:
         filters: most filters of a branch, so that an epoch never takes longer than in a grid with
             that number
 
     Returns:
-        the range of each setting; ``units`` is the width of the first dense layer, the second has
-        half of it, as in the report
+        by name; ``units`` is the width of the first dense layer, the second has half of it, as in
+        the original study
     """
     return {
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
@@ -61,7 +61,6 @@ def explore(
     epochs: int = 20,
     filters: int = 24,
     jobs: int = -1,
-    scheduler: str | None = None,
     seed: int = 0,
     **fixed: Any,
 ) -> pd.DataFrame:
@@ -76,29 +75,29 @@ def explore(
         epochs: of a trial that is not stopped
         filters: see `space`
         jobs: see `tuning.search`
-        scheduler: see `tuning.search`
         seed: of the split, the trainings and the proposals
-        **fixed: settings that all trials share; those of the `space` are then not searched
+        **fixed: hyperparameters that all trials share; they are taken out of the `space`
 
     Returns:
         a row a trial, as in `tuning.search`, with whether it was ``pruned`` (its errors are then
-        missing) and its ``cost`` in epochs. A trial that failed counts as a whole one
+        missing) and its ``cost`` in epochs. A trial that failed costs as much as a whole one
 
     Raises:
-        trials.TuningError: if a setting is unknown, the cost is too low for one trial, or the
-            scheduler or a worker cannot be used
+        TuningError: if a hyperparameter is unknown, or the cost is too low for one trial
 
     See: notebooks/04_tuning.ipynb
     """
     if cost < epochs:
         raise TuningError(f"{cost} training epochs are not enough for one trial of {epochs}.")
     ranges = {name: each for name, each in space(filters).items() if name not in fixed}
-    study, proposals, rows, left = Study.of(corpus, seed=seed), _proposals(seed), [], cost
+    study = Study.from_corpus(corpus, seed=seed)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    proposals = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    rows, left = [], cost
     with (
-        workers.kept() as processes,
+        workers.Processes() as processes,
         bar(total=cost, desc="exploring", unit="epoch") as progress,
     ):
-        options = {"jobs": jobs, "scheduler": scheduler, "processes": processes}
         while together := min(TOGETHER, left // epochs):
             limits = _medians(proposals)
             trials = [proposals.ask(ranges) for _ in range(together)]
@@ -106,40 +105,22 @@ def explore(
             trainings = [
                 study.training({**fixed, **each}, seed=seed, limits=limits) for each in settings
             ]
-            records = _records(study, trainings, progress, **options)
+            records, missing = study.store.load_all(trainings)
+            progress.update(sum(_cost(t, records[t.key]) for t in trainings if t.key in records))
+            for training, record, _ in carry_out(study, missing, jobs=jobs, processes=processes):
+                records[training.key] = record
+                progress.update(_cost(training, record))
             for trial, chosen, training in zip(trials, settings, trainings, strict=True):
-                rows.append({**chosen, **_told(proposals, trial, training, records[training.key])})
-                left -= rows[-1]["cost"]
+                outcome = _report(proposals, trial, training, records[training.key])
+                rows.append({**chosen, **outcome})
+                left -= outcome["cost"]
             best = pd.DataFrame(rows)["validation_mae"].min()
             progress.set_postfix(best=f"{best:.3f}", refresh=False)
     return pd.DataFrame(rows)
 
 
-def _records(
-    study: Study, trainings: list[Training], progress: tqdm, **options: Any
-) -> dict[str, dict[str, Any]]:
-    """What came of each training; the bar moves by what it cost."""
-    records, missing = {}, []
-    for training in trainings:
-        record = study.stored(training)
-        if record is None:
-            missing.append(training)
-        else:
-            records[training.key] = record
-            progress.update(_cost(training, record))
-    for training, record, _ in carry_out(study, missing, **options):
-        records[training.key] = record
-        progress.update(_cost(training, record))
-    return records
-
-
-def _proposals(seed: int) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-
-
 def _settings(trial: optuna.Trial) -> dict[str, Any]:
-    """The proposed settings as `models.parallel_cnn` and `training.train` know them."""
+    """The proposed hyperparameters, as `HYPERPARAMETERS` names them."""
     settings = dict(trial.params)
     if "units" in settings:
         settings["units"] = (settings["units"], settings["units"] // 2)
@@ -147,11 +128,11 @@ def _settings(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def _medians(proposals: optuna.Study) -> np.ndarray:
-    """Median validation error of the whole trials, epoch by epoch; none before `STARTUP`.
+    """Median validation error of the finished trials, epoch by epoch; empty before `STARTUP`.
 
     A trial is stopped when the best of its errors so far is above the median at that epoch, as by
-    `optuna.pruners.MedianPruner`, but here by trials that ended before it began: which of those
-    beside it are ahead depends on the machine.
+    `optuna.pruners.MedianPruner`. Here only trials count that ended before it began, since the
+    progress of trials beside it depends on the machine.
     """
     whole = proposals.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(whole) < STARTUP:
@@ -159,22 +140,20 @@ def _medians(proposals: optuna.Study) -> np.ndarray:
     return np.median([list(trial.intermediate_values.values()) for trial in whole], axis=0)
 
 
-def _cost(training: Training, record: dict[str, Any]) -> int:
-    return training.stopped(record["history"]["validation_mae"]) or training.checkpoints[-1]
+def _cost(training: Training, record: Record) -> int:
+    return training.stopped(record["history"]["validation_mae"]) or training.epochs
 
 
-def _told(
-    proposals: optuna.Study, trial: optuna.Trial, training: Training, record: dict[str, Any]
+def _report(
+    proposals: optuna.Study, trial: optuna.Trial, training: Training, record: Record
 ) -> dict[str, Any]:
-    """Tell the sampler what came of a proposal; the row about it."""
+    """Report the result of a proposal to the sampler; its row of the table."""
     row = {**training.outcome(record), "cost": _cost(training, record)}
     row["pruned"] = row["error"] is None and np.isnan(row["validation_mae"])
     for epoch, mae in enumerate(record["history"]["validation_mae"][: row["cost"]], start=1):
         trial.report(mae, epoch)
-    if row["pruned"]:
-        proposals.tell(trial, state=TrialState.PRUNED)
-    elif row["error"] is not None:
-        proposals.tell(trial, state=TrialState.FAIL)
+    if np.isnan(row["validation_mae"]):
+        proposals.tell(trial, state=TrialState.PRUNED if row["pruned"] else TrialState.FAIL)
     else:
         proposals.tell(trial, row["validation_mae"])
     return row

@@ -1,8 +1,8 @@
-"""Trainings that are done once: stored, shared, and run side by side.
+"""How trainings are run: side by side on this machine, or on a Dask cluster.
 
-Each is stored whole in ``.cache/trials/`` as soon as it ends, under all that decides its numbers,
-and so never done twice; each runs in a process that has one thread and its own death, here or on a
-Dask cluster. What to train, and what it says, is for `tuning` and `bayesian`.
+Each training runs in a process of its own with one thread, so that neither the number of jobs nor
+the order in which they end changes a bit of the result, and a process that is killed takes no
+other training with it.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import math
-import os
 import platform
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import filelock
 import numpy as np
 
 from helpers import models, workers
-from helpers.models import ConvMaxPool, keras, limit_threads
-from helpers.results import save_results
-from helpers.training import train
-from helpers.tuning.trials import THREADS, TRAINING_SETTINGS, Study, Training, TuningError, _code
+from helpers.cli import UserError
+from helpers.models import limit_threads
+from helpers.results import Record, commit
+from helpers.tuning.trials import THREADS, Study, Training, TuningError, code
 
 #: Seconds that a cluster has to answer.
-PATIENCE = 20
+TIMEOUT = 20
+
+OUT_OF_MEMORY = "out of memory: use fewer jobs, smaller batches or a smaller network"
+
+KILLED = f"its process was killed twice, as the system does when it is {OUT_OF_MEMORY}"
 
 
 def carry_out(
@@ -38,7 +39,7 @@ def carry_out(
     jobs: int = -1,
     scheduler: str | None = None,
     processes: workers.Processes | None = None,
-) -> Iterator[tuple[Training, dict[str, Any], int]]:
+) -> Iterator[tuple[Training, Record, int]]:
     """Train, here or on a cluster, and store each training as it ends.
 
     Args:
@@ -46,85 +47,61 @@ def carry_out(
         trainings: of different keys
         jobs: see `search`
         scheduler: see `search`
-        processes: see `workers.kept`; None starts some and ends them
+        processes: see `workers.each`
 
     Yields:
-        a training that has ended, its record (see `Study.stored`), and how many are running
+        a training that has ended, its record (see `Study`), and how many are running
+
+    Raises:
+        models.KernelSizeError: if a kernel is too large for the clips, before any training
+        TuningError: see `search`
     """
     if not trainings:
         return
     shape = np.load(study.features, mmap_mode="r").shape[1:]
-    memory = max(_memory(each, shape) for each in trainings)  # a network that cannot be fails here
-    if scheduler is not None:
-        ended = _on_dask(study, trainings, scheduler)
+    memory = max(_memory(each, shape) for each in trainings)
+    most = workers.side_by_side(jobs, memory)
+    client = None if scheduler is None else _client(scheduler)
+    if client is None:
+        run = functools.partial(_train_once, study)
+        ended = workers.each(run, trainings, most, processes)
     else:
-        ended = _here(study, trainings, workers.side_by_side(jobs, memory), processes)
+        ended = _on_dask(study, trainings, client)
     with contextlib.closing(ended):
-        for done, (training, record, most) in enumerate(ended, start=1):
+        for done, (training, record) in enumerate(ended, start=1):
+            if isinstance(record, workers.KilledError):
+                record = _failed(KILLED)
+            if client is not None:
+                most = sum(client.ncores().values())
             yield training, record, min(most, len(trainings) - done)
 
 
 def _memory(training: Training, shape: tuple[int, ...]) -> float:
     """Bytes that a training needs at most, estimated.
 
-    The interpreter with TensorFlow; what each layer computes three times (its output or what that
-    is taken from, its gradient, room to compute them); each weight four times (itself, its
-    gradient, Adam's two averages).
+    The interpreter with TensorFlow; three times the values of each layer (its output, the gradient
+    and room to compute both); four times the weights (with the gradient and Adam's two averages).
     """
-    with models.without_weights():
-        model = training.model(shape)
-    outputs = sum(_largest(layer) for layer in model.layers)
+    names = ("filters", "kernels", "units", "pool")
+    size = models.parallel_cnn_size(shape, **{name: training.settings[name] for name in names})
     clips = training.settings["batch_size"]
-    return 1e9 + 4 * (3 * clips * outputs + 4 * model.count_params())
-
-
-def _largest(layer: keras.layers.Layer) -> int:
-    """Values of a clip that a layer holds at once: of ConvMaxPool, the responses that it pools."""
-    if isinstance(layer, ConvMaxPool):
-        rows, columns = layer.positions
-        return layer.filters * rows * columns
-    return math.prod(layer.output.shape[1:])
-
-
-def _here(
-    study: Study, trainings: Iterable[Training], jobs: int, processes: workers.Processes | None
-) -> Generator[tuple[Training, dict[str, Any], int]]:
-    """Train on this machine."""
-    with contextlib.closing(
-        workers.each(functools.partial(_in_process, study), trainings, jobs, processes)
-    ) as ended:
-        for training, record in ended:
-            failed = isinstance(record, workers.KilledError)
-            yield training, _failed(KILLED) if failed else record, jobs
+    return 1e9 + 4 * (3 * clips * size.values + 4 * size.parameters)
 
 
 def _on_dask(
-    study: Study, trainings: Iterable[Training], scheduler: str
-) -> Generator[tuple[Training, dict[str, Any], int]]:
-    """Train on a Dask cluster.
+    study: Study, trainings: Iterable[Training], client: Any
+) -> Generator[tuple[Training, Any]]:
+    """Train on a Dask cluster, and then close its client.
 
-    Not through joblib's backend for Dask, which waits for ever for a task that is given up because
-    it took several workers with it (joblib 1.6).
+    Not with joblib's backend for Dask: it waits for ever for a task that Dask gives up because
+    several workers died of it (joblib 1.6).
     """
-    try:
-        import distributed
-    except ImportError as error:
-        raise TuningError(
-            "A scheduler needs Dask: 'pip install -r requirements-cluster.txt' brings it."
-        ) from error
-    try:
-        # Asked first: a client that finds nobody makes the interpreter wait before it ends.
-        with ThreadPoolExecutor(1) as thread:  # a notebook's own has a running loop
-            thread.submit(asyncio.run, _answers(scheduler)).result()
-        client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:  # the last if TLS is not configured
-        raise TuningError(
-            f"No Dask scheduler answers at {scheduler}: start one with 'dask scheduler' and name "
-            "it as tcp://HOST:8786."
-        ) from error
+    import distributed
+
+    scheduler = client.scheduler.address
     with client:
         try:
-            client.wait_for_workers(1, timeout=PATIENCE)
+            client.wait_for_workers(1, timeout=TIMEOUT)
         except TimeoutError as error:
             raise TuningError(
                 f"The Dask scheduler at {scheduler} has no workers: start some with "
@@ -137,46 +114,55 @@ def _on_dask(
                     f"The Dask scheduler at {scheduler} is gone: start it and the search again, "
                     "which goes on with what is missing."
                 )
-            failure = future.exception()
-            if failure is not None and not isinstance(failure, distributed.KilledWorker):
-                raise failure
-            record = _failed(KILLED) if failure else future.result()
-            yield futures[future], record, sum(client.ncores().values())
+            try:
+                record = future.result()
+            except distributed.KilledWorker:
+                record = workers.KilledError()
+            yield futures[future], record
 
 
-async def _answers(scheduler: str) -> None:
-    """Return if somebody answers at this address."""
-    import distributed
-
-    options = distributed.Security().get_connection_args("client")
-    comm = await distributed.comm.connect(scheduler, timeout=PATIENCE, **options)
-    await comm.close()
-
-
-KILLED = (
-    "its process was killed twice, as the system does when memory runs out: use fewer jobs, "
-    "smaller batches or a smaller network"
-)
-
-
-#: Of a Dask worker, see `workers.kept`; they end with it.
-_idle: workers.Processes = []
-
-
-def _on_worker(study: Study, training: Training) -> dict[str, Any]:
-    """Train in a process of a Dask worker, whose threads draw from the same random numbers."""
+def _client(scheduler: str) -> Any:
+    """A client of a Dask scheduler."""
     try:
-        return workers.call(_in_process, study, training, idle=_idle)
-    except workers.KilledError:
-        return _failed(KILLED)
+        import distributed
+    except ImportError as error:
+        raise TuningError(
+            "A scheduler needs Dask: install it with 'pip install -r requirements-cluster.txt'."
+        ) from error
+
+    async def answers() -> None:
+        options = distributed.Security().get_connection_args("client")
+        comm = await distributed.comm.connect(scheduler, timeout=TIMEOUT, **options)
+        await comm.close()
+
+    try:
+        # Asked first: a client that finds no scheduler delays the end of the interpreter.
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a running loop
+            thread.submit(asyncio.run, answers()).result()
+        return distributed.Client(scheduler, timeout=TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:  # the last if TLS is not configured
+        raise TuningError(
+            f"No Dask scheduler answers at {scheduler}: start one with 'dask scheduler' and name "
+            "it as tcp://HOST:8786."
+        ) from error
+
+
+#: Of a Dask worker; they end with it.
+_processes = workers.Processes()
+
+
+def _on_worker(study: Study, training: Training) -> Any:
+    """Train in a process of a Dask worker: threads would draw from the same random numbers."""
+    try:
+        return _processes.call(_train_once, study, training)
     except AssertionError as error:  # of multiprocessing
         raise TuningError(
             f"The worker on {platform.node()} may not start processes: start it with --no-nanny."
         ) from error
 
 
-def _failed(reason: str) -> dict[str, Any]:
-    """A record of nothing. It is not stored, so that the next search tries again."""
+def _failed(reason: str) -> Record:
+    """The record of a training that never ran. It is not stored: the next search tries again."""
     return {
         "history": {"epoch": [], "train_mae": [], "validation_mae": []},
         "validation": [],
@@ -185,32 +171,27 @@ def _failed(reason: str) -> dict[str, Any]:
     }
 
 
-def _in_process(study: Study, training: Training) -> dict[str, Any]:
+def _train_once(study: Study, training: Training) -> Record:
     """Train and store, unless another search has done it meanwhile."""
     _check_machine(study, training)
-    os.environ["TQDM_DISABLE"] = "1"  # the search's bar is the one
     limit_threads(THREADS)
-    path = study.path(training)
-    with filelock.FileLock(path.with_suffix(".lock")):
-        record = study.stored(training)
-        if record is None:
-            try:
-                record = _fit(study, training)
-            except Exception as error:  # whatever it is, the other trainings go on
-                return _failed(_reason(error))
-            save_results(path, record, made_by=training.decided_by)
-    return record
+    try:
+        return study.store.once(training, functools.partial(_train, study, training))
+    except UserError:  # such as a full disk
+        raise
+    except Exception as error:  # whatever it is, the other trainings go on
+        return _failed(_reason(error))
 
 
 def _check_machine(study: Study, training: Training) -> None:
-    for path in (study.features, study.store):
+    for path in (study.features, study.store.folder):
         if not path.exists():
             raise TuningError(
                 f"The worker on {platform.node()} cannot see {path}: share that folder with it, "
                 "or let VALENCE_OUTPUT name one that all machines share."
             )
-    here = _code()
-    for name, there in training.decided_by["code"].items():
+    here = code()
+    for name, there in training.made_by["code"].items():
         if here[name] != there:
             raise TuningError(
                 f"The worker on {platform.node()} has {name} {here[name]} and the search {there}: "
@@ -219,15 +200,11 @@ def _check_machine(study: Study, training: Training) -> None:
 
 
 class _Stopped(Exception):  # noqa: N818
-    """A training has reached one of its limits, which is no error."""
+    """A training has reached one of its limits, which is not an error."""
 
 
-def _fit(study: Study, training: Training) -> dict[str, Any]:
-    """Train from the beginning; see `Study.stored` for the record."""
-    matrix = np.load(study.features, mmap_mode="r")
-    data = (training.model(matrix.shape[1:]), matrix, study.ratings, study.split)
-    options = {name: training.settings[name] for name in TRAINING_SETTINGS if name != "epochs"}
-    options["seed"] = training.settings["seed"]
+def _train(study: Study, training: Training) -> Record:
+    """Train from the beginning; see `Study` for the record."""
     history: dict[str, list[float]] = {"epoch": [], "train_mae": [], "validation_mae": []}
 
     def on_epoch(epoch: int, losses: dict[str, float]) -> None:
@@ -240,30 +217,29 @@ def _fit(study: Study, training: Training) -> dict[str, Any]:
     validation: np.ndarray | None = None
     failure: dict[str, Any] | None = None
     try:
-        run = train(*data, epochs=training.checkpoints[-1], on_epoch=on_epoch, **options)
-        validation = run.validation
+        validation = study.train(training, on_epoch=on_epoch).validation
     except _Stopped:
         pass
     except FloatingPointError as error:
         reached = len(history["epoch"])
         failure = {"epoch": reached + 1, "reason": str(error)}
-        before = [epochs for epochs in training.checkpoints if epochs <= reached]
-        if before:  # as far as it went well, it goes the same way again
-            validation = train(*data, epochs=before[-1], **options).validation
+        if reached:  # up to there, the same training succeeds again
+            validation = study.train(training, epochs=reached).validation
     return {
         "history": history,
         "validation": [] if validation is None else validation.tolist(),
         "failure": failure,
         "seconds": time.perf_counter() - start,
-        "commit": study.commit,
+        "commit": commit(),
         "machine": f"{platform.system()} {platform.machine()}",
+        "made_by": training.made_by,
     }
 
 
 def _reason(error: Exception) -> str:
-    """One line about what ended a training; backends report want of memory in many ways."""
+    """One line about what ended a training; backends report lack of memory in many ways."""
     kind = type(error).__name__
     memory = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
     if kind in memory or "RESOURCE_EXHAUSTED" in str(error):
-        return "out of memory: use fewer jobs, smaller batches or a smaller network"
+        return OUT_OF_MEMORY
     return f"{kind}: {error}".splitlines()[0]

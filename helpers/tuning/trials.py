@@ -1,18 +1,14 @@
-"""Trainings that are done once: stored, shared, and run side by side.
+"""What a trial is: one training of the network, with all that decides its numbers.
 
-Each is stored whole in ``.cache/trials/`` as soon as it ends, under all that decides its numbers,
-and so never done twice; each runs in a process that has one thread and its own death, here or on a
-Dask cluster. What to train, and what it says, is for `tuning` and `bayesian`.
+Each training is stored in ``.cache/trials/`` as soon as it ends, and is never done twice. How
+trainings are run is for `execution`; which ones are run, for `grid_search` and `bayesian`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import inspect
+import itertools
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,147 +20,170 @@ from helpers.cli import UserError
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.models import keras
-from helpers.results import commit, versions
+from helpers.results import Record, Store, versions
 from helpers.splits import Split
-from helpers.storage import cache_folder
-from helpers.training import train
+from helpers.storage import cache_folder, digest
+from helpers.training import Run, train
 
-#: Changes whenever the same settings would train another network, so that no old trial is reused.
+#: Changes whenever the same hyperparameters would train another network, so that no old trial is
+#: reused.
 VERSION = 1
-
 
 #: Of each training. It is one number wherever trials run, because it decides their last digits.
 THREADS = 1
 
-
-#: The network whose settings are searched.
+#: The network whose hyperparameters are searched.
 NETWORK = models.parallel_cnn
 
-
-def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    parameters = inspect.signature(function).parameters.values()
-    return {each.name: each.default for each in parameters if each.default is not each.empty}
-
-
-#: What a grid can vary, and what is taken where it does not: arguments of the network, and of
-#: `training.train`.
-NETWORK_SETTINGS = _defaults(NETWORK)
-
-
-TRAINING_SETTINGS = {
-    name: _defaults(train)[name]
-    for name in ("batch_size", "epochs", "learning_rate", "weight_decay")
+#: Hyperparameters of the network, with the values of the original study.
+NETWORK_HYPERPARAMETERS: dict[str, Any] = {
+    "filters": 200,
+    "kernels": models.KERNELS,
+    "units": (400, 200),
+    "dropout": 0.5,
+    "pool": "grid",
 }
 
+#: Hyperparameters of `training.train`, with the values of the original study.
+TRAINING_HYPERPARAMETERS: dict[str, Any] = {
+    "batch_size": 16,
+    "epochs": 20,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+}
 
-DEFAULTS = {**NETWORK_SETTINGS, **TRAINING_SETTINGS}
+#: All that a search can vary, and the value that counts where it does not.
+HYPERPARAMETERS = {**NETWORK_HYPERPARAMETERS, **TRAINING_HYPERPARAMETERS}
+
+#: Arguments that the network had once. They stay in what keys are made of, so that old trials are
+#: found.
+FORMER = {"precision": "float32", "own_frames": False}
 
 
 class TuningError(UserError):
-    """A search that cannot be carried out; the message says why and the mend."""
+    """A search that cannot be carried out; the message says why and how to fix it."""
 
 
-def check_settings(names: Iterable[str]) -> None:
-    """Refuse settings that are not in `DEFAULTS`.
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that are not in `HYPERPARAMETERS`.
 
     Args:
-        names: of settings
+        names: of hyperparameters
 
     Raises:
-        TuningError: naming the first of them
+        TuningError: for the first unknown name
     """
     for name in names:
-        if name not in DEFAULTS:
+        if name not in HYPERPARAMETERS:
             raise TuningError(
-                f"{name!r} is no setting of the network or its training: those are "
-                f"{', '.join(DEFAULTS)}."
+                f"{name!r} is not a hyperparameter: choose from {', '.join(HYPERPARAMETERS)}."
             )
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training and what is asked of it.
+    """One training. It can be read after any of its epochs.
 
     Attributes:
-        decided_by: all that decides its numbers, as plain JSON
-        checkpoints: numbers of epochs after which it is read, ascending; it ends with the last
-        limits: validation MAE above which it is stopped, epoch by epoch; none if empty
+        key: 16 hexadecimal digits that change with anything that decides the numbers
+        made_by: all that decides the numbers, as plain JSON
+        epochs: how many are asked for; they are no part of the key
+        limits: validation MAE above which it is stopped early, epoch by epoch; empty if never
     """
 
-    decided_by: dict[str, Any]
-    checkpoints: tuple[int, ...]
+    key: str
+    made_by: dict[str, Any]
+    epochs: int
     limits: tuple[float, ...] = ()
 
     @property
-    def key(self) -> str:
-        """16 hexadecimal digits that change with anything that decides the numbers."""
-        content = json.dumps(self.decided_by, sort_keys=True).encode()
-        return hashlib.sha256(content).hexdigest()[:16]
-
-    @property
     def settings(self) -> dict[str, Any]:
-        """All settings of the network and of `training.train`, but the epochs."""
-        return self.decided_by["settings"]
-
-    def model(self, input_shape: tuple[int, ...]) -> keras.Model:
-        """The network to train."""
-        return NETWORK(input_shape, **{name: self.settings[name] for name in NETWORK_SETTINGS})
+        """The seed and all hyperparameters except the epochs."""
+        return self.made_by["settings"]
 
     def stopped(self, maes: Sequence[float]) -> int | None:
         """The epoch in which the limits end a training with these validation errors, if any."""
-        best = math.inf
-        for epoch, (mae, limit) in enumerate(zip(maes, self.limits, strict=False), start=1):
-            best = min(best, mae)
-            if best > limit:
-                return epoch
-        return None
+        pairs = zip(itertools.accumulate(maes, min), self.limits, strict=False)
+        above = (epoch for epoch, (lowest, limit) in enumerate(pairs, start=1) if lowest > limit)
+        return next(above, None)
 
-    def is_answered(self, record: dict[str, Any]) -> bool:
-        """Whether a stored record says all that is asked."""
+    def is_whole(self, record: Record) -> bool:
+        """Whether a record is of this training and says all that is asked, see `Study`."""
+        history, validation = list(record["history"].values()), record["validation"]
+        numbers = np.array([record["seconds"], *np.ravel(history), *np.ravel(validation)])
+        if _key(record["made_by"]) != self.key or numbers.dtype.kind != "f":
+            return False
         if self.stopped(record["history"]["validation_mae"]):
             return True
-        trained = len(record["validation"])
-        failed = record["failure"]["epoch"] if record["failure"] else math.inf
-        return all(epoch <= trained or epoch >= failed for epoch in self.checkpoints)
+        failure = record["failure"]
+        most = failure["epoch"] - 1 if failure and failure["reason"] else self.epochs
+        epochs = min(len(validation), len(record["history"]["train_mae"]))
+        return epochs >= min(self.epochs, most)
 
-    def outcome(self, record: dict[str, Any]) -> dict[str, Any]:
-        """A row about the last checkpoint, see `search`."""
-        epochs, history = self.checkpoints[-1], record["history"]
+    def outcome(self, record: Record) -> dict[str, Any]:
+        """A row about the last epoch, see `search`."""
+        history, last = record["history"], self.epochs - 1
         stopped = self.stopped(history["validation_mae"])
-        reached = not stopped and epochs <= len(record["validation"])
+        reached = not stopped and last < len(record["validation"])
         return {
-            "epochs": epochs,
+            "epochs": self.epochs,
             "seed": self.settings["seed"],
-            "validation_mae": history["validation_mae"][epochs - 1] if reached else np.nan,
-            "train_mae": history["train_mae"][epochs - 1] if reached else np.nan,
+            "validation_mae": history["validation_mae"][last] if reached else np.nan,
+            "train_mae": history["train_mae"][last] if reached else np.nan,
             "seconds": record["seconds"],
             "error": None if reached or stopped else record["failure"]["reason"],
             "key": self.key,
         }
 
 
+def _key(made_by: dict[str, Any]) -> str:
+    return digest(json.dumps(made_by, sort_keys=True))
+
+
+def stored(key: str, epochs: int) -> Record:
+    """The record that a row of a table of trials was read from.
+
+    Args:
+        key: see `search`
+        epochs: see `search`
+
+    Returns:
+        see `Study`
+
+    Raises:
+        TuningError: if it is no longer in the store
+    """
+    store, training = Store(cache_folder("trials")), Training(key, {}, epochs)
+    record = store.load(training)
+    if record is None:
+        raise TuningError(f"{store.path(training)} is gone or spoilt: run the search again.")
+    return record
+
+
 @dataclass(frozen=True)
 class Study:
-    """What all trainings of a search share; workers are sent it.
+    """What all trainings of a search share. Workers get a copy of it.
+
+    A stored record has ``history`` (see `training.Run`, as lists), ``validation`` (predictions
+    after each epoch), ``failure`` (None, or its ``epoch`` and ``reason``), ``seconds`` and
+    ``made_by``.
 
     Attributes:
         features: file of the features, see `features.extract`
-        store: folder of the finished trainings
-        ratings: valence of each clip [clips]
+        store: the finished trainings
+        ratings: valence of each clip, float32 [clips]
         split: row numbers of the clips
-        decided_by: fingerprints of all this, and versions of the code
-        commit: of the code
+        made_by: fingerprints of all this, and versions of the code
     """
 
     features: Path
-    store: Path
+    store: Store
     ratings: np.ndarray
     split: Split
-    decided_by: dict[str, Any]
-    commit: str
+    made_by: dict[str, Any]
 
     @classmethod
-    def of(cls, corpus: Corpus, *, seed: int = 0) -> Study:
+    def from_corpus(cls, corpus: Corpus, *, seed: int = 0) -> Study:
         """Extract the features of a corpus and split it.
 
         Args:
@@ -176,19 +195,17 @@ class Study:
         matrix = features.extract(corpus, mel, duration=duration)
         assert matrix.filename  # it was opened by its name
         parts = splits.main_split(corpus.clips, seed=seed)
-        rows = json.dumps([part.tolist() for part in parts]).encode()
         return cls(
             features=Path(matrix.filename),
-            store=cache_folder("trials"),
+            store=Store(cache_folder("trials")),
             ratings=corpus.clips["valence"].to_numpy(dtype=np.float32),
             split=parts,
-            decided_by={
-                "code": _code(),
+            made_by={
+                "code": code(),
                 "corpus": corpus.fingerprint,
                 "features": {**asdict(mel), "duration": duration, "version": features.VERSION},
-                "split": hashlib.sha256(rows).hexdigest()[:16],
+                "split": digest(json.dumps([part.tolist() for part in parts])),
             },
-            commit=commit(),
         )
 
     def training(
@@ -197,43 +214,42 @@ class Study:
         """One training of this study.
 
         Args:
-            settings: those that are not as in `DEFAULTS`
+            settings: hyperparameters that differ from `HYPERPARAMETERS`
             seed: of initial weights, batch order and dropout
             limits: see `Training`
 
         Raises:
-            TuningError: if a setting is unknown, or there is no epoch
+            TuningError: if a name is unknown, or there is no epoch
         """
-        check_settings(settings)
-        chosen = {**DEFAULTS, **settings, "seed": seed}
+        check_names(settings)
+        chosen = {**HYPERPARAMETERS, **settings, **FORMER, "seed": seed}
         epochs = int(chosen.pop("epochs"))
         if epochs < 1:
             raise TuningError(f"A training has at least one epoch, not {epochs}.")
-        content = {**self.decided_by, "model": NETWORK.__name__, "settings": chosen}
-        # As it comes back from the store: tuples are lists there, and NumPy's numbers are Python's.
+        content = {**self.made_by, "model": NETWORK.__name__, "settings": chosen}
+        # As it is read from the store: with lists for tuples, and Python's numbers for NumPy's.
         plain = json.loads(json.dumps(content, default=lambda value: value.tolist()))
-        return Training(plain, (epochs,), tuple(limits))
+        return Training(_key(plain), plain, epochs, tuple(limits))
 
-    def path(self, training: Training) -> Path:
-        """Where a training is stored."""
-        return self.store / f"{training.key}.json"
+    def train(self, training: Training, **options: Any) -> Run:
+        """Carry out a training, in this process.
 
-    def stored(self, training: Training) -> dict[str, Any] | None:
-        """What is stored of a training, if it says all that is asked.
+        Args:
+            training: see `training`; its limits are not heeded
+            **options: of `training.train`, such as other ``epochs``
 
-        Returns:
-            ``history`` (see `training.Run`, as lists), ``validation`` (predictions after each
-            epoch), ``failure`` (None, or ``epoch`` and ``reason``) and ``seconds``
+        Raises:
+            FloatingPointError: if the training diverges
         """
-        # A file that a crash has torn, or that is not ours, is as good as none.
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads(self.path(training).read_text(encoding="utf-8"))
-            if record["made_by"] == training.decided_by and training.is_answered(record):
-                return record
-        return None
+        matrix = np.load(self.features, mmap_mode="r")
+        chosen = {**training.settings, "epochs": training.epochs}
+        network = {each: chosen[each] for each in NETWORK_HYPERPARAMETERS}
+        options = {each: chosen[each] for each in ("seed", *TRAINING_HYPERPARAMETERS)} | options
+        model = NETWORK(matrix.shape[1:], **network)
+        return train(model, matrix, self.ratings, self.split, **options)
 
 
-def _code() -> dict[str, Any]:
-    """What the numbers depend on, but for the processor."""
+def code() -> dict[str, Any]:
+    """What the numbers depend on, except the processor."""
     name = keras.backend.backend()
     return {"tuning": VERSION, "backend": name, "threads": THREADS, **versions()}

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.settings import commit, output_folder, save_results, versions
+from helpers.results import commit, save_results, versions
+from helpers.storage import output_folder
 from tests.benchmarks.measuring import Row
 
 #: From the quickest to the longest.
-MODULES = ("startup", "extraction", "indexing", "training", "precision")
+MODULES = ("startup", "extraction", "indexing", "training")
 
 
 def machine() -> str:

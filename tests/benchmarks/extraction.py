@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from helpers import corpora, features
+from helpers import audio, corpora, features
 from tests.benchmarks.measuring import Row, in_turns
 
 CLIPS = 120  # of the demo corpus
@@ -71,7 +71,7 @@ def _rows(kind: str, corpus: corpora.Corpus) -> list[Row]:
             "1 job": lambda: extract(1),
             "2 jobs": lambda: extract(2),
             "decoding and resampling alone": lambda: [
-                features.read_clip(path, mel.sample_rate) for path in paths
+                audio.read(path, mel.sample_rate) for path in paths
             ],
         },
         rounds=5,

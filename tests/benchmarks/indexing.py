@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import soundfile
 
-from helpers import checks, corpora
+from helpers import corpora
+from helpers.corpora.checks import SETTLED
 from tests.benchmarks.measuring import Row, in_new_process
 
 CLIPS = 100_000
@@ -71,5 +72,5 @@ def corpus_of(clips: int, folder: Path) -> str:
         rows.append((name, 1 + i % 17 / 4, f"speaker{i // 100}"))
     table = pd.DataFrame(rows, columns=["file", "valence", "speaker"])
     table.to_csv(folder / "corpus" / "labels.csv", index=False)
-    time.sleep(checks.SETTLED + 1)  # only files left alone that long are remembered
+    time.sleep(SETTLED + 1)  # only files left alone that long are remembered
     return LOAD.format(output=str(folder), corpus=str(folder / "corpus"), clips=clips)

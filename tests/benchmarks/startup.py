@@ -7,7 +7,7 @@ import sys
 
 from tests.benchmarks.measuring import Row, in_turns
 
-ALL = "from helpers import corpora, evaluation, features, models, plots, splits, training"
+WITHOUT_KERAS = "from helpers import corpora, evaluation, features, plots, splits"
 
 
 def measure() -> list[Row]:
@@ -18,9 +18,9 @@ def measure() -> list[Row]:
 
     seconds = in_turns(
         {
-            "every module but Keras": importing(ALL),
+            "all packages without Keras": importing(WITHOUT_KERAS),
             "helpers.corpora": importing("from helpers import corpora"),
-            "keras": importing("from helpers.backend import keras; keras.Model"),
+            "keras": importing("from helpers.models import keras"),
         },
         rounds=3,
     )

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import corpora, features
-from helpers.settings import PROJECT
+from helpers.storage import PROJECT
 
 CARD = (PROJECT / "data" / "README.md").read_text(encoding="utf-8")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from helpers import corpora, downloads
-from helpers.corpora import CorpusError
-from helpers.downloads import DownloadError
-from helpers.settings import PROJECT
+from helpers import cli, corpora
+from helpers.corpora import CorpusError, downloads
+from helpers.storage import PROJECT, OutputError
 from tests.conftest import voice, write_corpus
-from tests.test_corpora import zipped
+from tests.corpora.conftest import zipped
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ def content(tmp_path_factory):
         path = folder / "speech" / f"Actor_{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, voice(4.0, seed=seed), 16000)
-    return zipped(folder / "speech", folder / "speech.zip").read_bytes()
+    return zipped(folder / "speech", packing=zipfile.ZIP_STORED).read_bytes()
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_server_without_ranges_sends_all_of_it_again(server, content, path, pa
 
 def test_what_came_before_the_connection_broke_is_kept(server, content, part):
     server.breaks = True
-    with pytest.raises(DownloadError, match="IncompleteRead.*: run the same command again to go"):
+    with pytest.raises(CorpusError, match="IncompleteRead.*: run the same command again to go"):
         downloads.fetch("ravdess")
     kept = part.read_bytes()
     assert len(kept) > 200_000 - downloads.CHUNK and content.startswith(kept)
@@ -172,7 +172,7 @@ def test_what_came_before_the_connection_broke_is_kept(server, content, part):
 
 def test_a_file_that_was_not_published_is_removed(server, content, path, part):
     server.content = content[:1000] + b"?" + content[1001:]
-    with pytest.raises(DownloadError, match="its MD5 is not .* and is removed: run the same"):
+    with pytest.raises(CorpusError, match="its MD5 is not .* and is removed: run the same"):
         downloads.fetch("ravdess")
     assert not path.exists() and not part.exists()
     server.content = content
@@ -183,7 +183,7 @@ def test_a_file_put_there_by_hand_is_as_good_as_a_download(server, content, path
     path.write_bytes(content)
     assert downloads.fetch("ravdess") == path
     path.write_bytes(content[:-1])
-    with pytest.raises(DownloadError, match="ravdess.zip was not what"):
+    with pytest.raises(CorpusError, match="ravdess.zip was not what"):
         downloads.fetch("ravdess")
     assert server.asked == []
 
@@ -197,7 +197,7 @@ def test_a_part_that_is_whole_needs_no_server(server, content, part):
 def test_a_part_longer_than_the_servers_file_is_given_up(server, content, part):
     server.content = content[:1000]
     part.write_bytes(content[:2000])
-    with pytest.raises(DownloadError, match=f"offers 1000 bytes instead of {len(content)}"):
+    with pytest.raises(CorpusError, match=f"offers 1000 bytes instead of {len(content)}"):
         downloads.fetch("ravdess")
     assert server.asked == ["bytes=2000-", None] and not part.exists()
 
@@ -205,14 +205,14 @@ def test_a_part_longer_than_the_servers_file_is_given_up(server, content, part):
 def test_a_page_instead_of_the_file_does_not_cost_what_came(server, content, part):
     server.content, server.ranges = b"<html>Please log in", False
     part.write_bytes(content[:2000])
-    with pytest.raises(DownloadError, match="offers 19 bytes instead of"):
+    with pytest.raises(CorpusError, match="offers 19 bytes instead of"):
         downloads.fetch("ravdess")
     assert part.read_bytes() == content[:2000]
 
 
 FETCH = """
 from dataclasses import replace
-from helpers import downloads
+from helpers.corpora import downloads
 downloads.CORPORA["ravdess"] = replace(downloads.CORPORA["ravdess"], **{changes})
 print("ready", flush=True)
 downloads.fetch("ravdess")
@@ -263,9 +263,9 @@ def test_two_at_once_download_once(server, content, path, part):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_named_with_the_mend(server, part):
+def test_a_full_disk_is_named_with_how_to_fix_it(server, part):
     part.symlink_to("/dev/full")
-    with pytest.raises(DownloadError, match=r"\(No space left on device\): make room, or name"):
+    with pytest.raises(OutputError, match=r"\(No space left on device\): make room there, or"):
         downloads.fetch("ravdess")
 
 
@@ -282,7 +282,7 @@ def test_without_a_server_the_sentence_says_where_to_get_the_file_and_where_to_p
     server.shutdown()
     server.server_close()
     for command in (downloads, corpora):
-        assert command.main(["ravdess"]) == 2
+        assert cli.run(command.main, ["ravdess"]) == 2
         sentence = one_sentence(capsys)
         assert sentence.startswith(f"{url} stopped at 0 of")
         assert re.search(r"MB \(\[Errno \d+\] Connection refused\): run", sentence)
@@ -291,13 +291,13 @@ def test_without_a_server_the_sentence_says_where_to_get_the_file_and_where_to_p
 
 def test_a_refusal_of_the_server_is_named(server, monkeypatch):
     monkeypatch.setitem(downloads.HEADERS, "User-Agent", "python-requests/2.32.5")
-    with pytest.raises(DownloadError, match=r"\(the server answers 403 Forbidden\)"):
+    with pytest.raises(CorpusError, match=r"\(the server answers 403 Forbidden\)"):
         downloads.fetch("ravdess")
 
 
 @pytest.mark.parametrize("arguments", [[], ["iemocap"]])
 def test_without_a_known_name_those_there_are_are_named(output, capsys, arguments):
-    assert downloads.main(arguments) == 2
+    assert cli.run(downloads.main, arguments) == 2
     assert one_sentence(capsys).endswith("can be downloaded: name one of ravdess.\n")
 
 
@@ -312,10 +312,11 @@ exec {python} - "$@" <<'END'
 import sys
 from dataclasses import replace
 sys.path.insert(0, {project!r})
-from helpers import downloads
-assert sys.argv[1:3] == ["-m", "helpers.downloads"]
+from helpers import cli
+from helpers.corpora import downloads
+assert sys.argv[1:3] == ["-m", "helpers.corpora.downloads"]
 downloads.CORPORA["ravdess"] = replace(downloads.CORPORA["ravdess"], **{changes})
-sys.exit(downloads.main(sys.argv[3:]))
+sys.exit(cli.run(downloads.main, sys.argv[3:]))
 END
 """
 

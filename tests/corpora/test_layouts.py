@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import corpora, layouts, splits
-from helpers.settings import PROJECT
+from helpers import corpora, splits
+from helpers.storage import PROJECT
 from tests.conftest import voice, write_corpus
 
 REAL = PROJECT.parent / "shared" / "data"
@@ -239,12 +239,17 @@ def test_emotions_in_a_table_become_their_published_valence(tmp_path, output):
     assert "'flabbergasted', whose valence is not known (happy, " in corpus.rejected["reason"][0]
 
 
-def test_the_table_of_valences_is_russell_and_mehrabians():
-    assert {emotion: layouts.valence(emotion) for emotion in layouts.PLEASURE} == {
+def test_the_table_of_valences_is_russell_and_mehrabians(tmp_path, output):
+    expected = {
         "happy": 4.62, "calm": 4.36, "surprised": 3.8, "neutral": 3.0, "angry": 1.98,
         "disgusted": 1.8, "sad": 1.74, "fearful": 1.72, "bored": 1.7,
     }  # fmt: skip
-    assert np.isnan(layouts.valence("smug"))
+    labels = write_corpus(tmp_path / "c", clips=10)
+    labels["emotion"] = [*expected, "smug"]
+    labels.drop(columns="valence").to_csv(tmp_path / "c" / "labels.csv", index=False)
+    corpus = corpora.load(tmp_path / "c")
+    assert dict(zip(corpus.clips["emotion"], corpus.clips["valence"], strict=True)) == expected
+    assert corpus.rejected["reason"].str.startswith("has the emotion 'smug'").all()
 
 
 def test_the_summary_names_layout_labels_licence_and_split(tmp_path, output, capsys):

@@ -1,11 +1,9 @@
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from helpers import evaluation, significance
+from helpers import evaluation
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
@@ -13,140 +11,77 @@ PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
 PREDICTED = pd.DataFrame({"valence": TRUTH, "prediction": PREDICTION})
 
 
-def test_a_fact_that_marks_the_worst_is_found_and_noise_is_not():
-    is_worst = np.arange(80) < 10
-    noise = np.random.default_rng(1).normal(size=80)
-    facts = pd.DataFrame({"marked": noise + 3 * is_worst, "noise": noise})
-    table = significance.worst_against_rest(facts, is_worst)
-    by_hand = facts["marked"][is_worst].mean() - facts["marked"][~is_worst].mean()
-    assert table.loc["marked", "difference"] == pytest.approx(by_hand)
-    assert table.loc["marked", "worst"] == facts["marked"][is_worst].mean()
-    assert table.loc["marked", "rest"] == facts["marked"][~is_worst].mean()
-    assert table["corrected"]["marked"] < 0.01 < 0.05 < table["corrected"]["noise"]
+def ends(resampled):
+    """Of the 95 % interval, as every function should have them."""
+    return pytest.approx(list(np.percentile(resampled, [2.5, 97.5])))
 
 
-@pytest.mark.parametrize("worst", [(0, 1), (2, 5), (3, 4)])
-def test_a_permutation_p_is_exact_where_all_permutations_can_be_counted(worst):
-    x = np.array([5.0, 6.0, 1.0, 2.0, 3.0, 4.5])
-
-    def difference(chosen):
-        rest = [i for i in range(6) if i not in chosen]
-        return x[list(chosen)].mean() - x[rest].mean()
-
-    all_choices = np.array([difference(each) for each in itertools.combinations(range(6), 2)])
-    found = difference(worst)
-    as_high, as_low = (all_choices >= found - 1e-9).sum(), (all_choices <= found + 1e-9).sum()
-    expected = min(1, 2 * min(as_high, as_low) / len(all_choices))
-    table = significance.worst_against_rest(pd.DataFrame({"x": x}), np.isin(range(6), worst))
-    assert table.loc["x", "p"] == pytest.approx(expected)
-
-
-def test_the_seed_decides_p_and_is_0_unless_said():
-    noise = np.random.default_rng(1).normal(size=(80, 2))
-    facts = pd.DataFrame(noise, columns=["a", "b"])
-    by_speaker = PREDICTED.assign(speaker=np.arange(80) % 5)
-    for function, *arguments in (
-        (significance.worst_against_rest, facts, np.arange(80) < 10),
-        (significance.error_against, facts, noise[:, 0] ** 2),
-        (significance.speakers_differ, by_speaker),
-    ):
-        found = function(*arguments)
-        assert found.equals(function(*arguments, seed=0))
-        assert not found.equals(function(*arguments, seed=1))
-
-
-def test_what_goes_with_the_error_is_spearmans_correlation():
-    error = np.abs(PREDICTION - TRUTH)
-    facts = pd.DataFrame({"same": error**2, "noise": RANDOM.normal(size=80), "constant": 1.0})
-    table = significance.error_against(facts, error)
-    assert list(table.index) == ["same", "noise"]
-    assert table.loc["same", ["value", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
-    theirs = scipy.stats.spearmanr(facts["noise"], error)
-    assert table.loc["noise", "value"] == pytest.approx(theirs.statistic)
-    assert table.loc["noise", "p"] == pytest.approx(theirs.pvalue, abs=0.03)
-    rows = evaluation.resamples(80, 0)
-    drawn = [scipy.stats.spearmanr(facts["noise"][row], error[row]).statistic for row in rows]
-    ends = list(np.percentile(drawn, [2.5, 97.5]))
-    assert table.loc["noise", ["low", "high"]].tolist() == pytest.approx(ends)
-    small = significance.error_against(facts / 1e3, error)
-    assert small.loc["noise", "value"] == pytest.approx(theirs.statistic)
-    nothing = significance.error_against(facts[["constant"]], error)
-    assert nothing.empty and list(nothing) == ["value", "low", "high", "p", "corrected"]
-
-
-def test_ranks_have_mean_0_and_variance_1_row_by_row():
-    found = significance._ranks(np.array([[3.0, 5.0], [9.0, 8.0], [7.0, 7.0]]))
-    assert found[:2].tolist() == [[-1, 1], [1, -1]] and np.isnan(found[2]).all()
-
-
-def test_holms_correction_is_that_of_the_textbook():
-    table = pd.DataFrame({"p": [0.01, 0.04, 0.03, 0.005]})
-    corrected = significance._corrected(table)["corrected"]
-    assert corrected.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert significance._corrected(table + 0.5)["corrected"].tolist() == [1, 1, 1, 1]
-
-
-def test_speakers_that_differ_are_told_from_those_that_do_not():
-    speaker = pd.Series(np.repeat(["a", "b", "c", None], 20))
-    found = PREDICTED.assign(speaker=speaker)
-    table = evaluation.by_speaker(found)
+def test_the_worst_clips_are_those_with_the_largest_errors_in_order():
+    found = evaluation.worst(PREDICTED, 5)
     errors = np.abs(PREDICTION - TRUTH)
-    assert table["clips"].sum() == 60 and table["mae"].is_monotonic_decreasing
-    assert table.loc["b", "mae"] == pytest.approx(errors[20:40].mean())
-    alike = significance.speakers_differ(found)
-    found.loc[:19, "prediction"] += 3
-    different = significance.speakers_differ(found)
-    assert different["share"] > alike["share"] and different["p"] < 0.001 < alike["p"]
+    assert found["error"].abs().tolist() == pytest.approx(sorted(errors)[:-6:-1])
+    assert errors[found.index].tolist() == pytest.approx(found["error"].abs().tolist())
+    assert len(evaluation.worst(PREDICTED, 1000)) == 80
+    assert len(evaluation.worst(PREDICTED)) == 10
+    all_right = PREDICTED.assign(prediction=TRUTH)
+    assert evaluation.worst(all_right).index.tolist() == list(range(10))
 
 
-def test_the_share_between_speakers_and_its_p_are_those_of_counting():
-    found = pd.DataFrame({"valence": 3.0, "speaker": [*"aaabbb", None]})
-    found["prediction"] = [3.1, 2.6, 3.3, 1.2, 4.9, 3.7, 1.0]
-    error = np.array([0.1, 0.4, 0.3, 1.8, 1.9, 0.7])
-
-    def share(errors):
-        means = errors[:3].mean(), errors[3:].mean()
-        return ((means - errors.mean()) ** 2).mean() / errors.var()
-
-    shares = np.array([share(error[list(each)]) for each in itertools.permutations(range(6))])
-    table = significance.speakers_differ(found)
-    assert table["share"] == pytest.approx(share(error))
-    assert table["p"] == pytest.approx((shares >= share(error) - 1e-9).mean())
-    unequal = significance.speakers_differ(found.assign(speaker=list("aabbbbb")))
-    everyone = np.append(error, 2.0)
-    groups = (everyone[:2], everyone[2:])
-    between = sum(len(g) * (g.mean() - everyone.mean()) ** 2 for g in groups) / 7
-    assert unequal["share"] == pytest.approx(between / everyone.var())
+def test_the_bias_of_a_part_of_the_scale_is_the_mean_error_there():
+    table = evaluation.bias_by_rating(PREDICTED, (1, 5))
+    low = TRUTH <= 2
+    assert table["clips"].sum() == 80 and table.loc[0, "clips"] == low.sum()
+    assert table.loc[0, "bias"] == pytest.approx((PREDICTION - TRUTH)[low].mean())
+    assert table["from"].tolist() == [1, 2, 3, 4] and table["to"].tolist() == [2, 3, 4, 5]
+    assert table.loc[0, "valence"] == pytest.approx(TRUTH[low].mean())
+    assert table.loc[0, "prediction"] == pytest.approx(PREDICTION[low].mean())
+    assert (table["low"] < table["bias"]).all() and (table["bias"] < table["high"]).all()
 
 
-@pytest.mark.parametrize("speaker", [None, "a"])
-def test_one_speaker_or_none_cannot_differ(speaker):
-    found = significance.speakers_differ(PREDICTED.assign(speaker=speaker))
-    assert list(found.index) == ["share", "p"] and found.isna().all()
+@pytest.mark.parametrize("seed", [0, 4])
+def test_the_intervals_of_a_part_are_bootstrap_percentiles(seed):
+    error, low = PREDICTION - TRUTH, TRUTH <= 2
+    seeds = {} if seed == 0 else {"seed": seed}
+    table = evaluation.bias_by_rating(PREDICTED, (1, 5), **seeds)
+    drawn = error[low][evaluation.resamples(low.sum(), seed)].mean(axis=1)
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn)
+    table = evaluation.calibration(PREDICTED, **seeds)
+    lowest = error[np.sort(PREDICTION)[19] >= PREDICTION]
+    drawn = lowest[evaluation.resamples(20, seed)]
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn.mean(axis=1))
 
 
-@pytest.mark.parametrize(("sign", "holds"), [(1, True), (-1, False)])
-def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
-    spectral = pd.DataFrame(
-        {"difference": [0.2 * sign, 300 * sign], "corrected": [0.01, 0.01]},
-        index=["low share", "spread"],
-    )
-    bias = pd.DataFrame(
-        {"bias": [0.5, 0.0, -0.5], "low": [0.3, -0.1, -0.7], "high": [0.7, 0.1, -0.3]}
-    )
-    bias *= sign
-    if sign < 0:
-        bias[["low", "high"]] = bias[["high", "low"]].to_numpy()
-    table = significance.claims(spectral, bias)
-    assert table.index.name == "claim" and table.dtypes.tolist() == [float, bool]
-    assert table["value"].to_dict() == {
-        "more energy at low frequencies": 0.2 * sign,
-        "broader spectrum": 300 * sign,
-        "low ratings predicted too high": 0.5 * sign,
-        "high ratings predicted too low": -0.5 * sign,
-    }
-    assert table["holds"].tolist() == [holds] * 4
-    touching = bias.assign(low=bias["low"].where(bias.index > 0, 0), high=0.0)
-    assert significance.claims(spectral, touching)["holds"].tolist() == [holds] * 2 + [False] * 2
-    doubtful = significance.claims(spectral.assign(corrected=0.2), bias.assign(low=-1, high=1))
-    assert not doubtful["holds"].any()
+def test_a_rating_on_a_border_counts_once_and_one_clip_has_no_interval():
+    few = pd.DataFrame({"valence": [1.0, 2.0, 2.0, 5.0], "prediction": [2.0, 2.0, 2.5, 4.0]})
+    table = evaluation.bias_by_rating(few, (1, 5))
+    assert table["clips"].tolist() == [3, 1] and table["from"].tolist() == [1, 4]
+    assert table["low"].isna().tolist() == [False, True]
+    two = evaluation.bias_by_rating(few[1:3], (1, 5))
+    assert two["clips"].tolist() == [2] and two["low"].notna().all()
+
+
+def test_groups_of_calibration_are_equally_large_and_a_constant_makes_one():
+    assert evaluation.calibration(PREDICTED)["clips"].tolist() == [20] * 4
+    constant = evaluation.calibration(PREDICTED.assign(prediction=3.0))
+    assert constant["clips"].tolist() == [80]
+    assert constant.loc[0, ["from", "to"]].tolist() == [3, 3]
+
+
+def test_slopes_are_those_of_least_squares():
+    found = evaluation.slopes(PREDICTED)
+    for name, x, y in (
+        ("prediction on rating", TRUTH, PREDICTION),
+        ("rating on prediction", PREDICTION, TRUTH),
+    ):
+        row = found.loc[name]
+        assert row["value"] == pytest.approx(scipy.stats.linregress(x, y).slope)
+        assert row["low"] < row["value"] < row["high"]
+        drawn = [scipy.stats.linregress(x[r], y[r]).slope for r in evaluation.resamples(80, 0)]
+        assert row[["low", "high"]].tolist() == ends(drawn)
+    again = evaluation.slopes(PREDICTED.assign(prediction=PREDICTION / 100), seed=3)
+    assert not again["low"].equals(found["low"])
+    assert again.loc["rating on prediction", "value"] == pytest.approx(100 * row["value"])
+    assert evaluation.slopes(PREDICTED, seed=3).equals(evaluation.slopes(PREDICTED, seed=3))
+    whole = pd.DataFrame({"valence": [250, 3, 128], "prediction": [1, 200, 90]}, dtype=np.uint8)
+    assert evaluation.slopes(whole).equals(evaluation.slopes(whole.astype(float)))
+    assert np.isnan(evaluation.slopes(PREDICTED.assign(prediction=3.0)).iloc[1]).all()

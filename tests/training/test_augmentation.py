@@ -3,21 +3,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from helpers.augmentation import Augmentation, augment
+from helpers.training import Augmentation, augment
 
 RANDOM = np.random.default_rng(0)
 CLIPS = RANDOM.normal(-30, 10, (6, 16, 40)).astype("float32")
 RATINGS = np.linspace(1, 5, 6, dtype="float32")
 
-AMOUNTS = {
-    "masks": 2,
-    "shift": 0.5,
-    "speed": 0.2,
-    "pitch": 3,
-    "noise": 1.0,
-    "gain": 3.0,
-    "mixup": 0.4,
-}
+AMOUNTS = {"masks": 2, "noise": 1.0}
 
 
 def changed(seed=0, **amounts):
@@ -38,7 +30,7 @@ def test_a_change_follows_the_seed_and_leaves_its_input_alone(name):
     assert np.array_equal(CLIPS, before)
     assert np.array_equal(first[0], again[0]) and not np.array_equal(first[0], other[0])
     assert first[0].dtype == np.float32 and first[0].shape == CLIPS.shape
-    assert np.array_equal(first[1], RATINGS) == (name != "mixup")
+    assert np.array_equal(first[1], RATINGS)
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
@@ -48,7 +40,7 @@ def test_padding_stays_padding(name):
     amounts, rng = Augmentation(**{name: AMOUNTS[name]}), np.random.default_rng(0)
     clips, _ = augment(padded, RATINGS, amounts, fill=-30, rng=rng)
     padding = (clips == clips.min(axis=(1, 2), keepdims=True)).all(axis=1).sum(axis=1)
-    assert np.allclose(padding, 20, atol=6 if name == "speed" else 0)
+    assert (padding == 20).all()
 
 
 def test_masks_leave_the_rest_as_it_was():
@@ -57,30 +49,8 @@ def test_masks_leave_the_rest_as_it_was():
     assert 0 < masked.mean() < 0.3 and (clips[masked] == -30).all()
 
 
-def test_a_shift_in_time_keeps_every_frame():
-    clips, _ = changed(shift=0.5)
-    assert np.allclose(np.sort(clips, axis=2), np.sort(CLIPS, axis=2))
-
-
-def test_pitch_moves_bands_and_repeats_the_edge():
-    clips, _ = changed(pitch=2)
-    moved = [
-        next(k for k in range(-2, 3) if np.array_equal(b, a[np.clip(np.arange(16) - k, 0, 15)]))
-        for a, b in zip(CLIPS, clips, strict=True)
-    ]
-    assert len(set(moved)) > 1
-
-
 def test_noise_adds_power_of_the_ratio_that_is_meant():
     clips, _ = changed(noise=1.0)
     before, after = 10 ** (CLIPS / 10), 10 ** (clips / 10)
     ratio = 10 * np.log10(before.mean((1, 2)) / (after - before).mean((1, 2)))
     assert ((ratio > 4.9) & (ratio < 30.1)).all()
-
-
-def test_mixup_mixes_ratings_as_it_mixes_clips():
-    levels = RATINGS[:, None, None] + CLIPS[0] - CLIPS[0].mean()
-    rng = np.random.default_rng(0)
-    clips, ratings = augment(levels, RATINGS, Augmentation(mixup=0.5), fill=0, rng=rng)
-    assert clips.mean((1, 2)) == pytest.approx(ratings, abs=1e-4)
-    assert not np.array_equal(ratings, RATINGS)

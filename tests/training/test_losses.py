@@ -2,8 +2,9 @@ import audmetric
 import numpy as np
 import pytest
 
-from helpers import losses, models
-from helpers.backend import keras
+from helpers import models, training
+from helpers.models import keras
+from helpers.training import losses
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, (40, 1)).astype("float32")
@@ -16,15 +17,15 @@ def of(loss, *values):
     return keras.ops.convert_to_numpy(loss(*tensors))
 
 
-def test_ccc_is_audmetrics():
-    expected = 1 - audmetric.concordance_cc(TRUTH[:, 0], PREDICTION[:, 0])
-    assert of(losses.ccc, TRUTH, PREDICTION) == pytest.approx(expected, abs=1e-5)
-    assert of(losses.ccc, TRUTH, np.full_like(TRUTH, 3)) == pytest.approx(1)
+def test_mae_and_audmetrics_ccc_add_up():
+    ccc = audmetric.concordance_cc(TRUTH[:, 0], PREDICTION[:, 0])
+    expected = np.abs(TRUTH - PREDICTION)[:, 0] + 1 - ccc
+    assert of(losses.mae_ccc, TRUTH, PREDICTION) == pytest.approx(expected, abs=1e-5)
 
 
-def test_mae_and_ccc_add_up():
-    found, ccc = (of(loss, TRUTH, PREDICTION) for loss in (losses.mae_ccc, losses.ccc))
-    assert found == pytest.approx(np.abs(TRUTH - PREDICTION)[:, 0] + ccc, abs=1e-5)
+def test_equal_predictions_have_a_ccc_of_0():
+    found = of(losses.mae_ccc, TRUTH, np.full_like(TRUTH, 3))
+    assert found == pytest.approx(np.abs(TRUTH[:, 0] - 3) + 1, abs=1e-5)
 
 
 def test_a_distribution_around_the_rating_costs_least():
@@ -43,7 +44,7 @@ def test_a_distribution_around_the_rating_costs_least():
 
 def test_the_loss_of_two_distributions_is_the_mean_of_theirs():
     first, second = RANDOM.dirichlet(np.ones(21), size=(2, 40)).astype("float32")
-    middle = np.zeros((40, 1), "float32")  # the median, at which this loss does not look
+    middle = np.zeros((40, 1), "float32")  # the predicted number, which this loss ignores
     alone = [of(losses.distribution((1, 5)), TRUTH, np.c_[middle, p]) for p in (first, second)]
     both = of(losses.distribution((1, 5), 2), TRUTH, np.c_[middle, first, second])
     assert both == pytest.approx(np.mean(alone, axis=0), rel=1e-5)
@@ -51,8 +52,14 @@ def test_the_loss_of_two_distributions_is_the_mean_of_theirs():
 
 def test_a_loss_that_does_not_exist_or_fit_is_refused():
     number, spread = (models.clip_statistics((8, 9), distribution=d) for d in (False, True))
-    with pytest.raises(ValueError, match="one of mae, mse"):
-        losses.named("mape", number)
-    for name, model in (("distribution", number), ("mae", spread)):
-        with pytest.raises(ValueError, match="does not fit"):
-            losses.named(name, model)
+    for name in ("mape", "distribution"):
+        with pytest.raises(ValueError, match=rf"is '{name}': for clip_st.* is mae or mae\+ccc\."):
+            losses.named(name, number)
+    with pytest.raises(ValueError, match="loss is 'mae': for clip_statistics it is distribution"):
+        losses.named("mae", spread)
+
+
+def test_rare_ratings_weigh_more():
+    ratings = np.array([1.0] * 9 + [5.0], dtype=np.float32)
+    weights = training.rarity(ratings, np.arange(10))
+    assert weights.mean() == pytest.approx(1) and weights[9] / weights[0] == pytest.approx(3)

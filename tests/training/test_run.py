@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import subprocess
 import sys
@@ -7,10 +8,10 @@ import pandas as pd
 import pytest
 
 from helpers import models, training
-from helpers.augmentation import Augmentation
-from helpers.backend import keras
-from helpers.settings import PROJECT
+from helpers.models import keras
 from helpers.splits import Split
+from helpers.storage import PROJECT
+from helpers.training import batches
 
 RANDOM = np.random.default_rng(0)
 RATINGS = RANDOM.uniform(1, 5, 48).astype(np.float32)
@@ -22,6 +23,11 @@ SPLIT = Split(np.arange(0, 30), np.arange(30, 40), np.arange(40, 48))
 
 def small():
     return models.parallel_cnn((16, 12), filters=4, kernels=((3, 3), (5, 4)), units=(8, 4))
+
+
+def linear():
+    inputs = keras.Input((16, 12))
+    return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
 
 
 def run(**options):
@@ -37,7 +43,7 @@ def test_the_same_seed_gives_the_same_bits_here_and_in_a_fresh_process():
     first, second = run(seed=7), run(seed=7)
     assert digest(first) == digest(second)
     assert first.history.equals(second.history)
-    code = "from tests.test_training import *; print(digest(run(seed=7)))"
+    code = "from tests.training.test_run import *; print(digest(run(seed=7)))"
     fresh = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
@@ -46,13 +52,6 @@ def test_the_same_seed_gives_the_same_bits_here_and_in_a_fresh_process():
 
 def test_another_seed_gives_another_network():
     assert digest(run(seed=7)) != digest(run(seed=8))
-
-
-def test_training_can_begin_with_weights_that_were_learnt_before():
-    first = run()
-    still = run(weights=first.model.get_weights(), learning_rate=1e-12, epochs=1)
-    pairs = zip(still.model.trainable_weights, first.model.trainable_weights, strict=True)
-    assert all(np.allclose(*map(keras.ops.convert_to_numpy, pair), atol=1e-6) for pair in pairs)
 
 
 def test_the_model_that_was_passed_is_left_alone():
@@ -95,11 +94,9 @@ def test_a_run_tells_its_history_scores_and_settings():
 
 
 def test_the_training_error_of_an_epoch_is_the_mean_over_its_clips():
-    inputs = keras.Input((16, 12))
-    linear = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
     # With a learning rate of 0 the weights stay, so every batch is judged by the same network.
     trained = training.train(
-        linear, FEATURES, RATINGS, SPLIT, epochs=2, batch_size=7, learning_rate=0.0
+        linear(), FEATURES, RATINGS, SPLIT, epochs=2, batch_size=7, learning_rate=0.0
     )
     np.testing.assert_allclose(trained.history["train_mae"], trained.scores["train"], rtol=1e-5)
 
@@ -181,6 +178,11 @@ def test_arguments_that_do_not_fit_are_refused(ratings, split, sentence):
         training.train(small(), FEATURES, ratings, split)
 
 
+def test_weights_must_be_one_for_each_clip():
+    with pytest.raises(ValueError, match="30 weights for the features of 48"):
+        run(sample_weight=np.ones(30))
+
+
 def test_constant_features_cannot_be_standardised():
     with pytest.raises(ValueError, match="constant"):
         training.train(small(), np.zeros_like(FEATURES), RATINGS, SPLIT)
@@ -188,11 +190,12 @@ def test_constant_features_cannot_be_standardised():
 
 EXTRAS = {
     "loss": "mae+ccc",
-    "balanced": True,
+    "sample_weight": training.rarity(RATINGS, SPLIT.train),
     "schedule": "cosine",
-    "averaging": 0.9,
     "per_band": True,
-    "augmentation": Augmentation(masks=1, mixup=0.4),
+    "transform": functools.partial(
+        training.augment, amounts=training.Augmentation(masks=1, noise=0.5), fill=-20
+    ),
 }
 
 
@@ -206,6 +209,40 @@ def plain():
 def test_each_improvement_follows_the_seed_and_changes_the_network(name, plain):
     changed, again = run(**{name: EXTRAS[name]}), run(**{name: EXTRAS[name]})
     assert digest(changed) == digest(again) != plain
+    assert changed.settings[name]
+
+
+def test_a_weight_multiplies_the_error_of_its_clip():
+    weights = np.random.default_rng(1).uniform(0, 2, 48)
+    # With a learning rate of 0, all batches are judged by the same network.
+    options = {"epochs": 1, "learning_rate": 0.0, "sample_weight": weights}
+    trained = training.train(linear(), FEATURES, RATINGS, SPLIT, **options)
+    errors = np.abs(training.predict(trained, FEATURES, SPLIT.train) - RATINGS[SPLIT.train])
+    expected = np.average(weights[SPLIT.train] * errors)
+    assert trained.history["train_mae"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_transform_changes_decibels_and_ratings_of_training_batches_only():
+    given, numbers = [], []
+
+    def louder(clips, ratings, *, rng):
+        given.extend(zip(clips, ratings, strict=True))
+        numbers.append(rng.random())
+        return clips + 10, ratings + 1
+
+    options = {"epochs": 1, "learning_rate": 0.0, "seed": 5}
+    trained = training.train(linear(), FEATURES, RATINGS, SPLIT, **options, transform=louder)
+    assert numbers == np.random.default_rng([5, 1]).random(2).tolist()
+    rows = [RATINGS.tolist().index(rating) for _, rating in given]
+    assert sorted(rows) == list(range(30))
+    assert all(
+        np.array_equal(clip, FEATURES[row]) for row, (clip, _) in zip(rows, given, strict=True)
+    )
+    alike = training.train(linear(), FEATURES, RATINGS, SPLIT, **options)
+    assert trained.history["validation_mae"].equals(alike.history["validation_mae"])
+    predicted = training.predict(alike, FEATURES + 10, SPLIT.train)
+    expected = np.abs(predicted - RATINGS[SPLIT.train] - 1).mean()
+    assert trained.history["train_mae"].item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [{"loss": "mape"}, {"schedule": "sudden"}])
@@ -215,17 +252,11 @@ def test_a_recipe_that_does_not_exist_is_refused(wrong):
 
 
 def test_the_recommended_recipe_learns_the_easy_task():
-    model = models.recommended((16, 48))
+    model = models.recommended((16, 48), pitch=False)
     recipe = {**models.RECOMMENDED_TRAINING, "batch_size": 8, "epochs": 20}
     found = training.train(model, FEATURES.repeat(4, axis=2), RATINGS, SPLIT, **recipe)
     guess = np.abs(RATINGS[SPLIT.validation] - np.median(RATINGS[SPLIT.train])).mean()
     assert found.scores["validation"] < 0.8 * guess
-
-
-def test_rare_ratings_weigh_more():
-    ratings = np.array([1.0] * 9 + [5.0], dtype=np.float32)
-    weights = training.rarity(ratings, np.arange(10))
-    assert weights.mean() == pytest.approx(1) and weights[9] / weights[0] == pytest.approx(3)
 
 
 def test_statistics_of_bands_are_numpys():
@@ -243,27 +274,26 @@ def padded(features, lengths):
     return features
 
 
-def test_batches_by_length_hold_every_clip_and_little_padding(monkeypatch):
+def test_batches_by_length_hold_every_clip_and_little_padding():
     lengths = RANDOM.integers(10, 120, 48)
     features = padded(RANDOM.normal(-20, 10, (48, 4, 120)).astype(np.float32), lengths)
     seen = []
 
-    def remember(clips, ratings, amounts, **options):
+    def remember(clips, ratings, *, rng):
         seen.append((clips, ratings))
         return clips, ratings
 
-    monkeypatch.setattr(training, "augment", remember)
     network = models.clip_statistics((4, None), groups=2)
     training.train(
         network,
         features,
         RATINGS,
         SPLIT,
-        by_length=True,
+        bucket_by_length=True,
         epochs=2,
         batch_size=4,
         loss="distribution",
-        augmentation=Augmentation(),
+        transform=remember,
     )
     epochs = seen[:8], seen[8:]
     for epoch in epochs:
@@ -271,14 +301,14 @@ def test_batches_by_length_hold_every_clip_and_little_padding(monkeypatch):
         assert sorted(ratings) == sorted(RATINGS[:30])
         for clips, part in epoch:
             longest = lengths[[RATINGS.tolist().index(each) for each in part]].max()
-            assert longest <= clips.shape[2] < longest + training.FRAMES
+            assert longest <= clips.shape[2] < longest + batches.FRAMES
         assert sum(clips.shape[2] * len(clips) for clips, _ in epoch) < 0.8 * 30 * 120
     assert [part.tolist() for _, part in epochs[0]] != [part.tolist() for _, part in epochs[1]]
 
 
 def test_batches_by_length_follow_the_seed():
     features = padded(FEATURES.repeat(4, axis=2), RANDOM.integers(10, 49, 48))
-    options = {"epochs": 2, "batch_size": 4, "by_length": True}
+    options = {"epochs": 2, "batch_size": 4, "bucket_by_length": True}
     first, second = (
         training.train(
             models.clip_statistics((16, None), distribution=False),
@@ -294,4 +324,4 @@ def test_batches_by_length_follow_the_seed():
 
 def test_batches_by_length_need_a_network_that_takes_any_length():
     with pytest.raises(ValueError, match=r"clips of 12 frames only: build it for \(16, None\)"):
-        run(by_length=True)
+        run(bucket_by_length=True)

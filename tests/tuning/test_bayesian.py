@@ -3,34 +3,27 @@ import optuna
 import pandas as pd
 import pytest
 
-from helpers import bayesian, corpora, tuning
-from helpers.trials import Study, Training, TuningError
-from tests.conftest import write_corpus
-from tests.test_trials import files, numbers
+from helpers import tuning
+from helpers.tuning import Study, Training, TuningError, bayesian
+from tests.tuning.conftest import files, numbers
 
 FIXED = {"kernels": ((8, 6), (4, 10)), "batch_size": 8}
 RANDOM = np.random.default_rng(0)
 
 
-@pytest.fixture
-def corpus(tmp_path, output):
-    write_corpus(tmp_path / "corpus", clips=24, speakers=8)
-    return corpora.load(tmp_path / "corpus")
-
-
 def test_a_search_is_the_same_however_it_is_cut_and_trained(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(bayesian, "STARTUP", 2)  # so that the next two may be stopped
     options = {"epochs": 2, "filters": 4, "seed": 1, **FIXED}
-    begun = bayesian.explore(corpus, cost=9, jobs=1, **options)
+    begun = tuning.explore(corpus, cost=9, jobs=1, **options)
     assert len(begun) == 4 and begun["cost"].tolist() == [2] * 4  # a fifth would exceed 9
     before = files()
-    table = bayesian.explore(corpus, cost=12, jobs=1, **options)
+    table = tuning.explore(corpus, cost=12, jobs=1, **options)
     pd.testing.assert_frame_equal(table[:4], begun)
     assert before.items() <= files().items()
-    pd.testing.assert_frame_equal(bayesian.explore(corpus, cost=12, **options), table)
+    pd.testing.assert_frame_equal(tuning.explore(corpus, cost=12, **options), table)
     with monkeypatch.context() as patch:
         patch.setenv("VALENCE_OUTPUT", str(tmp_path / "elsewhere"))
-        again = bayesian.explore(corpus, cost=9, jobs=2, **options)
+        again = tuning.explore(corpus, cost=9, jobs=2, **options)
     pd.testing.assert_frame_equal(numbers(again), numbers(begun), check_exact=True)
 
     assert 12 - 2 < table["cost"].sum() <= 12
@@ -58,7 +51,7 @@ def test_trials_are_stopped_where_optunas_median_pruner_stops_them():
             if trial.should_prune():
                 stopped = epoch
                 break
-        assert Training({}, (8,), tuple(limits)).stopped(maes) == stopped
+        assert Training("", {}, 8, tuple(limits)).stopped(maes) == stopped
         study.tell(trial, None if stopped else maes[-1], state=(
             optuna.trial.TrialState.PRUNED if stopped else optuna.trial.TrialState.COMPLETE
         ))  # fmt: skip
@@ -67,17 +60,17 @@ def test_trials_are_stopped_where_optunas_median_pruner_stops_them():
     assert 10 < sum(stop is not None for stop in stops) < 35
 
 
-def test_a_trial_that_failed_costs_a_whole_one_and_is_told_as_failed(corpus):
-    proposals = bayesian._proposals(seed=0)
-    trial = proposals.ask(bayesian.space(24))
-    training = Study.of(corpus).training({"epochs": 7}, seed=0)
+def test_a_trial_that_failed_costs_a_whole_one_and_is_reported_as_failed(corpus):
+    proposals = optuna.create_study()
+    trial = proposals.ask(tuning.space(24))
+    training = Study.from_corpus(corpus).training({"epochs": 7}, seed=0)
     record = {
         "history": {"epoch": [1], "train_mae": [1.0], "validation_mae": [1.0]},
         "validation": [],
         "failure": {"epoch": 2, "reason": "the reason"},
         "seconds": 1.0,
     }
-    row = bayesian._told(proposals, trial, training, record)
+    row = bayesian._report(proposals, trial, training, record)
     assert (row["cost"], row["error"], row["pruned"]) == (7, "the reason", False)
     assert proposals.trials[0].state == optuna.trial.TrialState.FAIL
 
@@ -86,9 +79,9 @@ def test_a_trial_that_failed_costs_a_whole_one_and_is_told_as_failed(corpus):
     ("options", "sentence"),
     [
         ({"cost": 19}, "19 training epochs are not enough for one trial of 20"),
-        ({"cost": 20, "droput": 0.5}, "'droput' is no setting"),
+        ({"cost": 20, "droput": 0.5}, "'droput' is not a hyperparameter"),
     ],
 )
 def test_a_search_that_cannot_begin_says_why(corpus, options, sentence):
     with pytest.raises(TuningError, match=sentence):
-        bayesian.explore(corpus, **options)
+        tuning.explore(corpus, **options)

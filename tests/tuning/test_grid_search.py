@@ -1,4 +1,4 @@
-"""Searches whose trainings are made up: `test_trials` has the real ones."""
+"""Searches whose trainings are made up: `test_execution` has the real ones."""
 
 from types import SimpleNamespace
 from unittest.mock import MagicMock, call
@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import corpora, features, splits, trials, tuning
+from helpers import corpora, features, splits, tuning
+from helpers.cli import UserError, run
 from helpers.features import MelSettings
-from helpers.settings import save_results
-from helpers.trials import Study, TuningError
+from helpers.settings import PROFILES
+from helpers.storage import cache_folder
+from helpers.tuning import Study, TuningError, grid_search, trials
 from tests.conftest import write_corpus
 
 GRID = {"dropout": [0.0, 0.5], "epochs": [1, 3]}
@@ -26,7 +28,7 @@ def corpus(tmp_path, output):
 def errors_of(training):
     """By epoch: that of dropout 0.5 is larger, and no two seeds have the same."""
     first = 1 + training.settings["dropout"] + training.settings["seed"] / 100
-    return [first / epoch for epoch in range(1, training.checkpoints[-1] + 1)]
+    return [first / epoch for epoch in range(1, training.epochs + 1)]
 
 
 def record_of(training):
@@ -40,6 +42,7 @@ def record_of(training):
         "validation": [[error] * VALIDATION_CLIPS for error in errors],
         "failure": None,
         "seconds": 7.0,
+        "made_by": training.made_by,
     }
 
 
@@ -51,53 +54,53 @@ def asked(monkeypatch):
     def carry_out(study, trainings, *, jobs, scheduler):
         calls.append(SimpleNamespace(trainings=trainings, jobs=jobs, scheduler=scheduler))
         for running, each in reversed(list(enumerate(trainings))):
-            save_results(study.path(each), record_of(each), made_by=each.decided_by)
-            yield each, record_of(each), running
+            yield each, study.store.once(each, lambda each=each: record_of(each)), running
 
-    monkeypatch.setattr(tuning, "carry_out", carry_out)
-    monkeypatch.setattr(trials, "_code", dict)  # which imports Keras
+    monkeypatch.setattr(grid_search, "carry_out", carry_out)
     return calls
 
 
 def files():
-    return list(tuning.cache_folder("trials").glob("*.json"))
+    return list(cache_folder("trials").glob("*.json"))
 
 
 # What a grid is
 
 
-def test_the_reports_grid_is_its_table_in_its_order():
+def test_the_grid_is_the_table_of_the_original_study_in_its_order():
     settings = ["dropout", "batch_size", "epochs"]
     assert tuning.grid(tuning.GRID) == (
         tuning.REPORTED[settings].drop_duplicates().to_dict("records")
     )
-    assert len(tuning.grid(tuning.BROAD_GRID)) == 3 * 3 * 3
 
 
 def test_epochs_cost_only_the_longest_training():
     assert tuning.cost(tuning.GRID) == 6 * 3 * 20
-    assert tuning.cost(tuning.BROAD_GRID, seeds=1) == 9 * 20
+    assert tuning.cost({**tuning.GRID, "epochs": [15]}, seeds=1) == 6 * 15
     assert tuning.cost({"dropout": [0.1, 0.2]}, seeds=5, epochs=3) == 2 * 5 * 3
     assert tuning.cost([{"dropout": 0.1}, {"dropout": 0.2, "epochs": 4}], seeds=1) == 20 + 4
     assert tuning.cost({"epochs": [5, 2], "dropout": [0.1, 0.2]}, seeds=1) == 2 * 5
-    with pytest.raises(TuningError, match="'droput' is no setting"):
+    with pytest.raises(TuningError, match="'droput' is not a hyperparameter"):
         tuning.cost(tuning.GRID, droput=0.5)
 
 
 @pytest.mark.parametrize(
     ("grid", "sentence"),
     [
-        ({"droput": [0.5]}, "'droput' is no setting .* those are filters, .* weight_decay"),
+        (
+            {"droput": [0.5]},
+            "'droput' is not a hyperparameter: choose from filters, .*decay",
+        ),
         ({"dropout": 0.5}, "dropout is 0.5: give the values to try as a list"),
         ({"dropout": []}, r"dropout is \[\]: give the values"),
         ({"pool": "grid"}, "pool is 'grid': give the values"),
-        ([{"seed": 3}], "'seed' is no setting"),
+        ([{"seed": 3}], "'seed' is not a hyperparameter"),
         ({}, "The grid is empty"),
         ({"epochs": [0]}, "at least one epoch, not 0"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(corpus, asked, grid, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         tuning.search(corpus, grid)
     assert not asked and not files()
 
@@ -122,16 +125,16 @@ def test_combinations_that_differ_in_epochs_are_one_training(corpus, asked):
     table = tuning.search(corpus, GRID, seeds=2, jobs=3, scheduler="tcp://here:1", filters=2)
     (found,) = asked
     assert (found.jobs, found.scheduler) == (3, "tcp://here:1")
-    assert [each.checkpoints for each in found.trainings] == [(1, 3)] * 4
+    assert [each.epochs for each in found.trainings] == [3] * 4
     assert [each.key for each in found.trainings] == table["key"].drop_duplicates().tolist()
     chosen = [each.settings for each in found.trainings]
     assert [(each["dropout"], each["seed"]) for each in chosen] == [
         (0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1),
     ]  # fmt: skip
     assert all(each["filters"] == 2 for each in chosen)
-    assert all(each["batch_size"] == tuning.DEFAULTS["batch_size"] for each in chosen)
-    study = Study.of(corpus)
-    assert found.trainings[0].decided_by["split"] == study.decided_by["split"]
+    assert all(each["batch_size"] == tuning.HYPERPARAMETERS["batch_size"] for each in chosen)
+    study = Study.from_corpus(corpus)
+    assert found.trainings[0].made_by["split"] == study.made_by["split"]
 
 
 def test_three_seeds_and_all_cores_unless_other_numbers_are_asked_for(corpus, asked):
@@ -143,15 +146,15 @@ def test_three_seeds_and_all_cores_unless_other_numbers_are_asked_for(corpus, as
 
 def test_the_seed_decides_the_split_that_all_trials_share(corpus, asked):
     tuning.search(corpus, {"dropout": [0.5]}, seeds=2, seed=4)
-    shares = {each.decided_by["split"] for each in asked[0].trainings}
-    assert shares == {Study.of(corpus, seed=4).decided_by["split"]}
-    assert shares != {Study.of(corpus, seed=0).decided_by["split"]}
+    shares = {each.made_by["split"] for each in asked[0].trainings}
+    assert shares == {Study.from_corpus(corpus, seed=4).made_by["split"]}
+    assert shares != {Study.from_corpus(corpus, seed=0).made_by["split"]}
 
 
 def test_what_is_stored_is_read_and_the_rest_is_trained(corpus, asked, monkeypatch):
     begun = tuning.search(corpus, {"dropout": [0.5], "epochs": [3]}, seeds=1)
     bar = MagicMock()
-    monkeypatch.setattr(tuning, "bar", bar)
+    monkeypatch.setattr(grid_search, "bar", bar)
     table = tuning.search(corpus, GRID, seeds=2)
     assert begun["key"][0] not in [each.key for each in asked[1].trainings]
     assert len(asked[1].trainings) == 3 and len(files()) == 4
@@ -173,13 +176,13 @@ def test_a_combination_has_the_common_value_of_what_it_does_not_name(corpus, ask
     combinations = [{"dropout": 0.1, "epochs": 1}, {"units": [8, [4]], "epochs": 2}]
     table = tuning.search(corpus, combinations, seeds=1, dropout=0.4)
     assert table["dropout"].tolist() == [0.1, 0.4]
-    assert table["units"].tolist() == [tuning.DEFAULTS["units"], (8, (4,))]
+    assert table["units"].tolist() == [tuning.HYPERPARAMETERS["units"], (8, (4,))]
     assert [each.settings["dropout"] for each in asked[0].trainings] == [0.1, 0.4]
 
 
 def test_the_progress_says_no_best_before_there_is_one():
-    assert tuning._best([]) == "nan"
-    assert tuning._best([{"history": {"validation_mae": []}}]) == "nan"
+    assert grid_search._best([]) == "nan"
+    assert grid_search._best([{"history": {"validation_mae": []}}]) == "nan"
 
 
 def test_predictions_are_those_after_the_trials_last_epoch(corpus, asked):
@@ -239,13 +242,13 @@ def test_the_settings_of_a_row_are_pythons_own_numbers():
     assert settings == {"dropout": 0.5, "units": (8, 4)} and type(settings["dropout"]) is float
 
 
-def test_the_reports_best_row_is_the_one_that_it_names():
+def test_the_best_row_of_the_original_study_is_the_one_that_it_names():
     winner = tuning.best(tuning.REPORTED)
     assert winner[["dropout", "batch_size", "epochs"]].tolist() == [0.5, 16, 20]
     assert tuning.REPORTED["validation_mae"].min() == 0.5532 == winner["trial 2"]
 
 
-def test_a_combination_as_good_as_the_best_is_told_from_one_that_is_worse():
+def test_a_combination_as_good_as_the_best_differs_from_one_that_is_worse():
     random = np.random.default_rng(0)
     truth = random.uniform(1, 5, 100)
     errors = random.normal(0, 0.5, (9, 100))
@@ -268,9 +271,10 @@ def test_a_combination_as_good_as_the_best_is_told_from_one_that_is_worse():
 @pytest.mark.parametrize("seed", [0, 3])
 def test_the_winner_learns_from_all_but_the_test_part(corpus, monkeypatch, seed):
     network, train, predict = MagicMock(), MagicMock(), MagicMock()
-    monkeypatch.setattr(tuning, "NETWORK", network)
-    monkeypatch.setattr(tuning, "train", train)
-    monkeypatch.setattr(tuning, "predict", predict)
+    network.__name__ = "parallel_cnn"
+    monkeypatch.setattr(trials, "NETWORK", network)
+    monkeypatch.setattr(trials, "train", train)
+    monkeypatch.setattr(grid_search, "predict", predict)
     split = splits.main_split(corpus.clips, seed=seed)
     predict.return_value = np.arange(len(split.test)) / 10
     winner = pd.Series({"dropout": 0.2, "epochs": 4, "trial 1": 0.7, "mean": 0.7})
@@ -279,21 +283,25 @@ def test_the_winner_learns_from_all_but_the_test_part(corpus, monkeypatch, seed)
 
     assert run is train.return_value
     matrix = features.extract(corpus, MelSettings(), duration=2)
-    expected = {name: tuning.DEFAULTS[name] for name in trials.NETWORK_SETTINGS}
-    expected |= {"dropout": 0.2, "filters": 2}
+    expected = {**trials.NETWORK_HYPERPARAMETERS, "dropout": 0.2, "filters": 2, "units": [400, 200]}
+    expected["kernels"] = [list(kernel) for kernel in expected["kernels"]]  # as JSON has them
     network.assert_called_once_with(matrix.shape[1:], **expected)
     (model, data, ratings, parts), chosen = train.call_args
     assert model is network.return_value
     np.testing.assert_array_equal(data, matrix)
-    assert ratings.tolist() == corpus.clips["valence"].tolist()
+    assert ratings.tolist() == corpus.clips["valence"].astype(np.float32).tolist()
     assert parts.train.tolist() == sorted([*split.train, *split.validation])
     assert parts.validation.tolist() == [] and parts.validation.dtype.kind == "i"
     assert parts.test.tolist() == split.test.tolist()
-    others = {name: tuning.DEFAULTS[name] for name in trials.TRAINING_SETTINGS}
+    others = trials.TRAINING_HYPERPARAMETERS
     assert chosen == others | {"epochs": 4, "batch_size": 8, "seed": seed}
 
     asked_run, asked_data, asked_rows = predict.call_args.args
-    assert asked_run is run and asked_data is data and asked_rows.tolist() == split.test.tolist()
+    assert (
+        asked_run is run
+        and asked_data is run.features
+        and asked_rows.tolist() == split.test.tolist()
+    )
     assert tested.columns.tolist() == ["file", "speaker", "valence", "prediction"]
     assert tested.index.tolist() == split.test.tolist()
     assert tested["file"].tolist() == corpus.clips["file"].iloc[split.test].tolist()
@@ -312,7 +320,7 @@ def test_the_command_prints_the_table_the_best_row_and_the_store(
     found["key"] = list("abcdef")
     found.loc[4, "error"] = "out of memory"
     search = MagicMock(return_value=found)
-    monkeypatch.setattr(tuning, "search", search)
+    monkeypatch.setattr(grid_search, "search", search)
     arguments = [str(tmp_path / "corpus")]
     if profile == "full":
         arguments += ["--profile", "full", "--jobs", "3", "--scheduler", "tcp://here:1"]
@@ -320,7 +328,7 @@ def test_the_command_prints_the_table_the_best_row_and_the_store(
 
     (loaded, grid), options = search.call_args
     assert loaded.fingerprint == corpus.fingerprint
-    fixed = dict(tuning.PROFILES[profile]["search"])
+    fixed = dict(PROFILES[profile]["search"])
     assert grid == {**tuning.GRID, "epochs": fixed.pop("epochs")}
     jobs, scheduler = (3, "tcp://here:1") if profile == "full" else (-1, None)
     assert options == {"jobs": jobs, "scheduler": scheduler, **fixed}
@@ -332,17 +340,27 @@ def test_the_command_prints_the_table_the_best_row_and_the_store(
     ]
     assert failed == "failed: e: out of memory"
     assert winner == "best: dropout (8, 4), batch size 16, 5 epochs: MAE 0.7000 ± 0.2000"
-    assert store == f"trials: {tuning.cache_folder('trials')}"
+    assert store == f"trials: {cache_folder('trials')}"
 
 
 def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys):
-    assert tuning.main([str(tmp_path / "nowhere")]) == 2
-    assert tuning.main(["--scheduler", "nonsense"]) == 2
+    assert run(tuning.main, [str(tmp_path / "nowhere")]) == 2
+    assert run(tuning.main, ["--scheduler", "nonsense"]) == 2
     missing, address = capsys.readouterr().err.splitlines()
     assert "nowhere does not exist: name a folder or a zip file of rated speech" in missing
     assert address.startswith(("No Dask scheduler answers at nonsense", "A scheduler needs Dask"))
     write_corpus(tmp_path / "few", clips=2, speakers=2)
-    assert tuning.main([str(tmp_path / "few")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    write_corpus(tmp_path / "short", clips=12, seconds=0.2)
+    for arguments in (["few"], ["short", "--profile", "full"], ["--jobs", "0"]):
+        paths = [str(tmp_path / name) if name in ("few", "short") else name for name in arguments]
+        assert run(tuning.main, paths) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
     with pytest.raises(SystemExit, match="2"):
         tuning.main(["--profile", "huge"])
+    assert not files()
+
+
+def test_a_bug_is_not_turned_into_a_sentence(monkeypatch, output):
+    monkeypatch.setattr(grid_search, "search", lambda *a, **b: [].index(1))
+    with pytest.raises(ValueError, match="not in list"):
+        run(tuning.main, [])

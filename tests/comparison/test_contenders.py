@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from helpers import comparison
+from helpers.comparison import fits
+from helpers.features import MelSettings
+from helpers.training import Augmentation
+from tests.comparison.conftest import fast
+
+
+@pytest.mark.parametrize("by_speaker", [False, True])
+def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
+    _, (_, contender) = comparison.named("fusion", by_speaker=by_speaker)
+    both = fits._inputs(corpus, contender)
+    assert both.shape == (12, 3 * (64 + 30 + 2) + 16 * 5 + 5 * (2 * 13 + 2) + 1 + 88)
+    if by_speaker:
+        mine = both[corpus.clips["speaker"] == "s0"]
+        assert mine.mean(axis=0) == pytest.approx(np.zeros(both.shape[1]), abs=1e-4)
+    found = comparison.fit_all(corpus, {"fusion": fast(contender)}, folds=2)["fusion"]
+    assert np.isfinite(found.predictions).all()
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are():
+    with pytest.raises(comparison.ComparisonError, match="'magic' is no model: .*fusion"):
+        comparison.named("magic")
+
+
+def test_what_keys_are_made_of_is_what_older_code_stored():
+    mel = {"sample_rate": 8000, "n_fft": 2048, "hop_length": 512, "n_mels": 128, "pitch": False}
+    assert comparison.named("parallel_cnn").as_dict() == {
+        "network": "parallel_cnn",
+        "options": {"filters": 24},
+        "inputs": ("spectrogram",),
+        "mel": mel,
+        "training": {},
+        "by_speaker": False,
+        "transfer": False,
+    }
+
+
+def test_balance_and_augmentation_decide_the_key():
+    plain, balanced, augmented = (
+        comparison.Contender("parallel_cnn", mel=MelSettings(), **change).as_dict()
+        for change in ({}, {"balanced": True}, {"augmentation": Augmentation(masks=1)})
+    )
+    assert balanced == {**plain, "balanced": True}
+    assert augmented["augmentation"]["masks"] == 1 and "balanced" not in augmented
+
+
+def test_contenders_by_name_are_different(corpus):
+    for by_speaker in (False, True):
+        found = [comparison.named(name, by_speaker=by_speaker) for name in comparison.NAMES]
+        assert len({str(each) for each in found}) == len(comparison.NAMES)

@@ -1,0 +1,156 @@
+from unittest.mock import MagicMock
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import cli, comparison, corpora, evaluation
+from helpers.comparison import tables
+from tests.comparison.conftest import statistics
+
+RANDOM = np.random.default_rng(0)
+TRUTH = RANDOM.uniform(1, 5, 80)
+PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
+
+
+def fit(corpus, **options):
+    names = ("median", "egemaps_svr")
+    compared = {name: comparison.named(name) for name in names} | {"statistics": statistics()}
+    return comparison.fit_all(corpus, compared, folds=2, **options)
+
+
+def test_the_table_has_intervals_gains_and_costs(corpus):
+    fits = fit(corpus, seeds=2)
+    table = comparison.score_table(corpus, fits, reference="egemaps_svr")
+    assert list(dict.fromkeys(name for name, _ in table.columns)) == [
+        "mae", "ccc", "pearson", "bias", "mae gain", "ccc gain", "cost",
+    ]  # fmt: skip
+    assert table.loc["egemaps_svr", ("mae gain", "value")] == 0
+    assert (table["mae", "low"] <= table["mae", "value"]).all()
+    assert table.loc["statistics", ("cost", "parameters")] > 1000
+    truth = corpus.clips["valence"].to_numpy()[fits["median"].rows]
+    alone = [evaluation.scores(truth, each)["value"] for each in fits["statistics"].predictions]
+    found = table.loc["statistics"].xs("value", level=1)
+    for score in ("mae", "ccc", "pearson"):
+        assert found[score] == pytest.approx(np.mean([each[score] for each in alone]))
+
+
+def test_intervals_are_over_speakers_where_all_are_known(corpus):
+    median = {"median": comparison.named("median")}
+    fits = comparison.fit_all(corpus, median, by="clip", folds=2)
+    truth, rows = corpus.clips["valence"].to_numpy(), fits["median"].rows
+    speakers = corpus.clips["speaker"].to_numpy()[rows]
+    predicted = {"median": fits["median"].predictions}
+    over_speakers = evaluation.compare(truth[rows], predicted, groups=speakers)["mae"]
+    over_clips = evaluation.compare(truth[rows], predicted)["mae"]
+    assert not over_clips.equals(over_speakers)
+    assert comparison.score_table(corpus, fits)["mae"].equals(over_speakers)
+    corpus.clips.loc[0, "speaker"] = np.nan
+    assert comparison.score_table(corpus, fits)["mae"].equals(over_clips)
+
+
+def test_a_table_becomes_plain_numbers_for_a_results_file(corpus):
+    median = comparison.fit_all(corpus, {"median": comparison.named("median")}, folds=2)["median"]
+    constant = median._replace(predictions=np.full((1, 12), 3.0))
+    table = comparison.score_table(corpus, {"median": median, "constant": constant})
+    found = comparison.as_dict(table)
+    assert list(found) == ["median", "constant"]
+    assert found["constant"]["pearson"] == {"value": None, "low": None, "high": None}
+    assert list(found["median"]["cost"]) == ["seconds", "parameters", "milliseconds"]
+    for model, scores in found.items():
+        for score, parts in scores.items():
+            for part, number in parts.items():
+                assert number is None or number == table.loc[model, (score, part)]
+
+
+def test_seeds_can_be_averaged_to_one_contender(corpus):
+    contender = {"statistics": statistics()}
+    fits = comparison.fit_all(corpus, contender, folds=2, seeds=3)["statistics"]
+    mean = comparison.averaged(fits)
+    assert mean.predictions == pytest.approx(fits.predictions.mean(axis=0, keepdims=True))
+    assert mean.costs["parameters"].mean() == 3 * fits.costs["parameters"].mean()
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_the_command_compares_what_it_was_asked_to(
+    corpus_folder, tmp_path, monkeypatch, capsys, more
+):
+    fit_all, score_table = MagicMock(), MagicMock()
+    monkeypatch.setattr(tables, "fit_all", fit_all)
+    monkeypatch.setattr(tables, "score_table", score_table)
+    scores = evaluation.compare(TRUTH, {"a model": PREDICTION})
+    scores["cost", "seconds"] = 1.239
+    score_table.return_value = scores
+    out = tmp_path / "table.csv"
+    arguments = [str(corpus_folder)]
+    if more:
+        arguments += ["--models", "cnn_blstm,median", "--by", "clip", "--folds", "3"]
+        arguments += ["--seeds", "2", "--jobs", "4", "--normalise", "--csv", str(out)]
+    assert comparison.main(arguments) == 0
+
+    (corpus, contenders), options = fit_all.call_args
+    names = ["cnn_blstm", "median"] if more else ["recommended", "egemaps_svr", "median"]
+    assert corpus.fingerprint == corpora.load(corpus_folder).fingerprint
+    assert contenders == {name: comparison.named(name, by_speaker=more) for name in names}
+    asked = {"by": "clip", "folds": 3, "seeds": 2, "jobs": 4}
+    default = {"by": "speaker", "folds": 6, "seeds": 1, "jobs": -1}
+    assert options == (asked if more else default)
+    reference = "cnn_blstm" if more else "egemaps_svr"
+    score_table.assert_called_once_with(corpus, fit_all.return_value, reference=reference)
+
+    title, *shown = capsys.readouterr().out.split("\n\n")
+    sizes = (
+        "3 folds by clip, networks trained 2" if more else "6 folds by speaker, networks trained 1"
+    )
+    assert title == (
+        f"{corpus.name}: {sizes} times in each; gains are over {reference}, intervals 95 %"
+    )
+    cost = scores["cost"].round(2).to_string()
+    assert "1.24" in cost and shown == [evaluation.readable(scores).to_string(), f"{cost}\n"]
+    assert out.exists() == more
+    if more:
+        written = pd.read_csv(out, index_col="model")
+        assert list(written.columns[:3]) == ["mae value", "mae low", "mae high"]
+        found = written.loc["a model"].tolist()
+        assert found == pytest.approx(scores.loc["a model"].tolist(), nan_ok=True)
+    assert comparison.main([*arguments, "--by", "speaker"]) == 0  # what is asked last counts
+
+
+def test_the_command_prints_the_table_and_writes_it(corpus_folder, tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    arguments = [str(corpus_folder), "--models", "median,egemaps_svr", "--folds", "2"]
+    assert comparison.main([*arguments, "--csv", str(out)]) == 0
+    assert "egemaps_svr" in capsys.readouterr().out
+    assert list(pd.read_csv(out)["model"]) == ["median", "egemaps_svr"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere"], "nowhere"),
+        (["--models", "crystal_ball"], "'crystal_ball' is no model"),
+        (["--models", "median", "--seeds", "0"], "at least one seed"),
+        (["--models", "median", "--folds", "50"], "50"),
+        (["--models", "median", "--folds", "1"], "1"),
+        (["--models", "median", "--jobs", "0"], "jobs is 0"),
+        (["--models", "median", "--folds", "2", "--csv", "no/such/folder/out.csv"], "out.csv"),
+    ],
+)
+def test_the_command_says_in_one_sentence_what_cannot_be_done(output, capsys, arguments, sentence):
+    assert cli.run(comparison.main, arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and len(said.err.splitlines()) == 1
+    assert sentence in said.err
+
+
+def test_a_bug_is_not_turned_into_a_sentence(monkeypatch, output):
+    monkeypatch.setattr(tables, "fit_all", lambda *a, **b: [].index(1))
+    with pytest.raises(ValueError, match="not in list"):
+        cli.run(comparison.main, [])
+
+
+@pytest.mark.parametrize("arguments", [["--by", "day"], ["--folds", "few"], ["--seeds", "x"]])
+def test_the_command_says_which_choices_there_are(capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        comparison.main(arguments)
+    assert arguments[0] in capsys.readouterr().err

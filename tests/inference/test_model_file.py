@@ -1,0 +1,202 @@
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import features, inference, models, training
+from helpers.inference import model_file
+from helpers.models import keras
+from helpers.storage import PROJECT
+from tests.inference.conftest import MEL
+
+
+def assert_same_as_in_memory(model, run, corpus):
+    table = inference.predict(model, corpus.clips["path"][:3])
+    in_memory = training.predict(run, run.features, np.arange(3))
+    np.testing.assert_allclose(table["valence"], in_memory, atol=1e-5)
+
+
+def test_every_clip_gets_the_number_that_it_had_in_memory(study, model):
+    corpus, run, _ = study
+    assert (corpus.clips["duration"] > 1).any() and (corpus.clips["duration"] < 1).any()
+    table = inference.predict(model, corpus.clips["path"])
+    in_memory = training.predict(run, run.features, np.arange(len(corpus.clips)))
+    assert table.columns.tolist() == ["clip", "valence", "low", "high", "problem"]
+    assert table["clip"].tolist() == corpus.clips["path"].tolist()
+    np.testing.assert_allclose(table["valence"], in_memory, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(32, 16), (32, 16, 1)])
+def test_any_shape_of_input_comes_back(study, tmp_path, shape):
+    corpus, run, _ = study
+    network = models.parallel_cnn(shape, filters=2, kernels=((3, 3), (4, 5)), units=(4, 3))
+    matrix = np.asarray(run.features).reshape(-1, *shape)
+    run = training.train(network, matrix, run.ratings, run.split, epochs=1)
+    assert_same_as_in_memory(study.save(run, tmp_path / "a.keras"), run, corpus)
+
+
+def test_the_recommended_network_comes_back(study, tmp_path, output):
+    corpus, mel = study.corpus, models.RECOMMENDED_MEL
+    matrix = features.extract(corpus, mel, duration=1)
+    network = models.recommended(matrix.shape[1:], scale=corpus.scale)
+    recipe = {**models.RECOMMENDED_TRAINING, "epochs": 2}
+    run = training.train(network, matrix, study.run.ratings, study.run.split, **recipe)
+    assert_same_as_in_memory(study.save(run, tmp_path / "a.keras", mel=mel), run, corpus)
+
+
+def test_a_network_whose_bands_were_standardised_one_by_one_comes_back(study, tmp_path):
+    corpus, run, _ = study
+    clips = run.model, run.features, run.ratings, run.split
+    run = training.train(*clips, epochs=1, per_band=True)
+    model = study.save(run, tmp_path / "a.keras")
+    assert_same_as_in_memory(model, run, corpus)
+    text = inference.card_markdown(model.card)
+    assert "decibels, minus the mean of each band, divided by its standard deviation" in text
+
+
+def test_a_save_that_fails_leaves_the_file_that_was_there(study, tmp_path, monkeypatch):
+    path = tmp_path / "a.keras"
+    path.write_text("before")
+    monkeypatch.setattr(model_file, "asdict", lambda card: {"unwritable": object()})
+    with pytest.raises(TypeError):
+        study.save(study.run, path)
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            {"mel": features.MelSettings(), "duration": 1},
+            "takes 32 rows x 16 frames and 1 s of audio are 128 x 16",
+        ),
+        ({"mel": MEL, "duration": 3}, "3 s of audio are 32 x 47"),
+    ],
+)
+def test_features_that_do_not_fit_the_network_are_refused(study, tmp_path, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        study.save(study.run, tmp_path / "a.keras", **options)
+
+
+def test_a_run_on_other_ratings_or_without_validation_is_refused(study, tmp_path):
+    corpus, run, _ = study
+    other = replace(corpus, clips=corpus.clips.assign(valence=3.0))
+    with pytest.raises(ValueError, match="not trained on the ratings of voices"):
+        study.save(run, tmp_path / "a.keras", corpus=other)
+    with pytest.raises(ValueError, match="no validation part"):
+        study.save(replace(run, validation=None), tmp_path / "a.keras")
+    with pytest.raises(ValueError, match=r"ends in \.keras; .*a\.h5 does not"):
+        study.save(run, tmp_path / "a.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def rewritten(source, target, change):
+    """A copy of a model file whose card was changed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == model_file.MEMBER:
+                content = json.dumps({**json.loads(content), **change})
+            new.writestr(name, content)
+    return target
+
+
+def test_a_file_of_before_that_does_not_name_its_corpus_is_read(study, model, recording, tmp_path):
+    path = rewritten(study.path, tmp_path / "a.keras", {"corpus": {}, "scale": None})
+    card = inference.load(path).card
+    assert card.scale == (-math.inf, math.inf)
+    row = inference.predict(inference.load(path), recording).iloc[0]
+    assert row["valence"] == inference.predict(model, recording)["valence"].item()
+    assert row["high"] - row["valence"] == pytest.approx(row["valence"] - row["low"])
+    assert row["high"] - row["valence"] == pytest.approx(card.margin)
+    assert inference.card_markdown(card).startswith("# Valence of speech, trained on unknown\n")
+
+
+def test_a_file_that_is_not_ours_is_refused_with_one_sentence(study, tmp_path):
+    text, foreign, broken = (tmp_path / f"{name}.keras" for name in "abc")
+    text.write_text("no zip")
+    study.run.model.save(foreign)
+    with zipfile.ZipFile(study.path) as source, zipfile.ZipFile(broken, "w") as target:
+        target.writestr(model_file.MEMBER, source.read(model_file.MEMBER))
+    for path, reason in {
+        text: "is no model of this study",
+        foreign: "is no model of this study",
+        rewritten(study.path, tmp_path / "d.keras", {"format": 99}): "has format 99",
+        rewritten(study.path, tmp_path / "e.keras", {"odd": 1}): "is no model of this study",
+        broken: "is no model of this study",
+        tmp_path / "none.keras": "There is no file",
+        tmp_path: "There is no file",
+        tmp_path / ("long" * 100): "There is no file",
+    }.items():
+        with pytest.raises(inference.ModelError, match=reason) as error:
+            inference.load(path)
+        assert path.name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_code_in_a_file_is_not_run(study, tmp_path):
+    inputs = keras.Input((32, 16))
+    code = keras.layers.Lambda(lambda x: x[:, 0, :1], output_shape=(1,))(inputs)
+    path = tmp_path / "a.keras"
+    keras.Model(inputs, code).save(path)
+    with zipfile.ZipFile(study.path) as source, zipfile.ZipFile(path, "a") as target:
+        target.writestr(model_file.MEMBER, source.read(model_file.MEMBER))
+    with pytest.raises(inference.ModelError, match="is no model of this study"):
+        inference.load(path)
+
+
+#: The environments that `make` creates, by their backend.
+ENVIRONMENTS = {"tensorflow": ".venv", "jax": ".venv-jax", "torch": ".venv-torch"}
+
+
+def python_with(backend):
+    """An interpreter that has this backend: this one, or that of its own environment."""
+    if importlib.util.find_spec(backend):
+        return sys.executable
+    python = PROJECT / ENVIRONMENTS[backend] / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"{backend} is not here; `make test-backends` makes an environment with it")
+    return python
+
+
+@pytest.fixture(scope="module")
+def one_of_each(study, tmp_path_factory):
+    """A file of each network, written by this backend."""
+    corpus, run, _ = study
+    shape = run.model.input_shape[1:]
+    kernels = ((3, 3), (12, 8))  # searched by convolution, and by Fourier transform
+    networks = {
+        "parallel_cnn": models.parallel_cnn(shape, filters=8, kernels=kernels, units=(8, 4)),
+        "cnn_blstm": models.cnn_blstm(shape),
+        "recommended": models.recommended(shape, scale=corpus.scale, pitch=False),
+    }
+    folder = tmp_path_factory.mktemp("networks")
+    for name, network in networks.items():
+        loss = models.RECOMMENDED_TRAINING["loss"] if name == "recommended" else "mae"
+        trained = training.train(network, run.features, run.ratings, run.split, epochs=2, loss=loss)
+        study.save(trained, folder / f"{name}.keras")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax")  # over time: the clips are short
+@pytest.mark.parametrize("backend", ENVIRONMENTS)
+def test_a_file_from_this_backend_predicts_the_same_on_another(study, one_of_each, backend):
+    python, clips = python_with(backend), study.corpus.clips["path"].tolist()
+    for path in one_of_each:
+        table = path.with_suffix(f".{backend}.json")
+        run = subprocess.run(
+            [python, "-m", "helpers.inference", path, *clips, "--json", table],
+            cwd=PROJECT, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        expected = inference.predict(inference.load(path), clips)["valence"]
+        assert expected.std() > 1e-3  # or they would agree on nothing
+        np.testing.assert_allclose(pd.read_json(table)["valence"], expected, rtol=0, atol=1e-4)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from helpers import plots
+from tests.plots.examples import COSTS, CURVE, EXPLORED, PREDICTIONS, SETTINGS, TRIALS, TRUTH
+
+
+def test_every_trial_is_in_every_panel_and_a_constant_setting_has_none():
+    table = TRIALS.query("batch_size == 1")
+    figure = plots.trials(table, SETTINGS, reference=0.75)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["dropout", "epochs"]
+    for ax in figure.axes:
+        drawn = np.concatenate([points.get_offsets()[:, 1] for points in ax.collections])
+        assert sorted(drawn) == pytest.approx(sorted(table["validation_mae"]))
+    means = figure.axes[1].lines[0].get_ydata()
+    by_hand = [table.query(f"epochs == {epochs}")["validation_mae"].mean() for epochs in (0, 1)]
+    assert means == pytest.approx(by_hand)
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels == ["trial", "mean", "median predictor"]
+    assert all(list(ax.lines[-1].get_ydata()) == [0.75, 0.75] for ax in figure.axes)
+
+
+def test_trials_without_an_error_are_ticks_on_the_axis():
+    figure = plots.explored(EXPLORED, ["dropout", "units"])
+    whole, stopped = figure.axes[0].collections
+    found = EXPLORED["validation_mae"].notna()
+    assert np.array_equal(whole.get_offsets(), EXPLORED[found][["dropout", "validation_mae"]])
+    ticks = [tick[0, 0] for tick in stopped.get_segments()]
+    assert ticks == EXPLORED["dropout"][~found].tolist()
+    assert len(figure.axes) == 2
+
+
+def test_every_model_has_a_panel_with_all_clips_and_the_same_limits():
+    figure = plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5))
+    assert [ax.get_title() for ax in figure.axes] == list(PREDICTIONS)
+    for ax, predicted in zip(figure.axes, PREDICTIONS.values(), strict=True):
+        assert np.array_equal(ax.collections[0].get_offsets(), np.column_stack([TRUTH, predicted]))
+        assert ax.get_xlim() == ax.get_ylim() == figure.axes[0].get_xlim()
+
+
+def test_ratings_outside_their_interval_are_drawn_apart():
+    figure = plots.intervals(CURVE, np.array([2.0, 4.5]), (1, 5))
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
+    assert drawn["rating, held"] == [2.0] and drawn["rating, missed"] == [4.5]
+
+
+def test_models_that_cost_the_same_are_drawn_beside_each_other():
+    table = COSTS.loc[["median", "network", "network", "network"]].set_axis(list("abcd"))
+    table["cost", "seconds"] = [0, 100.0, 101.0, 100.0]
+    ax = plots.costs(table).axes[0]
+    places = dict(zip("abcd", ax.collections[-1].get_offsets()[:, 0], strict=True))
+    assert places["a"] < places["b"] < places["d"] < places["c"]
+    assert places["b"] == pytest.approx(100)
+    pixels = ax.transData.transform([(place, 1) for place in sorted(places.values())])[:, 0]
+    assert np.diff(pixels).min() > 6 * ax.figure.dpi / 72  # a mark is 6 points wide
+
+
+def test_a_comparison_draws_values_with_their_intervals():
+    ax = plots.comparison(COSTS, "mae gain").axes[0]
+    rows = COSTS["mae gain"].iloc[::-1]
+    assert ax.lines[0].get_xdata() == pytest.approx(rows["value"])
+    ends = [bar[:, 0].tolist() for bar in ax.collections[0].get_segments()]
+    assert ends == pytest.approx(rows[["low", "high"]].to_numpy())

@@ -1,0 +1,25 @@
+import pytest
+
+from helpers import cli
+from helpers.storage import OutputError
+
+
+def test_what_a_user_can_fix_is_one_sentence_and_exit_code_2(capsys):
+    def main(arguments):
+        raise OutputError(f"{arguments[0]} cannot be written: make room.")
+
+    assert cli.run(main, ["table.csv"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "table.csv cannot be written: make room.\n")
+
+
+def test_a_bug_is_not_turned_into_a_sentence():
+    def main(arguments):
+        raise ValueError("the arrays have different lengths")
+
+    with pytest.raises(ValueError, match="different lengths"):
+        cli.run(main, [])
+
+
+def test_a_command_that_ends_well_says_so():
+    assert cli.run(lambda arguments: len(arguments), ["a"]) == 1

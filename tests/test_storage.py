@@ -1,0 +1,47 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from helpers import storage
+
+
+def test_a_digest_is_the_beginning_of_a_sha256_even_of_what_is_no_text():
+    assert storage.digest("a") == hashlib.sha256(b"a").hexdigest()[:16]
+    assert storage.digest("name \udce9") == storage.digest("name ?")  # no UTF-8
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "table.csv"
+    storage.write_file(path, "old")
+    with pytest.raises(KeyError), storage.atomic_write(path) as partial:
+        partial.write_text("half of the n")
+        raise KeyError
+    assert path.read_text() == "old"
+    storage.write_file(path, b"new")
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
+    missing = tmp_path / "no folder" / "table.csv"
+    with pytest.raises(storage.OutputError, match=r"no folder.table\.csv cannot be written"):
+        storage.write_file(missing, "x")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-4]),
+        lambda path: path.write_bytes(b"\x93NUMPY no array"),
+        lambda path: np.save(path, np.zeros((2, 3))),  # in double precision
+        lambda path: np.save(path, np.zeros((3, 2), np.float32)),
+        lambda path: np.save(path, np.asfortranarray(np.zeros((2, 3), np.float32))),
+    ],
+)
+def test_an_array_in_the_cache_is_as_good_as_none_unless_it_is_whole_and_ours(tmp_path, spoil):
+    path = tmp_path / "features.npy"
+    np.save(path, np.ones((2, 3), np.float32))
+    assert storage.cached_array(path, (2, 3)).sum() == 6
+    spoil(path)
+    assert storage.cached_array(path, (2, 3)) is None
