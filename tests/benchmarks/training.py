@@ -12,7 +12,7 @@ from tests.stock import stock_parallel_cnn
 BATCH = 16
 SHAPE = (128, 94)  # six seconds, as in the original study
 STOCK = "stock Keras"
-OURS = "ConvMaxPool"
+OURS = "ConvMaxPool, float32"
 WINDOW = "pool='window'"  # another network: 570 million parameters
 
 STEPS = """
