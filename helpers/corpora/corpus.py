@@ -25,6 +25,9 @@ from helpers.storage import PROJECT, digest
 #: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
+#: Columns of `Corpus.clips` that the audio files tell.
+FACTS = ("duration", "sample_rate", "channels", "sha256")
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -165,7 +168,7 @@ def summary(corpus: Corpus) -> pd.Series:
         "labels": layouts.LABELS[corpus.labels],
         "clips": f"{len(clips)}",
         "rejected": f"{len(corpus.rejected)}",
-        "speakers": _speakers(clips["speaker"]),
+        "speakers": _speakers(clips),
         "hours": f"{clips['duration'].sum() / 3600:.2f}",
         "rating scale": f"{low:g} to {high:g}",
         "ratings": _spread(clips["valence"]),
@@ -178,10 +181,12 @@ def summary(corpus: Corpus) -> pd.Series:
     return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
 
 
-def _speakers(speakers: pd.Series) -> str:
+def _speakers(clips: pd.DataFrame) -> str:
+    speakers = clips["speaker"]
     unknown = speakers.isna().sum()
     if unknown == len(speakers):
-        return "unknown"
+        others = clips.columns.difference(["path", "speaker", *FACTS], sort=False)
+        return f"unknown (the columns of the labels are {', '.join(others)})"
     rest = f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
     return f"{speakers.nunique()}{rest}"
 

@@ -6,6 +6,7 @@ audio can be used is decided in `checks`.
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pandas as pd
 from helpers.corpora import layouts
 from helpers.corpora.errors import CorpusError
 
-#: Names of each column in labels tables, compared in lower case; the first is the project's.
+#: Names of each column in labels tables, see `_plain`; the first is the project's.
 COLUMNS: dict[str, list[str]] = layouts.KNOWN["columns"]
+
+#: What is written where no speaker is known, in lower case.
+NOBODY: list[str] = layouts.KNOWN["nobody"]["words"]
 
 #: Names of the parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
@@ -77,7 +81,7 @@ def _tables(files: layouts.Files) -> tuple[dict[str, pd.DataFrame], list[tuple[i
         try:
             columns = _read_csv(path, nrows=0).columns
             if missing := _missing(columns):
-                names = " and one ".join(" or ".join(COLUMNS[column]) for column in missing)
+                names = " and one ".join(map(" or ".join, missing.values()))
                 sentence = (
                     f"{path} has no column of {' or '.join(missing)}: name one {names} "
                     f"(its columns are {', '.join(columns) or 'none'})."
@@ -90,11 +94,17 @@ def _tables(files: layouts.Files) -> tuple[dict[str, pd.DataFrame], list[tuple[i
     return tables, problems
 
 
-def _missing(columns: pd.Index) -> list[str]:
-    names = {name.strip().lower() for name in columns}
+def _missing(columns: pd.Index) -> dict[str, list[str]]:
+    """The columns that a labels table needs and has not, and the names that they may have."""
+    names = set(map(_plain, columns))
     # An emotion has a published valence.
     needed = {"file": COLUMNS["file"], "valence": COLUMNS["valence"] + COLUMNS["emotion"]}
-    return [column for column, known in needed.items() if names.isdisjoint(known)]
+    return {column: known for column, known in needed.items() if names.isdisjoint(known)}
+
+
+def _plain(name: str) -> str:
+    """The name of a column without case, blanks and punctuation."""
+    return re.sub(r"[\W_]+", "", name.lower())
 
 
 def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
@@ -115,7 +125,7 @@ def _read_labels(path: Path) -> pd.DataFrame:
     """The table with the project's column names, its other columns as numbers where possible."""
     table = _read_csv(path)
     for column, known in COLUMNS.items():
-        found = [name for name in table.columns if name.strip().lower() in known]
+        found = [name for name in table.columns if _plain(name) in known]
         if len(found) > 1:
             raise CorpusError(
                 f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
@@ -148,7 +158,8 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
     """The same labels, with every column that the checks and `Corpus.clips` need."""
     if "speaker" not in table:
         table["speaker"] = ""
-    table["speaker"] = table["speaker"].fillna("").astype(str).str.strip().replace("", None)
+    speaker = table["speaker"].fillna("").astype(str).str.strip()
+    table["speaker"] = speaker.mask(speaker.str.lower().isin(NOBODY), None)
     if "valence" in table:
         table["as written"] = table["valence"].fillna("").astype(str).str.strip()
         point = table["as written"].str.replace(",", ".")

@@ -186,10 +186,7 @@ def _msp_podcast(layout: Layout, files: Files) -> pd.DataFrame | None:
     table = _read_csv(files, "labels_consensus.csv", dtype={"SpkrID": str})
     if table is None or not {"FileName", "EmoVal"} <= set(table.columns):
         return None
-    table = table.rename(columns=layout.columns)
-    if "speaker" in table:
-        table["speaker"] = table["speaker"].where(table["speaker"].str.lower() != "unknown")
-    return table
+    return table.rename(columns=layout.columns)
 
 
 def _read_csv(files: Files, wanted: str, **options: Any) -> pd.DataFrame | None:

@@ -14,6 +14,11 @@ from tests.conftest import write_corpus
         ("filename", "EmoVal", "SpkrID"),
         ("PATH", "Val", "Actor"),
         ("file_id", "VALENCE", "speaker_id"),
+        ("File Name", " valence ", "speakerID"),
+        ("file-path", "Val.", "Speaker ID"),
+        ("Audio", "valence", "spk_id"),
+        ("clip", "valence", "participant"),
+        ("clip", "valence", "Subject"),
     ],
 )
 def test_columns_are_recognised_by_their_common_names(corpus_folder, file, valence, speaker):
@@ -22,6 +27,36 @@ def test_columns_are_recognised_by_their_common_names(corpus_folder, file, valen
     labels.to_csv(corpus_folder / "labels.csv", index=False)
     clips = corpora.load(corpus_folder).clips
     assert clips["speaker"].nunique() == 4 and len(clips) == 12
+
+
+def test_words_for_no_speaker_are_no_speaker(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    nobody = ["Unknown", "nan", "None", "n/a", "?", " ", ""]
+    labels["speaker"] = [*nobody, *["s0"] * (len(labels) - len(nobody))]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["speaker"].isna().sum() == len(nobody)
+    assert corpora.summary(corpus)["speakers"] == "1, unknown for 7 of 12 clips"
+
+
+def test_where_no_speaker_is_found_the_summary_says_which_columns_there_are(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv").rename(columns={"speaker": "who"})
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    said = corpora.summary(corpora.load(corpus_folder))["speakers"]
+    assert said == "unknown (the columns of the labels are file, valence, who)"
+
+
+def test_a_table_of_emotions_and_paths_needs_no_other_names(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    emotions = pd.DataFrame({"Emotions": ["happy", "sad"] * 6, "Path": labels["file"]})
+    emotions.to_csv(corpus_folder / "labels.csv", index=False)
+    assert corpora.load(corpus_folder).clips["valence"].tolist() == [4.62, 1.74] * 6
+
+
+def test_a_missing_rating_is_asked_for_with_the_emotions_that_would_do_as_well(corpus_folder):
+    pd.DataFrame({"file": ["clip00.wav"]}).to_csv(corpus_folder / "labels.csv", index=False)
+    with pytest.raises(CorpusError, match="no column of valence: name one valence or .* emotion"):
+        corpora.load(corpus_folder)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
