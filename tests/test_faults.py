@@ -12,7 +12,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -243,16 +245,17 @@ def test_a_clock_that_jumps_changes_no_byte(speech, tmp_path, work):
 
 
 @pytest.fixture
-def disk(tmp_path, monkeypatch):
+def disk(monkeypatch):
     """An output folder on a disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+    # Not in pytest's folder: a disk that a killed test leaves would break its next clean-up.
+    folder = Path(tempfile.mkdtemp(prefix="valence-disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only a superuser of Linux can mount a small disk")
     monkeypatch.setenv("VALENCE_OUTPUT", str(folder))
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
 
 
 def fill(folder) -> None:
