@@ -15,11 +15,15 @@ PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         "filters": 24,
         "epochs": 20,
+        "folds": 3,
+        "seeds": 1,
         "search": {"filters": 8, "kernels": ((12, 16),), "epochs": (4, 8)},
     },
     "full": {
         "filters": 200,
         "epochs": 20,
+        "folds": 6,
+        "seeds": 3,
         "search": {"filters": 200, "epochs": (10, 20)},
     },
 }
@@ -38,6 +42,8 @@ class Settings:
         profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the report's sizes)
         filters: filters of each branch of `models.parallel_cnn`
         epochs: training epochs
+        folds: parts that a corpus is cut into, each of which is tested on once
+        seeds: trainings of a network in each fold
         search: what the search over settings trains: ``epochs`` to choose from, and arguments of
             `models.parallel_cnn` that are not searched
         output: folder that receives ``figures/``, ``report/`` and ``.cache/``
@@ -50,6 +56,8 @@ class Settings:
     profile: str
     filters: int
     epochs: int
+    folds: int
+    seeds: int
     search: dict[str, Any]
     output: Path
     seed: int = 0

@@ -48,11 +48,7 @@ class Contender:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain data, from which the keys of stored fits are made."""
-        about = asdict(self)
-        for later in ("balanced", "augmentation"):  # so that they change no key where not used
-            if not about[later]:
-                del about[later]
-        return {**about, "transfer": False}  # a former field: old fits are found by it
+        return asdict(self)
 
 
 #: A contender, or several with weights, whose weighted mean prediction counts as one.
@@ -73,6 +69,15 @@ def dense_network(*inputs: str, by_speaker: bool = False) -> Contender:
     return Contender("statistics_network", {}, inputs, models.RECOMMENDED_MEL, training, by_speaker)
 
 
+def parallel_cnn(filters: int) -> Contender:
+    """The four-branch network as the original study trains it.
+
+    Args:
+        filters: of each branch
+    """
+    return Contender("parallel_cnn", {"filters": filters})
+
+
 RECOMMENDED = Contender(
     "recommended", mel=models.RECOMMENDED_MEL, training=models.RECOMMENDED_TRAINING
 )
@@ -82,15 +87,14 @@ NAMED = {
     "egemaps_network": dense_network("functionals"),
     "egemaps_svr": Contender("egemaps_svr", inputs=("functionals",)),
     "median": Contender("median", inputs=()),
-    "parallel_cnn": Contender("parallel_cnn", {"filters": 24}),
     "cnn_blstm": Contender("cnn_blstm"),
 }
 
 #: All that can be asked for by name.
-NAMES = (*NAMED, "fusion")
+NAMES = (*NAMED, "parallel_cnn", "fusion")
 
 
-def named(name: str, *, by_speaker: bool = False) -> Compared:
+def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Compared:
     """A contender that can be asked for by name.
 
     ``"fusion"`` is two parts of the recommended network and one part of a network on statistics
@@ -98,6 +102,7 @@ def named(name: str, *, by_speaker: bool = False) -> Compared:
 
     Args:
         name: one of `NAMES`
+        filters: of each branch of ``"parallel_cnn"``, see `settings.Settings`
         by_speaker: see `Contender`. Only statistics and functionals are normalised, since they say
             more of a voice than single frames do: the recommended network then has a network on
             normalised statistics beside it, which counts half as much
@@ -112,4 +117,5 @@ def named(name: str, *, by_speaker: bool = False) -> Compared:
     if name == "fusion" or (name == "recommended" and by_speaker):
         more = ("functionals",) if name == "fusion" else ()
         return (2, RECOMMENDED), (1, dense_network("statistics", *more, by_speaker=by_speaker))
-    return replace(NAMED[name], by_speaker=by_speaker)
+    contender = parallel_cnn(filters) if name == "parallel_cnn" else NAMED[name]
+    return replace(contender, by_speaker=by_speaker)

@@ -12,23 +12,26 @@ from typing import Any
 
 from helpers import models
 from helpers.comparison.contenders import (
-    NAMED,
     RECOMMENDED,
     STATISTICS_TRAINING,
     Contender,
     dense_network,
+    parallel_cnn,
 )
 from helpers.features import MelSettings
 from helpers.training import Augmentation
 
 
-def ideas() -> dict[str, Contender]:
+def ideas(filters: int = 200) -> dict[str, Contender]:
     """Contenders that differ in one thing each.
 
     The first, ``"statistics"``, is the part of the recommended network that is trained in seconds.
     Most of the others are changes of it: parts are left out or exchanged, and the ideas that the
     original study names are tried (loss, features, augmentation, balance, attention, clips of any
     length).
+
+    Args:
+        filters: of each branch of ``"parallel_cnn"``, see `settings.Settings`
 
     Returns:
         by the name that tables show
@@ -63,7 +66,7 @@ def ideas() -> dict[str, Contender]:
         "normalised by speaker": dense_network("statistics", by_speaker=True),
         "with eGeMAPS": dense_network(*both),
         "with eGeMAPS, normalised by speaker": dense_network(*both, by_speaker=True),
-        "parallel_cnn instead": NAMED["parallel_cnn"],
+        "parallel_cnn instead": parallel_cnn(filters),
         "attention_cnn instead": attention,
         "attention_cnn at random speeds instead": replace(attention, options=speed),
         "attention_cnn instead, batches by length": replace(attention, training=by_length),

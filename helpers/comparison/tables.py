@@ -16,6 +16,7 @@ from helpers import corpora, evaluation
 from helpers.comparison.contenders import NAMES, named
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.corpora import Corpus
+from helpers.settings import Settings
 from helpers.storage import write_file
 
 
@@ -91,10 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--csv", type=Path, metavar="OUT", help="write the table with all digits")
     options = parser.parse_args(arguments)
     names = options.models.split(",")
-    contenders = {name: named(name, by_speaker=options.normalise) for name in names}
+    sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
+    contenders = {name: named(name, **sizes) for name in names}
     corpus = corpora.load(options.path)
-    sizes = {name: getattr(options, name) for name in ("by", "folds", "seeds", "jobs")}
-    fits = fit_all(corpus, contenders, **sizes)
+    how = {name: getattr(options, name) for name in ("by", "folds", "seeds", "jobs")}
+    fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
     table = score_table(corpus, fits, reference=reference)
     if options.csv:

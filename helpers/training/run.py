@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from helpers.models import jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
-from helpers.training import losses
+from helpers.training import losses, normalisation
 from helpers.training.batches import bucket_by_length as bucketed
 from helpers.training.batches import in_batches, prefetch, sounding_frames
 
@@ -81,9 +81,15 @@ def train(
     bucket_by_length: bool = False,
     sample_weight: ArrayLike | None = None,
     transform: Transform | None = None,
+    start_at_median: bool = True,
+    refit_statistics: bool = True,
     on_epoch: OnEpoch | None = None,
 ) -> Run:
     """Train a network with Adam, by default on the mean absolute error, as the original study does.
+
+    A network that ends in one linear unit starts at the median of the training ratings and not at
+    0, which lies outside a scale such as 1 to 5. Before a network predicts, the statistics of its
+    batch normalisation are taken anew, see `normalisation.refit_statistics`.
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
@@ -106,6 +112,8 @@ def train(
         sample_weight: weight of each clip in the loss [clips], such as `losses.rarity`
         transform: ``transform(clips, ratings, rng=rng)`` returns changed decibels [batch, n_mels,
             frames] and ratings [batch] of each training batch, such as `augmentation.augment`
+        start_at_median: False starts a linear unit at 0, as Keras does
+        refit_statistics: False predicts with moving averages, as Keras does
         on_epoch: called after each epoch with its number and its errors, as in `Run.history`; an
             exception that it raises ends the training
 
@@ -135,16 +143,22 @@ def train(
         "bucket_by_length": bucket_by_length,
         "sample_weight": sample_weight is not None,
         "transform": transform is not None,
+        "start_at_median": start_at_median,
+        "refit_statistics": refit_statistics,
         "mean": mean,
         "deviation": deviation,
     }
 
     seed_everything(seed)
     model = keras.models.clone_model(model)
+    if start_at_median and isinstance(model.layers[-1], keras.layers.Dense):
+        model.layers[-1].bias.assign([np.median(ratings[split.train])])
     _compile(model, settings, epochs * -(-len(split.train) // batch_size))
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     start = time.perf_counter()
     history, validation = _fit(run, weights, transform, on_epoch)
+    if validation is None and refit_statistics:
+        _refit(run)
     seconds = time.perf_counter() - start
     scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
     if validation is not None:
@@ -214,6 +228,8 @@ def _fit(
                 total += len(batch[0]) * float(model.train_on_batch(*batch))
             errors = {"train_mae": total / len(split.train)}
             if len(split.validation):
+                if settings["refit_statistics"]:
+                    _refit(run)
                 validation.append(predict(run, features, split.validation))
                 errors["validation_mae"] = _mae(validation[-1], run.ratings[split.validation])
             if not np.isfinite(list(errors.values())).all():
@@ -227,6 +243,17 @@ def _fit(
             if on_epoch is not None:
                 on_epoch(epoch, errors)
     return pd.DataFrame(history), np.stack(validation) if validation else None
+
+
+def _refit(run: Run) -> None:
+    """Fit the statistics of batch normalisation to clips that depend on the seed alone."""
+    settings = run.settings
+    rows = np.random.default_rng([settings["seed"], 2]).permutation(run.split.train)
+
+    def read(batch: np.ndarray) -> np.ndarray:
+        return _standardised(run.features[batch], settings)
+
+    normalisation.refit_statistics(run.model, read, rows, batch_size=settings["batch_size"])
 
 
 def _mae(predicted: np.ndarray, ratings: np.ndarray) -> float:

@@ -27,7 +27,7 @@ from helpers.training import Run, train
 
 #: Changes whenever the same hyperparameters would train another network, so that no old trial is
 #: reused.
-VERSION = 1
+VERSION = 2
 
 #: Of each training. It is one number wherever trials run, because it decides their last digits.
 THREADS = 1
@@ -54,10 +54,6 @@ TRAINING_HYPERPARAMETERS: dict[str, Any] = {
 
 #: All that a search can vary, and the value that counts where it does not.
 HYPERPARAMETERS = {**NETWORK_HYPERPARAMETERS, **TRAINING_HYPERPARAMETERS}
-
-#: Arguments that the network had once. They stay in what keys are made of, so that old trials are
-#: found.
-FORMER = {"precision": "float32", "own_frames": False}
 
 
 class TuningError(UserError):
@@ -222,7 +218,7 @@ class Study:
             TuningError: if a name is unknown, or there is no epoch
         """
         check_names(settings)
-        chosen = {**HYPERPARAMETERS, **settings, **FORMER, "seed": seed}
+        chosen = {**HYPERPARAMETERS, **settings, "seed": seed}
         epochs = int(chosen.pop("epochs"))
         if epochs < 1:
             raise TuningError(f"A training has at least one epoch, not {epochs}.")

@@ -25,17 +25,10 @@ def test_an_unknown_name_is_refused_with_those_that_there_are():
         comparison.named("magic")
 
 
-def test_what_keys_are_made_of_is_what_older_code_stored():
-    mel = {"sample_rate": 8000, "n_fft": 2048, "hop_length": 512, "n_mels": 128, "pitch": False}
-    assert comparison.named("parallel_cnn").as_dict() == {
-        "network": "parallel_cnn",
-        "options": {"filters": 24},
-        "inputs": ("spectrogram",),
-        "mel": mel,
-        "training": {},
-        "by_speaker": False,
-        "transfer": False,
-    }
+def test_the_four_branches_have_the_filters_of_the_profile():
+    assert comparison.named("parallel_cnn").options == {"filters": 200}
+    assert comparison.named("parallel_cnn", filters=24).options == {"filters": 24}
+    assert comparison.ideas(24)["parallel_cnn instead"].options == {"filters": 24}
 
 
 def test_balance_and_augmentation_decide_the_key():
@@ -44,7 +37,7 @@ def test_balance_and_augmentation_decide_the_key():
         for change in ({}, {"balanced": True}, {"augmentation": Augmentation(masks=1)})
     )
     assert balanced == {**plain, "balanced": True}
-    assert augmented["augmentation"]["masks"] == 1 and "balanced" not in augmented
+    assert augmented["augmentation"]["masks"] == 1 and not augmented["balanced"]
 
 
 def test_contenders_by_name_are_different(corpus):

@@ -117,6 +117,18 @@ def test_the_predictions_after_each_epoch_are_kept_and_end_with_the_final_weight
     np.testing.assert_array_equal(trained.validation[-1], last)
 
 
+def test_a_linear_unit_starts_at_the_median_of_the_training_ratings():
+    ratings = RATINGS + np.where(np.arange(48) < 30, 0, 10).astype(np.float32)
+    started = [
+        training.train(
+            linear(), FEATURES, ratings, SPLIT, epochs=1, learning_rate=0.0, start_at_median=start
+        )
+        for start in (True, False)
+    ]
+    first, zero = (training.predict(each, FEATURES, np.arange(48)) for each in started)
+    np.testing.assert_allclose(first - zero, np.median(ratings[:30]), rtol=1e-5)
+
+
 def test_a_longer_training_begins_with_the_shorter_one_to_the_bit():
     short, long = run(epochs=2), run(epochs=4)
     assert long.history[:2].equals(short.history)

@@ -1,7 +1,5 @@
 """What is stored of trainings, under which keys, and what is read again."""
 
-import dataclasses
-import hashlib
 import inspect
 import json
 import subprocess
@@ -87,18 +85,6 @@ def test_whatever_decides_the_numbers_gives_another_file(corpus, monkeypatch):
             patch.setattr(module, name, 99)
             keys.add(Study.from_corpus(corpus).training(settings, seed=0).key)
     assert len(keys) == 1 + 3 + 5 + 2 + 3
-
-
-def test_keys_are_those_of_trials_that_older_code_stored(corpus):
-    study = dataclasses.replace(Study.from_corpus(corpus), made_by={"corpus": "c"})
-    content = (
-        '{"corpus": "c", "model": "parallel_cnn", "settings": {"batch_size": 16, "dropout": 0.3, '
-        '"filters": 200, "kernels": [[12, 16], [18, 24], [24, 32], [30, 40]], '
-        '"learning_rate": 0.001, "own_frames": false, "pool": "grid", "precision": "float32", '
-        '"seed": 7, "units": [400, 200], "weight_decay": 0.0}}'
-    )
-    expected = hashlib.sha256(content.encode()).hexdigest()[:16]
-    assert study.training({"dropout": 0.3}, seed=7).key == expected
 
 
 def test_hyperparameters_have_the_defaults_of_the_functions_that_they_are_for():
