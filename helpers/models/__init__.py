@@ -1,6 +1,13 @@
 """The networks and what they are made of: notebook 3. Importing it loads Keras."""
 
-from helpers.models.backend import Tensor, jit_compile, keras, limit_threads, seed_everything
+from helpers.models.backend import (
+    Tensor,
+    as_graph,
+    jit_compile,
+    keras,
+    limit_threads,
+    seed_everything,
+)
 from helpers.models.conv_max_pool import ConvMaxPool, KernelSizeError
 from helpers.models.layers import ClipStatistics, RandomSpeed, RatingMean
 from helpers.models.networks import (

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -55,6 +55,19 @@ def jit_compile() -> bool:
     since it runs every step operation by operation otherwise.
     """
     return BACKEND == "jax"
+
+
+def as_graph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, in TensorFlow compiled into a graph, which saves most of the overhead.
+
+    Args:
+        function: of tensors; what else it reads is read when it first meets a shape
+    """
+    if BACKEND == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(function)
+    return function
 
 
 def seed_everything(seed: int) -> None:

@@ -2,4 +2,4 @@
 
 from helpers.training.augmentation import Augmentation, augment
 from helpers.training.losses import rarity
-from helpers.training.run import Run, band_statistics, predict, statistics, train
+from helpers.training.run import Run, band_statistics, predict, refit, statistics, train

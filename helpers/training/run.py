@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike
 from helpers.models import jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
-from helpers.training import losses, normalisation
+from helpers.training import losses
 from helpers.training.batches import bucket_by_length as bucketed
 from helpers.training.batches import in_batches, prefetch, sounding_frames
+from helpers.training.normalisation import BatchStatistics
 
 #: Changes decibels and ratings of a batch of training clips; see `augmentation.augment`.
 Transform = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -89,7 +90,7 @@ def train(
 
     A network that ends in one linear unit starts at the median of the training ratings and not at
     0, which lies outside a scale such as 1 to 5. Before a network predicts, the statistics of its
-    batch normalisation are taken anew, see `normalisation.refit_statistics`.
+    batch normalisation are taken anew, see `refit`.
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
@@ -157,8 +158,6 @@ def train(
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     start = time.perf_counter()
     history, validation = _fit(run, weights, transform, on_epoch)
-    if validation is None and refit_statistics:
-        _refit(run)
     seconds = time.perf_counter() - start
     scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
     if validation is not None:
@@ -207,6 +206,7 @@ def _fit(
     model, settings, features, split = run.model, run.settings, run.features, run.split
     order = np.random.default_rng(settings["seed"])
     changes = np.random.default_rng([settings["seed"], 1])  # other numbers than the order's
+    batch_statistics = BatchStatistics(model)
     lengths = sounding_frames(features, split.train) if settings["bucket_by_length"] else None
 
     def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -227,9 +227,11 @@ def _fit(
             for batch in prefetch(read, batches):
                 total += len(batch[0]) * float(model.train_on_batch(*batch))
             errors = {"train_mae": total / len(split.train)}
+            if settings["refit_statistics"] and (
+                len(split.validation) or epoch == settings["epochs"]
+            ):
+                _refit(run, batch_statistics)
             if len(split.validation):
-                if settings["refit_statistics"]:
-                    _refit(run)
                 validation.append(predict(run, features, split.validation))
                 errors["validation_mae"] = _mae(validation[-1], run.ratings[split.validation])
             if not np.isfinite(list(errors.values())).all():
@@ -245,15 +247,27 @@ def _fit(
     return pd.DataFrame(history), np.stack(validation) if validation else None
 
 
-def _refit(run: Run) -> None:
-    """Fit the statistics of batch normalisation to clips that depend on the seed alone."""
+def refit(run: Run) -> None:
+    """Take the statistics of batch normalisation anew, from training clips (Wu & Johnson 2021).
+
+    `train` does it where it is not told otherwise.
+
+    Args:
+        run: its network is changed in place; which clips are used depends on its seed alone
+
+    See: notebooks/03_model.ipynb
+    """
+    _refit(run, BatchStatistics(run.model))
+
+
+def _refit(run: Run, statistics: BatchStatistics) -> None:
     settings = run.settings
     rows = np.random.default_rng([settings["seed"], 2]).permutation(run.split.train)
 
     def read(batch: np.ndarray) -> np.ndarray:
         return _standardised(run.features[batch], settings)
 
-    normalisation.refit_statistics(run.model, read, rows, batch_size=settings["batch_size"])
+    statistics.refit(read, rows, batch_size=settings["batch_size"])
 
 
 def _mae(predicted: np.ndarray, ratings: np.ndarray) -> float:

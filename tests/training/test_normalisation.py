@@ -20,7 +20,8 @@ def network(dropout=0.0):
 
 
 def refit(model, rows, batch_size=10):
-    normalisation.refit_statistics(model, lambda rows: INPUTS[rows], rows, batch_size=batch_size)
+    statistics = normalisation.BatchStatistics(model)
+    statistics.refit(lambda rows: INPUTS[rows], rows, batch_size=batch_size)
 
 
 @pytest.mark.parametrize("batch_size", [10, 7, 1000])
@@ -82,3 +83,6 @@ def test_it_mends_averages_that_lag_and_does_not_disturb_the_training():
     for weights in trained[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(trained[0], weights, strict=True))
     assert watched.scores["train"] == mended.scores["train"]
+    training.refit(lagging)
+    error = np.abs(training.predict(lagging, features, rows[:90]) - ratings[:90]).mean()
+    assert error == pytest.approx(mended.scores["train"])
