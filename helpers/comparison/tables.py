@@ -54,11 +54,10 @@ def score_table(
     See: notebooks/06_improvements.ipynb
     """
     rows = next(iter(fits.values())).rows
-    speakers = corpus.clips["speaker"].iloc[rows]
     scores = evaluation.compare(
         corpus.clips["valence"].to_numpy()[rows],
         {name: found.predictions for name, found in fits.items()},
-        groups=speakers.to_numpy() if speakers.notna().all() and speakers.nunique() > 1 else None,
+        groups=evaluation.known_speakers(corpus.clips.iloc[rows]),
         reference=reference,
         seed=seed,
     )

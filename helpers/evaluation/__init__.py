@@ -1,15 +1,24 @@
 """How good predictions are, with intervals, and where the errors are: notebooks 3 and 5."""
 
 from helpers.evaluation.acoustics import LOW_FREQUENCY, acoustic_facts, describe
-from helpers.evaluation.errors import bias_by_rating, by_speaker, calibration, slopes, worst
+from helpers.evaluation.errors import (
+    bias_by_rating,
+    by_speaker,
+    calibration,
+    clip_errors,
+    slopes,
+    worst,
+)
 from helpers.evaluation.metrics import (
     METRICS,
     as_dict,
     compare,
+    drawn,
+    draws,
     interval,
+    known_speakers,
     mae_difference,
     readable,
-    resamples,
     scores,
 )
 from helpers.evaluation.occlusion import occlusion

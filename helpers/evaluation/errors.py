@@ -1,7 +1,8 @@
 """Where the errors are: the worst clips, bias, calibration and speakers.
 
 Functions take a table of predictions, a row a clip: ``valence`` (its rating), ``prediction``, and
-whatever else is known of the clip. An error is prediction minus rating.
+whatever else is known of the clip. A table may have several rows of a clip, one for each training
+of a network, with the same ``file``. An error is prediction minus rating.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from helpers.evaluation.metrics import interval, resamples, slope
+from helpers.evaluation.metrics import draws, interval, moments
 
 #: Parts of the rating scale, and groups of similar predictions, for which a mean error is given.
 BINS = 4
@@ -36,28 +37,61 @@ def worst(predicted: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     return table.sort_values("error", key=abs, ascending=False, kind="stable").head(count)
 
 
+def clip_errors(predicted: pd.DataFrame) -> pd.DataFrame:
+    """One error a clip: the mean absolute error over its rows.
+
+    Args:
+        predicted: a row a prediction, with ``valence`` and ``prediction``. Rows with the same
+            ``file`` are of one clip; without this column, each row is a clip of its own
+
+    Returns:
+        the first row of each clip, with ``error`` in place of ``prediction``
+
+    Examples:
+        >>> table = pd.DataFrame({"file": ["a", "b", "a"], "valence": [2.0, 3.0, 2.0]})
+        >>> clip_errors(table.assign(prediction=[2.5, 3.0, 1.0]))["error"].tolist()
+        [0.75, 0.0]
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    error = (predicted["prediction"] - predicted["valence"]).abs()
+    table = predicted.assign(error=error).drop(columns="prediction")
+    if "file" not in predicted:
+        return table
+    table["error"] = error.groupby(predicted["file"]).transform("mean")
+    return table.drop_duplicates("file")
+
+
 def bias_by_rating(
-    predicted: pd.DataFrame, scale: tuple[float, float], *, seed: int = 0
+    predicted: pd.DataFrame,
+    scale: tuple[float, float],
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Mean error in `BINS` equal parts of the rating scale, with 95 % intervals.
 
     Args:
-        predicted: a row a clip, with ``valence`` and ``prediction``
+        predicted: a row a prediction, with ``valence`` and ``prediction``
         scale: lowest and highest possible rating
+        groups: speaker of each row [rows]; the bootstrap draws the speakers of each part of the
+            scale, with all their rows there. None draws rows, so there must then be one a clip
         seed: of the bootstrap
 
     Returns:
         a row a part that has clips, from the lowest: ``from`` and ``to`` (a rating on the border
-        counts to the lower part), ``clips``, their mean ``valence`` and ``prediction``, their
-        ``bias`` (the mean of prediction minus rating) with ``low`` and ``high``. One clip alone has
-        no interval
+        counts to the lower part), ``clips``, the number of rows, their mean ``valence`` and
+        ``prediction``, their ``bias`` (the mean of prediction minus rating) with ``low`` and
+        ``high``. One speaker alone, or one clip, has no interval
 
     See: notebooks/05_error_analysis.ipynb
     """
-    return _by_bin(predicted, "valence", np.linspace(*scale, BINS + 1), seed)
+    return _by_bin(predicted, "valence", np.linspace(*scale, BINS + 1), groups, seed)
 
 
-def calibration(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+def calibration(
+    predicted: pd.DataFrame, *, groups: np.ndarray | None = None, seed: int = 0
+) -> pd.DataFrame:
     """Mean rating of clips with similar predictions, in `BINS` groups of equal size.
 
     Where a network predicts 4, are the ratings 4 on average? If so it is calibrated; its
@@ -65,7 +99,8 @@ def calibration(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     predictions are equal.
 
     Args:
-        predicted: a row a clip, with ``valence`` and ``prediction``
+        predicted: a row a prediction, with ``valence`` and ``prediction``
+        groups: speaker of each row [rows], see `bias_by_rating`
         seed: of the bootstrap
 
     Returns:
@@ -74,62 +109,78 @@ def calibration(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     See: notebooks/05_error_analysis.ipynb
     """
     edges = np.unique(np.quantile(predicted["prediction"], np.linspace(0, 1, BINS + 1)))
-    return _by_bin(predicted, "prediction", edges, seed)
+    return _by_bin(predicted, "prediction", edges, groups, seed)
 
 
-def _by_bin(predicted: pd.DataFrame, by: str, edges: np.ndarray, seed: int) -> pd.DataFrame:
+def _by_bin(
+    predicted: pd.DataFrame, by: str, edges: np.ndarray, groups: np.ndarray | None, seed: int
+) -> pd.DataFrame:
     bins = np.maximum(np.searchsorted(edges, predicted[by]) - 1, 0)
     rows = []
-    for i, group in predicted.groupby(bins):
-        error = (group["prediction"] - group["valence"]).to_numpy()
-        resampled = error[resamples(len(error), seed)].mean(axis=1)
+    for i in np.unique(bins):
+        part = predicted[bins == i]
+        error = (part["prediction"] - part["valence"]).to_numpy()
+        speakers = None if groups is None else np.asarray(groups)[bins == i]
+        weights = draws(len(part), speakers, seed=seed)
         rows.append(
             {
                 "from": edges[i],
                 "to": edges[min(i + 1, len(edges) - 1)],
-                "clips": len(group),
-                **group[["valence", "prediction"]].mean(),
+                "clips": len(part),
+                **part[["valence", "prediction"]].mean(),
                 "bias": error.mean(),
-                **interval(resampled if len(error) > 1 else resampled[:0]),
+                **interval(weights @ error / weights.sum(axis=1)),
             }
         )
     return pd.DataFrame(rows)
 
 
-def slopes(predicted: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Regression to the mean, and whether it is stronger than a calibrated network's.
+def slopes(
+    predicted: pd.DataFrame, *, groups: np.ndarray | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Regression to the mean, and whether the network is calibrated.
 
     Two least-squares lines through the same points. The line of the prediction on the rating has a
     slope below 1 for every imperfect network: the lower, the closer predictions stay to the mean.
-    The line of the rating on the prediction has a slope of 1 if the network is calibrated (Mincer &
-    Zarnowitz 1969). Above 1, predictions are spread too little; below 1, too much.
+    The line of the rating on the prediction says what the ratings are where the network predicts a
+    value. A network is calibrated only if this line has slope 1 *and* intercept 0 (Mincer &
+    Zarnowitz 1969). Above 1, predictions are spread too little; below 1, too much. A slope of 1
+    alone does not mean that voices that get a 4 are rated 4: with intercept -0.5 they are rated
+    3.5, and the mean error is 0.5.
 
     Args:
-        predicted: a row a clip, with ``valence`` and ``prediction``
+        predicted: a row a prediction, with ``valence`` and ``prediction``
+        groups: speaker of each row [rows]; the bootstrap draws speakers with all their rows. None
+            draws rows, so there must then be one a clip
         seed: of the bootstrap
 
     Returns:
-        rows ``prediction on rating`` and ``rating on prediction``: ``value``, ``low`` and ``high``
-        of its 95 % interval. The second is missing for a constant prediction
+        rows ``prediction on rating`` and ``rating on prediction`` (slopes), ``intercept of rating
+        on prediction`` and ``mean error`` (of prediction minus rating), both in units of the
+        rating: ``value``, ``low`` and ``high`` of its 95 % interval. The second and the third are
+        missing for a constant prediction; one speaker alone has no intervals
 
     Examples:
         >>> timid = pd.DataFrame({"valence": [1.0, 3.0, 5.0], "prediction": [2.0, 3.0, 4.0]})
-        >>> slopes(timid)["value"].to_dict()
-        {'prediction on rating': 0.5, 'rating on prediction': 2.0}
+        >>> print(slopes(timid)["value"].to_string())
+        prediction on rating                 0.5
+        rating on prediction                 2.0
+        intercept of rating on prediction   -3.0
+        mean error                           0.0
 
     See: notebooks/05_error_analysis.ipynb
     """
     rating, prediction = predicted[["valence", "prediction"]].to_numpy(dtype=np.float64).T
-    rows = resamples(len(rating), seed)
-
-    def line(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-        return {"value": slope(x, y).item(), **interval(slope(x[rows], y[rows]))}
-
+    drawn = draws(len(rating), groups, seed=seed)
+    of = moments(prediction, rating, np.vstack([np.ones_like(rating), drawn]))
+    slope = of.slope()
     found = {
-        "prediction on rating": line(rating, prediction),
-        "rating on prediction": line(prediction, rating),
+        "prediction on rating": of.swapped().slope(),
+        "rating on prediction": slope,
+        "intercept of rating on prediction": of.mean_y - slope * of.mean_x,
+        "mean error": of.mean_x - of.mean_y,
     }
-    return pd.DataFrame(found).T
+    return pd.DataFrame({name: {"value": x[0], **interval(x[1:])} for name, x in found.items()}).T
 
 
 def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:

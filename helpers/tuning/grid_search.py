@@ -265,35 +265,58 @@ def predictions(trials: pd.DataFrame) -> np.ndarray:
 
 
 def against_best(
-    trials: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray, *, seed: int = 0
+    trials: pd.DataFrame,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Which combinations are statistically indistinguishable from the best one.
 
-    A paired bootstrap over the validation clips.
+    A bootstrap of the difference of two errors. Each resample draws speakers of the validation
+    part, the same for both combinations, and trainings, for each combination on its own: equal
+    seeds do not make two different networks alike. So the interval says how the difference varies
+    with the speakers and with the seeds. It does not say what choosing does: the best row is the
+    one with the lowest error *here*, partly by luck, so how far the others are behind it is
+    overestimated.
 
     Args:
         trials: see `search`
         truth: ratings of the validation part [validation clips]
         predicted: see `predictions`
+        groups: speaker of each validation clip [validation clips], see
+            `evaluation.known_speakers`; None draws clips
         seed: of the bootstrap
 
     Returns:
         a row a combination: its hyperparameters, ``mean`` validation MAE, how far that is
         ``behind`` the best one's with the ``low`` and ``high`` end of its 95 % interval (see
-        `evaluation.mae_difference`; the errors of a clip are averaged over seeds), and whether it
-        may be ``as good``, because the interval reaches 0
+        `evaluation.mae_difference`), and whether it may be ``as good``: no interval shows that it
+        is behind. A combination with a trial that failed has no numbers and is not as good
+
+    Raises:
+        TuningError: if every combination has a trial that failed
 
     See: notebooks/04_tuning.ipynb
     """
     settings, rows = _rows(trials)
     means = trial_table(trials)["mean"]
-    top = predicted[rows == means.idxmin()]
-    behind = pd.DataFrame(
-        evaluation.mae_difference(truth, top, predicted[rows == row], seed=seed).to_dict()
-        for row in settings.index
+    winner = best(trials).name
+    top = predicted[rows == winner]
+
+    def behind(row: int) -> dict[str, float]:
+        if row == winner or np.isnan(means[row]):
+            return dict.fromkeys(("value", "low", "high"), 0.0 if row == winner else np.nan)
+        other = predicted[rows == row]
+        return evaluation.mae_difference(
+            truth, top, other, groups=groups, draw_trainings=True, seed=seed
+        ).to_dict()
+
+    table = settings.assign(mean=means).join(
+        pd.DataFrame(map(behind, settings.index)).rename(columns={"value": "behind"})
     )
-    table = settings.assign(mean=means).join(behind.rename(columns={"value": "behind"}))
-    return table.assign(**{"as good": table["low"] <= 0})
+    return table.assign(**{"as good": table["mean"].notna() & ~table["low"].gt(0)})
 
 
 def learning_curves(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:

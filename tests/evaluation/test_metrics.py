@@ -5,15 +5,11 @@ import pytest
 import scipy.stats
 
 from helpers import evaluation
+from tests.evaluation.conftest import ends, resamples
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
 PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
-
-
-def ends(resampled):
-    """Of the 95 % interval, as every function should have them."""
-    return pytest.approx(list(np.percentile(resampled, [2.5, 97.5])))
 
 
 def test_scores_equal_their_definitions():
@@ -35,7 +31,7 @@ def test_the_interval_of_the_mae_is_that_of_scipys_bootstrap():
     ).confidence_interval
     assert ours["low"] == pytest.approx(theirs.low, abs=0.01)
     assert ours["high"] == pytest.approx(theirs.high, abs=0.01)
-    resampled = np.abs(PREDICTION - TRUTH)[evaluation.resamples(len(TRUTH), 0)].mean(axis=1)
+    resampled = np.abs(PREDICTION - TRUTH)[resamples(len(TRUTH), 0)].mean(axis=1)
     assert ours[["low", "high"]].tolist() == ends(resampled)
 
 
@@ -71,9 +67,9 @@ def test_a_paired_difference_is_surer_than_two_separate_scores():
     assert found["value"] == pytest.approx(0.1 * error)
     assert 0 < found["low"] < found["value"] < found["high"]
     gains = 0.1 * np.abs(PREDICTION - TRUTH)
-    drawn = gains[evaluation.resamples(80, 0)].mean(axis=1)
+    drawn = gains[resamples(80, 0)].mean(axis=1)
     assert found[["low", "high"]].tolist() == ends(drawn)
-    drawn = gains[evaluation.resamples(80, 9)].mean(axis=1)
+    drawn = gains[resamples(80, 9)].mean(axis=1)
     other = evaluation.mae_difference(TRUTH, slightly_better, PREDICTION, seed=9)
     assert other[["low", "high"]].tolist() == ends(drawn)
     alone = evaluation.compare(TRUTH, {"a": slightly_better, "b": PREDICTION})["mae"]
@@ -87,6 +83,64 @@ def test_the_errors_of_several_trainings_are_averaged_before_they_are_compared()
     errors = [np.abs(each - TRUTH).mean() for each in several]
     assert found["value"] == pytest.approx(errors[0] - np.mean(errors))
     assert evaluation.mae_difference(TRUTH, several, several).eq(0).all()
+
+
+def test_drawn_trainings_widen_a_difference_by_what_seeds_vary():
+    rows = np.arange(80)
+    right, lucky, poor = TRUTH + 0.5, TRUTH + 0.1, TRUTH + 1.1  # the same error for all clips
+    held = evaluation.mae_difference(TRUTH, np.stack([lucky, poor]), right)
+    assert held.tolist() == pytest.approx([-0.1, -0.1, -0.1])
+    found = evaluation.mae_difference(
+        TRUTH, np.stack([lucky, poor]), right, draw_trainings=True, groups=rows % 8
+    )
+    assert found.tolist() == pytest.approx([-0.1, -0.6, 0.4])  # twice the poor one, or the lucky
+    swapped = evaluation.mae_difference(TRUTH, right, np.stack([lucky, poor]), draw_trainings=True)
+    assert swapped.tolist() == pytest.approx([0.1, -0.4, 0.6])
+
+
+def test_each_model_draws_its_own_trainings_and_both_share_the_clips():
+    errors = np.array([0.1, 0.2, 0.4, 0.8])[:, None]
+    several, options = TRUTH + errors, {"draw_trainings": True, "seed": 3}
+    found = evaluation.mae_difference(TRUTH, several, several, **options)
+    assert found["value"] == 0
+    assert found["low"] < -0.3 and found["high"] > 0.3  # drawn as one, both would be 0
+    spread = np.array([each.mean() for each in errors[resamples(4, 99)]]).std() * np.sqrt(2)
+    assert (found["high"] - found["low"]) / (2 * 1.96 * spread) == pytest.approx(1, abs=0.1)
+    one = evaluation.mae_difference(TRUTH, PREDICTION, PREDICTION, **options)
+    assert one.eq(0).all()
+    assert found.equals(evaluation.mae_difference(TRUTH, several, several, **options))
+
+
+def test_one_speaker_alone_has_no_interval():
+    found = evaluation.scores(TRUTH, PREDICTION, groups=np.full(80, "anna"))
+    assert found["value"].notna().all() and found[["low", "high"]].isna().all(axis=None)
+    options = {"groups": np.full(80, "anna"), "draw_trainings": True}
+    gain = evaluation.mae_difference(TRUTH, PREDICTION[None].repeat(3, 0), TRUTH, **options)
+    assert gain.isna().tolist() == [False, True, True]
+
+
+def test_speakers_are_known_only_if_every_clip_has_one_and_there_are_two():
+    def known(*names):
+        found = evaluation.known_speakers(pd.DataFrame({"speaker": names}))
+        return None if found is None else list(found)
+
+    assert known("b", "a", "b") == ["b", "a", "b"]
+    assert known(1, 2) == [1, 2]
+    assert known("a", "a") is None and known("a", "b", None) is None
+    assert known("a", "b", np.nan) is None and known() is None
+
+
+def test_a_caption_says_what_its_intervals_draw():
+    assert evaluation.drawn(np.repeat(["a", "b", "c", "d"], 9)) == (
+        "95 % intervals: 4 speakers drawn anew, too few (below eight, such intervals are too "
+        "narrow)."
+    )
+    assert "too few" in evaluation.drawn(np.arange(7))
+    assert evaluation.drawn(np.arange(8)) == "95 % intervals: 8 speakers drawn anew."
+    assert evaluation.drawn(None) == (
+        "95 % intervals: clips drawn anew, as if each were a voice of its own (no speakers are "
+        "known)."
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +186,7 @@ def test_a_table_of_trainings_has_the_means_of_their_scores_and_paired_gains():
     gain = found.loc["median", ("mae", "value")] - found.loc["model", ("mae", "value")]
     assert found.loc["model", ("mae gain", "value")] == pytest.approx(gain)
     alone = evaluation.mae_difference(TRUTH, several, np.full(80, 3.0))
-    assert found.loc["model", "mae gain"].equals(alone)
+    assert found.loc["model", "mae gain"].tolist() == pytest.approx(alone.tolist())
 
 
 def test_speakers_that_differ_make_intervals_wide():
@@ -151,7 +205,7 @@ def test_drawn_scores_are_those_of_audmetric_for_the_clips_of_the_drawn_speakers
     prediction = PREDICTION + np.repeat(np.arange(8) / 3, 10)
     options = {"groups": speakers, "seed": 2}
     table = evaluation.compare(truth, {"m": prediction}, **options).loc["m"]
-    clips = [np.arange(80).reshape(8, 10)[row].ravel() for row in evaluation.resamples(8, 2)]
+    clips = [np.arange(80).reshape(8, 10)[row].ravel() for row in resamples(8, 2)]
     metrics = {
         "mae": audmetric.mean_absolute_error,
         "rmse": lambda t, p: audmetric.mean_squared_error(t, p) ** 0.5,
@@ -172,7 +226,7 @@ def test_drawn_scores_are_those_of_audmetric_for_the_clips_of_the_drawn_speakers
 
 def test_draws_of_one_value_have_no_correlation_and_no_concordance():
     truth, prediction = np.array([1.98, 1.98, 2.5]), np.array([1.1, 1.1, 2.0])
-    drawn = truth[evaluation.resamples(3, 0)]
+    drawn = truth[resamples(3, 0)]
     assert 25 < (np.ptp(drawn, axis=1) == 0).sum() < 975  # draws of the first two clips only
     found = evaluation.scores(truth, prediction)
     assert found.loc["pearson"].tolist() == pytest.approx([1, 1, 1])

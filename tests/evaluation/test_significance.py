@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from helpers import evaluation
+from tests.evaluation.conftest import ends, resamples
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
@@ -48,7 +49,7 @@ def test_the_seed_decides_p_and_is_0_unless_said():
     by_speaker = PREDICTED.assign(speaker=np.arange(80) % 5)
     for function, *arguments in (
         (evaluation.worst_against_rest, facts, np.arange(80) < 10),
-        (evaluation.error_against, facts, noise[:, 0] ** 2),
+        (evaluation.error_against, facts, noise[:, 0] ** 2, TRUTH),
         (evaluation.speakers_differ, by_speaker),
     ):
         found = function(*arguments)
@@ -56,33 +57,143 @@ def test_the_seed_decides_p_and_is_0_unless_said():
         assert not found.equals(function(*arguments, seed=1))
 
 
-def test_what_goes_with_the_error_is_spearmans_correlation():
-    error = np.abs(PREDICTION - TRUTH)
-    facts = pd.DataFrame({"same": error**2, "noise": RANDOM.normal(size=80), "constant": 1.0})
-    table = evaluation.error_against(facts, error)
-    assert list(table.index) == ["same", "noise"]
-    assert table.loc["same", ["value", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
-    theirs = scipy.stats.spearmanr(facts["noise"], error)
-    assert table.loc["noise", "value"] == pytest.approx(theirs.statistic)
-    assert table.loc["noise", "p"] == pytest.approx(theirs.pvalue, abs=0.03)
-    rows = evaluation.resamples(80, 0)
-    drawn = [scipy.stats.spearmanr(facts["noise"][row], error[row]).statistic for row in rows]
-    ends = list(np.percentile(drawn, [2.5, 97.5]))
-    assert table.loc["noise", ["low", "high"]].tolist() == pytest.approx(ends)
-    small = evaluation.error_against(facts / 1e3, error)
-    assert small.loc["noise", "value"] == pytest.approx(theirs.statistic)
-    nothing = evaluation.error_against(facts[["constant"]], error)
-    assert nothing.empty and list(nothing) == ["value", "low", "high", "p", "corrected"]
+def least_squares_leave(y, rating, speakers):
+    typical = np.abs(rating - np.median(rating))
+    means = [speakers == each for each in np.unique(speakers)]
+    held = np.column_stack([*means, *map(scipy.stats.rankdata, (rating, typical))])
+    return y - held @ np.linalg.lstsq(held, y)[0]
+
+
+def partial(x, y, rating, speakers):
+    """The rank correlation of two variables, controlled for rating and speaker, and the parts."""
+    ranks = scipy.stats.rankdata(x), scipy.stats.rankdata(y)
+    rests = [least_squares_leave(each, rating, speakers) for each in ranks]
+    return np.corrcoef(rests)[0, 1], rests
+
+
+def test_what_goes_with_the_error_is_a_rank_correlation_beyond_the_rating():
+    random = np.random.default_rng(3)
+    level = random.normal(size=80) + TRUTH
+    error = np.abs(PREDICTION - TRUTH) + 0.3 * np.abs(level)
+    facts = pd.DataFrame({"level": level, "noise": random.normal(size=80), "constant": 1.0})
+    speakers = np.repeat(np.arange(8), 10)
+    table = evaluation.error_against(facts, error, TRUTH, speakers=speakers, seed=2)
+    assert list(table.index) == ["level", "noise"]
+    typical = np.abs(TRUTH - np.median(TRUTH))
+    for name, row in table.iterrows():
+        x = facts[name].to_numpy()
+        assert row["raw"] == pytest.approx(scipy.stats.spearmanr(x, error).statistic)
+        assert row["constant"] == pytest.approx(scipy.stats.spearmanr(x, typical).statistic)
+        value, rests = partial(x, error, TRUTH, speakers)
+        assert row["value"] == pytest.approx(value)
+        clips = [np.arange(80).reshape(8, 10)[drawn].ravel() for drawn in resamples(8, 2)]
+        drawn = [np.corrcoef(*(rest[rows] for rest in rests))[0, 1] for rows in clips]
+        assert row[["low", "high"]].tolist() == ends(drawn)
+    scaled = evaluation.error_against(facts / 1e3, error, TRUTH, speakers=speakers, seed=2)
+    assert scaled["value"].tolist() == pytest.approx(table["value"].tolist())
+    nothing = evaluation.error_against(facts[["constant"]], error, TRUTH)
+    columns = ["raw", "constant", "value", "low", "high", "p", "corrected"]
+    assert nothing.empty and list(nothing) == list(table) == columns
+
+
+def clips_of(speakers, count, seed):
+    """Speakers, ratings of their clips, and a fact that goes with the rating."""
+    random = np.random.default_rng(seed)
+    rating = random.uniform(1, 5, speakers * count)
+    fact = np.abs(rating - 3) + random.normal(0, 0.2, len(rating))
+    return np.repeat(np.arange(speakers), count), rating, fact
+
+
+def test_a_predictor_that_always_says_the_median_is_no_finding():
+    speakers, rating, fact = clips_of(12, 20, seed=0)
+    facts = pd.DataFrame({"fact": fact, "noise": np.random.default_rng(1).normal(size=240)})
+    error = np.abs(rating - np.median(rating))
+    found = evaluation.error_against(facts, error, rating, speakers=speakers).loc["fact"]
+    assert found["raw"] > 0.8 and found["raw"] == found["constant"]
+    assert found[["value", "low", "high"]].isna().all()
+    assert found["p"] == found["corrected"] == 1
+    same = evaluation.error_against(facts, np.full(240, 0.5), rating, speakers=speakers)
+    assert same[["raw", "value", "low", "high"]].isna().all(axis=None) and same["p"].eq(1).all()
+
+
+def test_an_error_that_grows_with_a_fact_beyond_the_rating_is_found():
+    speakers, rating, fact = clips_of(12, 20, seed=0)
+    noise = np.random.default_rng(1).exponential(0.5, size=240)
+    facts = pd.DataFrame({"with the rating": fact, "of its own": noise})
+    luck = np.random.default_rng(2).normal(0, 0.3, 240)
+    error = np.abs(rating - 3) + noise + np.abs(luck)
+    table = evaluation.error_against(facts, error, rating, speakers=speakers)
+    assert table.loc["of its own", "corrected"] < 0.001 and table.loc["of its own", "low"] > 0.3
+    assert table.loc["with the rating", "raw"] > 0.5
+    assert table.loc["with the rating", "corrected"] > 0.05
+
+
+def test_what_differs_between_speakers_only_is_no_finding():
+    speakers, rating, _ = clips_of(12, 20, seed=0)
+    random = np.random.default_rng(4)
+    room = np.repeat(random.normal(size=12), 20)
+    error = np.abs(3 + room + random.normal(0, 0.2, 240))
+    facts = pd.DataFrame({"room": room, "close": room + random.normal(0, 0.1, 240)})
+    within = evaluation.error_against(facts, error, rating, speakers=speakers)
+    assert within["raw"].gt(0.8).all() and within["p"].gt(0.1).all()
+    assert np.isnan(within.loc["room", "value"]) and within.loc["room", "p"] == 1
+    anywhere = evaluation.error_against(facts, error, rating)
+    assert anywhere["p"].eq(1 / 10000).all()
+
+
+@pytest.mark.parametrize("speakers_are_known", [True, False])
+def test_five_in_a_hundred_facts_that_say_nothing_are_found(speakers_are_known):
+    speakers, rating, _ = clips_of(6, 15, seed=0)
+    random = np.random.default_rng(5)
+    room = random.normal(size=(6, 301)).repeat(15, axis=0) * speakers_are_known
+    with_rating = np.abs(rating - 3) + 0.3 * rating
+    error, *facts = (with_rating[:, None] + room + random.normal(size=room.shape)).T
+    known = speakers if speakers_are_known else None
+    found = evaluation.error_against(pd.DataFrame(facts).T, error, rating, speakers=known)
+    assert found["raw"].abs().mean() > 0.2
+    assert 0.02 < (found["p"] < 0.05).mean() < 0.09
+
+
+def test_the_p_of_a_partial_correlation_is_that_of_counting():
+    rating = np.array([1.0, 2.0, 3.5, 4.0, 5.0, 2.5, 1.5, 4.5])
+    fact = np.array([0.3, 0.1, 0.8, 0.2, 0.6, 0.9, 0.4, 0.7])
+    error = np.array([0.2, 0.5, 0.9, 0.1, 0.8, 0.3, 0.7, 0.6])
+    speakers = np.array([0, 1, 0, 1, 0, 0, 1, 1])
+    value, (rest, of_fact) = partial(error, fact, rating, speakers)
+    found = []
+    first, second = np.flatnonzero(speakers == 0), np.flatnonzero(speakers == 1)
+    for a in itertools.permutations(first):
+        for b in itertools.permutations(second):
+            drawn = rest.copy()
+            drawn[first], drawn[second] = rest[list(a)], rest[list(b)]
+            left = least_squares_leave(drawn, rating, speakers)
+            found.append(np.corrcoef(left, of_fact)[0, 1])
+    expected = np.mean(np.abs(found) >= abs(value) - 1e-9)
+    table = evaluation.error_against(pd.DataFrame({"f": fact}), error, rating, speakers=speakers)
+    assert 0.05 < expected < 0.95
+    assert table.loc["f", "p"] == pytest.approx(expected, abs=0.02)
 
 
 def test_draws_in_which_a_fact_is_the_same_for_all_clips_are_left_out_of_the_interval():
-    rare = pd.DataFrame({"rare": np.arange(80) == 3})
-    error = np.abs(PREDICTION - TRUTH)
-    rows = [row for row in evaluation.resamples(80, 0) if 3 in row]
-    assert 500 < len(rows) < 750
-    drawn = [scipy.stats.spearmanr(rare["rare"][row], error[row]).statistic for row in rows]
-    found = evaluation.error_against(rare, error).loc["rare", ["low", "high"]]
-    assert found.tolist() == pytest.approx(list(np.percentile(drawn, [2.5, 97.5])))
+    rating = np.tile([1.0, 2.0, 4.0, 5.0], 2)
+    facts = pd.DataFrame({"rare": [1, 0, 0, 1, 0, 1, 1, 0]})
+    error = np.array([0.4, 0.2, 0.1, 0.3, 0.9, 0.5, 0.6, 0.7])
+    found = evaluation.error_against(facts, error, rating).loc["rare"]
+    _, rests = partial(error, facts["rare"], rating, np.zeros(8))
+    drawn = [[rest[rows] for rest in rests] for rows in resamples(8, 0)]
+    known = [np.corrcoef(*each)[0, 1] for each in drawn if np.ptp(each, axis=1).min() > 1e-9]
+    assert found[["low", "high"]].tolist() == ends(known)
+
+
+def test_the_errors_of_a_clip_are_one_when_speakers_are_compared():
+    speaker = np.repeat(["a", "b", "c", "d"], 20)
+    clips = PREDICTED.assign(speaker=speaker, file=np.arange(80).astype(str))
+    clips.loc[:19, "prediction"] += 0.4
+    thrice = pd.concat([clips] * 3, ignore_index=True)
+    once = evaluation.speakers_differ(clips)
+    assert evaluation.speakers_differ(thrice).equals(once)
+    as_clips = evaluation.speakers_differ(thrice.drop(columns="file"))
+    assert as_clips["p"] < once["p"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +264,8 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     if sign < 0:
         bias[["low", "high"]] = bias[["high", "low"]].to_numpy()
     table = evaluation.claims(spectral, bias)
-    assert table.index.name == "claim" and table.dtypes.tolist() == [float, bool]
+    assert table.index.name == "claim" and list(table) == ["value", "verdict", "holds"]
+    assert table["holds"].dtype == bool
     assert table["value"].to_dict() == {
         "more energy at low frequencies": 0.2 * sign,
         "broader spectrum": 300 * sign,
@@ -161,7 +273,11 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
         "high ratings predicted too low": -0.5 * sign,
     }
     assert table["holds"].tolist() == [holds] * 4
-    touching = bias.assign(low=bias["low"].where(bias.index > 0, 0), high=0.0)
-    assert evaluation.claims(spectral, touching)["holds"].tolist() == [holds] * 2 + [False] * 2
+    verdict = "yes" if holds else "no"
+    assert table["verdict"].tolist() == [verdict] * 4
+    touching = evaluation.claims(spectral, bias.assign(low=0.0, high=0.0))
+    assert touching["verdict"].tolist() == [verdict] * 2 + ["not shown"] * 2
     doubtful = evaluation.claims(spectral.assign(corrected=0.2), bias.assign(low=-1, high=1))
-    assert not doubtful["holds"].any()
+    assert doubtful["verdict"].eq("not shown").all() and not doubtful["holds"].any()
+    unknown = evaluation.claims(spectral, bias.assign(low=np.nan, high=np.nan))
+    assert unknown["verdict"].tolist() == [verdict] * 2 + ["not shown"] * 2

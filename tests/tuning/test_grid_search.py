@@ -268,6 +268,45 @@ def test_a_combination_as_good_as_the_best_differs_from_one_that_is_worse():
     assert other["behind"].equals(table["behind"]) and not other["low"].equals(table["low"])
 
 
+def test_rows_draw_trainings_of_their_own_and_share_the_speakers():
+    speakers = np.repeat(np.arange(10), 4)
+    hard = np.repeat(np.linspace(0, 2, 10), 4)  # for both rows, so their difference does not vary
+    truth, luck = np.full(40, 3.0), np.array([0.1, 0.3, 0.5])
+    errors = hard + np.concatenate([luck, luck + 0.1])[:, None]
+    maes = errors.mean(axis=1).reshape(2, 3)
+    table = tuning.against_best(made_up(*maes), truth, truth + errors, groups=speakers)
+    assert table.loc[0, ["behind", "low", "high"]].tolist() == [0, 0, 0]
+    assert table.loc[1, "behind"] == pytest.approx(0.1)
+    # With seeds shared between rows, all would be 0.1. Two means of three draws each differ by:
+    deviation = np.sqrt(2 * luck.var() / 3)
+    expected = [0.1 - 1.96 * deviation, 0.1 + 1.96 * deviation]
+    assert table.loc[1, ["low", "high"]].tolist() == pytest.approx(expected, abs=0.03)
+    assert table["as good"].tolist() == [True, True]
+
+
+def test_errors_of_one_speaker_are_not_taken_for_those_of_many_clips():
+    speakers = np.repeat(np.arange(10), 20)
+    random = np.random.default_rng(0)
+    truth, difference = np.full(200, 3.0), np.repeat(random.normal(0.1, 0.3, 10), 20)
+    errors = np.stack([np.full(200, 1.0)] * 3 + [1 + difference] * 3)
+    maes = errors.mean(axis=1).reshape(2, 3)
+    by_clip, by_speaker = (
+        tuning.against_best(made_up(*maes), truth, truth + errors, groups=groups)
+        for groups in (None, speakers)
+    )
+    assert by_clip["behind"].equals(by_speaker["behind"])
+    assert by_clip["as good"].sum() == 1 and by_speaker["as good"].sum() == 2
+
+
+def test_a_combination_that_failed_is_not_as_good_as_the_best():
+    truth = np.array([1.0, 3.0, 5.0])
+    errors = np.array([0.5, 0.6, 0.7, 0.1, np.nan, 0.1])[:, None].repeat(3, axis=1)
+    trials = made_up((0.5, 0.6, 0.7), (0.1, np.nan, 0.1))
+    table = tuning.against_best(trials, truth, truth + errors)
+    assert table["as good"].tolist() == [True, False]
+    assert table.loc[1, ["behind", "low", "high"]].isna().all()
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_the_winner_learns_from_all_but_the_test_part(corpus, monkeypatch, seed):
     network, train, predict = MagicMock(), MagicMock(), MagicMock()
