@@ -10,12 +10,12 @@ from typing import Any
 from helpers.cli import UserError
 from helpers.storage import make_folder, output_folder
 
-#: What each profile changes. Everything else is the report's in both.
+#: What each profile changes. Everything else is the original study's in both.
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         "filters": 24,
         "epochs": 20,
-        "folds": 3,
+        "folds": 2,
         "seeds": 1,
         "search": {"filters": 8, "kernels": ((12, 16),), "epochs": (4, 8)},
     },
@@ -39,7 +39,7 @@ class Settings:
 
     Attributes:
         corpus: path or name of the corpus; None is the bundled demo corpus
-        profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the report's sizes)
+        profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the sizes of the original study)
         filters: filters of each branch of `models.parallel_cnn`
         epochs: training epochs
         folds: parts that a corpus is cut into, each of which is tested on once

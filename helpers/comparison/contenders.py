@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from helpers import models
+from helpers import models, tuning
 from helpers.cli import UserError
 from helpers.features import MelSettings
 from helpers.training import Augmentation
@@ -76,6 +76,19 @@ def parallel_cnn(filters: int) -> Contender:
         filters: of each branch
     """
     return Contender("parallel_cnn", {"filters": filters})
+
+
+def tuned(hyperparameters: Mapping[str, Any]) -> Contender:
+    """The four-branch network with hyperparameters that a search found.
+
+    Args:
+        hyperparameters: some of `tuning.HYPERPARAMETERS`; the others are the original study's
+
+    See: notebooks/04_tuning.ipynb
+    """
+    whole = {**tuning.HYPERPARAMETERS, **hyperparameters}
+    network = {name: whole.pop(name) for name in tuning.NETWORK_HYPERPARAMETERS}
+    return Contender("parallel_cnn", network, training=whole)
 
 
 RECOMMENDED = Contender(

@@ -20,6 +20,7 @@ from helpers.evaluation.metrics import (
     mae_difference,
     readable,
     scores,
+    verdict,
 )
 from helpers.evaluation.occlusion import occlusion
 from helpers.evaluation.significance import (

@@ -225,6 +225,28 @@ def mae_difference(
     return pd.Series({"value": errors[0].mean() - errors[1].mean(), **interval(gains)})
 
 
+def verdict(difference: Mapping[str, float]) -> str:
+    """What the interval of a difference in mean absolute error shows, in words.
+
+    Args:
+        difference: see `mae_difference`
+
+    Examples:
+        >>> verdict({"value": 0.25, "low": 0.1, "high": 0.4})
+        'is better: its MAE is lower by 0.25 [0.10, 0.40]'
+        >>> verdict({"value": -0.25, "low": -0.4, "high": -0.1})
+        'is worse: its MAE is higher by 0.25 [0.10, 0.40]'
+        >>> verdict({"value": 0.05, "low": -0.1, "high": 0.2})
+        'is not shown to be better or worse: its MAE is lower by 0.05 [-0.10, 0.20]'
+    """
+    value, low, high = (difference[end] for end in ("value", "low", "high"))
+    shown = "better" if low > 0 else "worse" if high < 0 else "not shown to be better or worse"
+    less = "lower"
+    if high < 0:
+        value, low, high, less = -value, -high, -low, "higher"
+    return f"is {shown}: its MAE is {less} by {value:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def interval(resampled: np.ndarray) -> dict[str, float]:
     """Ends of the 95 % bootstrap percentile interval.
 

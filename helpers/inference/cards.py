@@ -235,6 +235,7 @@ def card_markdown(card: Card) -> str:
         standardised = f"minus {card.mean:.2f}, divided by {card.deviation:.2f}"
     return TEMPLATE.format(
         card=card,
+        target=LABELS.get(card.corpus["labels"], "labels of an unknown kind"),
         clips=sum(card.clips.values()),
         parts=", ".join(f"{count} for {part}" for part, count in card.clips.items()),
         about=_about(card.corpus),

@@ -1,6 +1,7 @@
 """Every figure of the study: a function takes arrays and tables and returns a figure."""
 
 from helpers.plots.data import (
+    categories,
     durations,
     mel_filters,
     padding,

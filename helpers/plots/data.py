@@ -92,6 +92,23 @@ def ratings(valence: np.ndarray, scale: tuple[float, float]) -> Figure:
     return figure
 
 
+def categories(clips: pd.DataFrame) -> Figure:
+    """How many clips each emotion has, from the lowest valence to the highest.
+
+    Args:
+        clips: `corpora.Corpus.clips` of a corpus with a column ``emotion``
+
+    See: notebooks/01_exploration.ipynb
+    """
+    table = clips.groupby("emotion")["valence"].agg(["mean", "size"]).sort_values("mean")
+    figure, ax = panel(height=max(2.4, 1 + 0.3 * len(table)))
+    names = [f"{emotion} ({valence:.2f})" for emotion, valence in table["mean"].items()]
+    sns.barplot(x=table["size"].to_numpy(), y=names, color=BLUE, saturation=1, ax=ax)
+    ax.set(ylabel="emotion (valence)")
+    style.count_clips(ax.xaxis)
+    return figure
+
+
 def speakers(clips: pd.DataFrame, scale: tuple[float, float]) -> Figure:
     """Ratings of each speaker: the mean, one standard deviation to each side, every clip behind.
 

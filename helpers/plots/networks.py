@@ -68,12 +68,14 @@ def _mark(ax: Axes, number: int, x: float, y: float) -> None:
     ax.text(x, y, str(number), bbox=circle, weight="bold", fontsize=8, **CENTRED)
 
 
-def learning_curves(histories: Mapping[str, pd.DataFrame], *, reference: float) -> Figure:
+def learning_curves(
+    histories: Mapping[str, pd.DataFrame], references: Mapping[str, float]
+) -> Figure:
     """Mean absolute error by epoch, in training (thin) and validation (thick).
 
     Args:
         histories: name of each run and its `training.Run.history`
-        reference: MAE of the median predictor, drawn as a horizontal line
+        references: name and MAE of what the curves are compared with, drawn as horizontal lines
 
     See: notebooks/03_model.ipynb
     """
@@ -85,7 +87,8 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], *, reference: float) 
     lines: dict[str, Any] = {"hue": "network", "style": "network", "size": "part", "sizes": sizes}
     colours = COLOURS[: len(histories)]
     sns.lineplot(table, x="epoch", y="mean absolute error", palette=colours, **lines, ax=ax)
-    ax.axhline(reference, color="black", linewidth=1, linestyle=":", label="median predictor")
+    for (name, mae), dashes in zip(references.items(), (":", "-."), strict=False):
+        ax.axhline(mae, color="black", linewidth=1, linestyle=dashes, label=name)
     ax.set(ylim=(0, None))
     ax.locator_params("x", integer=True)
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

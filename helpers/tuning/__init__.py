@@ -11,6 +11,7 @@ from helpers.tuning.grid_search import (
     cost,
     final,
     grid,
+    in_words,
     learning_curves,
     main,
     predictions,
@@ -18,4 +19,10 @@ from helpers.tuning.grid_search import (
     settings_of,
     trial_table,
 )
-from helpers.tuning.trials import HYPERPARAMETERS, Study, Training, TuningError
+from helpers.tuning.trials import (
+    HYPERPARAMETERS,
+    NETWORK_HYPERPARAMETERS,
+    Study,
+    Training,
+    TuningError,
+)

@@ -342,11 +342,17 @@ def learning_curves(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
             for key, epochs in trials.loc[rows == row, ["key", "epochs"]].itertuples(index=False)
         ]
         mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
-        curves[f"{name}: {_words(settings.astype(object).loc[row])}"] = mean
+        curves[f"{name}: {in_words(settings.astype(object).loc[row])}"] = mean
     return curves
 
 
-def _words(settings: pd.Series) -> str:
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Hyperparameters and their values for a sentence or a legend.
+
+    Examples:
+        >>> in_words({"dropout": 0.5, "batch_size": 16})
+        'dropout 0.5, batch size 16'
+    """
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 

@@ -31,6 +31,18 @@ def test_the_four_branches_have_the_filters_of_the_profile():
     assert comparison.ideas(24)["parallel_cnn instead"].options == {"filters": 24}
 
 
+def test_a_tuned_network_is_trained_as_the_search_trained_it():
+    contender = comparison.tuned({"dropout": 0.3, "filters": 8, "epochs": 4, "weight_decay": 0.1})
+    assert contender.network == "parallel_cnn"
+    assert contender.options["dropout"] == 0.3 and contender.options["filters"] == 8
+    assert contender.options["units"] == (400, 200)
+    assert contender.training == {
+        "batch_size": 16, "epochs": 4, "learning_rate": 1e-3, "weight_decay": 0.1
+    }  # fmt: skip
+    plain = comparison.Contender("parallel_cnn", {"filters": 200})
+    assert comparison.tuned({}) != plain  # all is named
+
+
 def test_balance_and_augmentation_decide_the_key():
     plain, balanced, augmented = (
         comparison.Contender("parallel_cnn", mel=MelSettings(), **change).as_dict()

@@ -36,13 +36,18 @@ FIGURES = {
     "padding": lambda: plots.padding(SECONDS, 6),
     "ratings": lambda: plots.ratings(TRUTH, (1, 5)),
     "ratings of any value": lambda: plots.ratings(TRUTH + 0.1 * SECONDS / 60, (1, 5)),
+    "categories": lambda: plots.categories(
+        CLIPS.assign(emotion=np.where(TRUTH > 3, "happy", "sad"))
+    ),
     "speakers": lambda: plots.speakers(CLIPS, (1, 5)),
     "waveforms": lambda: plots.waveforms(
         {"a": (np.sin(np.arange(900)), 100), "b": (np.ones(50), 10)}
     ),
     "spectrogram": lambda: plots.spectrogram(LEVELS, MEL),
     "mel_filters": lambda: plots.mel_filters(MEL),
-    "learning_curves": lambda: plots.learning_curves({"a": HISTORY, "b": HISTORY}, reference=1.2),
+    "learning_curves": lambda: plots.learning_curves(
+        {"a": HISTORY, "b": HISTORY}, {"median predictor": 1.2}
+    ),
     "max_pooling": lambda: plots.max_pooling(LEVELS, RESPONSES),
     "trials": lambda: plots.trials(TRIALS, SETTINGS, reference=0.75),
     "trials of one combination": lambda: plots.trials(TRIALS[:3], SETTINGS, reference=0.75),

@@ -47,7 +47,7 @@ def test_the_largest_response_of_each_cell_is_marked_where_it_is():
 
 
 def test_the_legend_of_learning_curves_covers_no_curve():
-    figure = plots.learning_curves({"a": HISTORY, "b": HISTORY}, reference=1.2)
+    figure = plots.learning_curves({"a": HISTORY, "b": HISTORY}, {"median predictor": 1.2})
     ax = figure.axes[0]
     labels = [text.get_text() for text in ax.get_legend().texts]
     expected = ["network", "a", "b", "part", "training", "validation", "median predictor"]
