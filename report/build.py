@@ -111,27 +111,34 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
         ReportError: if a results file or a figure is missing or spoilt
     """
     pdf = settings.output / "report" / corpus_name / "report.pdf"
-    root = Path(os.path.commonpath([settings.output, PROJECT]))
-    below = {
-        "results": settings.results(corpus_name),
-        "figures": settings.figures(corpus_name),
-    }
-    inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
-    report = typst.Compiler(
-        PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
-    )
+    report = compiler(corpus_name, settings)
     try:
         # PDF/UA: compiling fails where a figure has no alternative text.
         document = report.compile(pdf_standards="ua-1")
         pages = report.compile(format="png", ppi=100)
     except typst.TypstError as error:
         raise ReportError(
-            f"{below['results']} holds no results that a report can be made of "
+            f"{settings.results(corpus_name)} holds no results that a report can be made of "
             f"({error.message}): make them again with `make report`."
         ) from error
     write_file(pdf, document)
-    write_file(below["figures"] / "report.png", pages[0] if isinstance(pages, list) else pages)
+    write_file(
+        settings.figures(corpus_name) / "report.png", pages[0] if isinstance(pages, list) else pages
+    )
     return pdf
+
+
+def compiler(corpus_name: str, settings: Settings) -> typst.Compiler:
+    """``report.typ`` on one corpus's results and figures, ready to be compiled."""
+    root = Path(os.path.commonpath([settings.output, PROJECT]))
+    below = {
+        "results": settings.results(corpus_name),
+        "figures": settings.figures(corpus_name),
+    }
+    inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
+    return typst.Compiler(
+        PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
+    )
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 import shutil
@@ -7,9 +8,11 @@ import sys
 import pypdf
 import pytest
 
+from helpers import plots
 from helpers.settings import Settings
 from helpers.storage import PROJECT
 from report import build
+from tests.report_results import complete
 
 
 @pytest.fixture
@@ -17,114 +20,296 @@ def demo(output):
     """The committed results and figures of the demo corpus, where a test may change them."""
     for kind in ("figures/demo", "report/demo/results"):
         shutil.copytree(PROJECT / kind, output / kind)
+    complete(output / "report/demo/results")
     return output
 
 
+def html_of():
+    """The report in the order in which it is written: on pages, pictures stand between lines."""
+    return build.compiler("demo", Settings.from_env()).compile(format="html").decode()
+
+
+def words_of(markup):
+    """The text of a page of HTML."""
+    body = markup.split("<body>")[1]
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", body)).split())
+
+
+def squeezed(text):
+    """Without blanks and hyphens, which depend on where lines end."""
+    return re.sub(r"[\s\u00ad-]", "", text)
+
+
 def text_of(pdf):
-    pages = [page.extract_text() for page in pypdf.PdfReader(pdf).pages]
-    unbroken = re.sub(
-        "(?<=[a-z])[-\u00ad]\\s*\n", "", "\n".join(pages)
-    )  # words broken at a line's end
-    return " ".join(unbroken.split())
+    return squeezed("".join(page.extract_text() for page in pypdf.PdfReader(pdf).pages))
+
+
+def made(demo, **changes):
+    """The report's text after changes: results file=function that changes its content."""
+    for name, edit in changes.items():
+        path = demo / f"report/demo/results/{name}.json"
+        content = json.loads(path.read_text())
+        edit(content)
+        path.write_text(json.dumps(content))
+    return squeezed(words_of(html_of()))
+
+
+def score(value, half=0.01):
+    return {"value": value, "low": value - half, "high": value + half}
 
 
 def test_the_report_says_what_the_results_say(demo):
-    text = text_of(build.typeset("demo", Settings.from_env()))
+    text = made(demo)
     results = json.loads((demo / "report/demo/results/model.json").read_text())
-    scores = results["splits"][results["main"]]["scores"]
-    for model in ("parallel_cnn", "cnn_blstm", "median"):
-        assert f"{scores[model]['mae']['value']:.2f}" in text
+    for scores in (results["splits"][results["main"]]["scores"], results["folds"]["scores"]):
+        for model in ("parallel_cnn", "cnn_blstm", "median"):
+            assert f"{scores[model]['mae']['value']:.2f}" in text
     assert f"{results['parameters']['window_200']:,}" in text
     assert results["made_by"]["fingerprint"] in text
+    assert "else[" not in text and "#" not in text
 
 
-def test_a_changed_result_changes_the_report(demo):
-    path = demo / "report/demo/results/model.json"
-    results = json.loads(path.read_text())
-    network = results["splits"][results["main"]]["scores"]["parallel_cnn"]["mae"]
-    gain = results["splits"][results["main"]]["against_median"]["parallel_cnn"]
-    network.update(value=0.0123, low=0.01, high=0.02)
-    gain.update(value=0.45, low=0.4, high=0.5)
-    path.write_text(json.dumps(results))
-    text = text_of(build.typeset("demo", Settings.from_env()))
-    assert "mean absolute error of 0.01" in text
-    assert "The difference of 0.45 (0.40–0.50) is beyond chance" in text
-    network.update(value=9.87, low=9, high=10)
-    gain.update(value=-5, low=-6, high=-4)
-    path.write_text(json.dumps(results))
-    text = text_of(build.typeset("demo", Settings.from_env()))
-    assert "9.87" in text and "The network is no better than that guess" in text
+COMPARED = [
+    ("four-branch CNN", "median predictor"),
+    ("four-branch CNN", "CNN–BLSTM"),
+    ("tuned CNN", "median predictor"),
+    ("choice of the Bayesian search", "best row of the grid"),
+    ("recommended network", "eGeMAPS baseline"),
+    ("recommended network with normalised features", "normalised baseline"),
+]
 
 
-def change(path, **results):
-    """Change a results file; ``__`` leads into it, ``_`` is a space there."""
-    content = json.loads(path.read_text())
-    for key, value in results.items():
-        *way, last = key.split("__")
-        place = content
-        for step in way:
-            place = place[int(step) if isinstance(place, list) else step.replace("_", " ")]
-        place[last] = value
-    path.write_text(json.dumps(content))
+@pytest.mark.parametrize(
+    ("answer", "sign", "words"),
+    [
+        ("better", 1, "The {} predicts better than the {}: its MAE is lower by {} ("),
+        ("worse", -1, "The {} predicts worse than the {}: its MAE is higher by {} ("),
+        ("unclear", 0, "No difference between the {} and the {} is shown: the gain in MAE is {} ("),
+    ],
+)
+def test_each_comparison_is_concluded_from_its_interval(demo, answer, sign, words):
+    sizes = [0.11 * (i + 1) for i in range(len(COMPARED))]
+    gains = [score(sign * size) if sign else score(0.0, size) for size in sizes]
+    network, blstm, tuned, search, recommended, normalised = gains
+
+    def change_model(model):
+        model["folds"]["scores"]["parallel_cnn"]["mae gain"] = network
+        model["folds"]["against_blstm"] = blstm
+
+    def change_tuning(tuning):
+        tuning["folds"]["scores"]["tuned"]["mae gain"] = tuned
+        tuning["bayesian"]["difference"].update(search)
+
+    def change_improvements(improvements):
+        final = improvements["final"]
+        final["speaker"]["recommended"]["mae gain"] = recommended
+        final["speaker, normalised"]["recommended"]["mae gain"] = normalised
+
+    text = made(demo, model=change_model, tuning=change_tuning, improvements=change_improvements)
+    for pair, size in zip(COMPARED, sizes, strict=True):
+        number = f"{size:.2f}" if sign else f"0.00 (−{size:.2f} to {size:.2f}"
+        sentence = words.format(*pair, number).removesuffix(" (")
+        assert squeezed(sentence) in text
+    abstract = text[: text.index("1Theoriginalstudy")]
+    assert sum(squeezed(words.split("{}")[0] + pair[0]) in abstract for pair in COMPARED) >= 3
+    table = {1: "better:0.22", -1: "worse:−0.22", 0: "nodifferenceisshown:0.00(−0.22to0.22)"}
+    assert table[sign] in text
 
 
-def test_the_table_of_trials_is_read_from_its_file_with_the_best_row_in_bold(demo):
+@pytest.mark.parametrize(
+    ("as_good", "sentence"),
+    [
+        (1, "The best row of the grid is better than each of the other 11 rows"),
+        (2, "Of the other 11 rows of the grid, 1 is statistically indistinguishable from the best"),
+        (5, "Of the other 11 rows of the grid, 4 are statistically indistinguishable"),
+        (12, "No difference between the 12 rows of the grid is shown"),
+    ],
+)
+def test_how_much_settings_matter_is_counted(demo, as_good, sentence):
+    text = made(
+        demo, tuning=lambda tuning: tuning.update(as_good=as_good, rows=12, better_than_median=7)
+    )
+    assert text.count(squeezed(sentence)) == 2  # in Experiments and in Conclusions
+    assert squeezed("7 of the 12 rows have a lower MAE than the median predictor") in text
+
+
+CLAIMS = {
+    "more energy at low frequencies": {
+        "yes": "The worst clips have more of their energy below 1024 Hz than the other clips",
+        "no": "The worst clips have less of their energy below 1024 Hz than the other clips",
+        "not shown": "No difference in energy below 1024 Hz between the worst clips",
+    },
+    "broader spectrum": {
+        "yes": "the worst clips have broader spectra than the other clips",
+        "no": "the worst clips have narrower spectra than the other clips",
+        "not shown": "no difference in the breadth of the spectra is shown",
+    },
+    "low ratings predicted too high": {
+        "yes": "Low valence is predicted too high, by 0.50 (0.49–0.51)",
+        "no": "Low valence is predicted too low, by −0.50 (−0.51 to −0.49)",
+        "not shown": "It is not shown that low valence is predicted too high",
+    },
+    "high ratings predicted too low": {
+        "yes": "high valence is predicted too low, by 0.60 (0.59–0.61)",
+        "no": "high valence is predicted too high, by −0.60 (−0.61 to −0.59)",
+        "not shown": "it is not shown that high valence is predicted too low",
+    },
+}
+
+
+@pytest.mark.parametrize("verdict", ["yes", "no", "not shown"])
+def test_each_claim_of_the_original_study_gets_its_verdict(demo, verdict):
+    def edit(errors):
+        for claim in errors["claims"].values():
+            claim["verdict"] = verdict
+        errors["bias"][0].update(bias=0.5, low=0.49, high=0.51)
+        errors["bias"][-1].update(bias=-0.6, low=-0.61, high=-0.59)
+
+    text = made(demo, errors=edit)
+    for sentences in CLAIMS.values():
+        assert text.count(squeezed(sentences[verdict])) == 2  # in the analysis and in Conclusions
+        for other in sentences.keys() - {verdict}:
+            assert squeezed(sentences[other]) not in text
+
+
+def test_what_goes_with_the_error_is_said_only_where_it_is_shown(demo):
+    def edit(p, speakers):
+        def change(errors):
+            for factor in errors["factors"].values():
+                factor["corrected"] = 1.0
+            errors["factors"]["duration"]["corrected"] = p
+            errors["speakers"] = speakers
+
+        return change
+
+    text = made(demo, errors=edit(0.001, {"known": 20, "share": 0.2, "p": 0.01}))
+    assert squeezed("size of the error is related to duration, beyond the rating") in text
+    assert squeezed("It differs between speakers (p = 0.010)") in text
+    text = made(demo, errors=edit(0.2, {"known": 20, "share": 0.2, "p": 0.5}))
+    assert squeezed("no relation of the size of the error with any of these facts") in text
+    assert squeezed("No difference between the 20 speakers is shown") in text
+    text = made(demo, errors=edit(0.2, {"known": 0, "share": None, "p": None}))
+    assert squeezed("differs between speakers") not in text
+    assert squeezed("No difference between the 0") not in text
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "words"),
+    [
+        (1.5, 0.5, ("the predictions are spread too little", "above 0")),
+        (0.5, -0.5, ("the predictions are spread too much", "below 0")),
+        (1.0, 0.0, ("no difference from 1 is shown", "no difference from 0 is shown")),
+    ],
+)
+def test_calibration_is_judged_by_slope_and_intercept(demo, slope, intercept, words):
+    def edit(errors):
+        errors["slopes"]["rating on prediction"] = score(slope)
+        errors["slopes"]["intercept of rating on prediction"] = score(intercept)
+
+    text = made(demo, errors=edit)
+    assert all(squeezed(each) in text for each in words)
+
+
+def test_an_idea_that_was_not_measured_says_so(demo):
+    gain = score(0.123, 0.02)
+
+    def keep(*names):
+        def edit(improvements):
+            row = improvements["ablation"]["statistics"] | {"mae gain": gain}
+            improvements["ablation"] = dict.fromkeys(("statistics", *names), row)
+
+        return edit
+
+    ideas = (
+        "attention_cnn instead, batches by length",
+        "attention_cnn instead",
+        "mean of three seeds",
+        "no pitch, SpecAugment",
+        "no pitch, noise",
+        "frequencies up to 8 kHz",
+        "bands half as many",
+        "loss: MAE and CCC",
+        "balanced",
+    )
+    missing = "notmeasuredinthisprofile"
+    assert made(demo, improvements=keep()).count(missing) == len(ideas) + 1  # a loss in two rows
+    text = made(demo, improvements=keep(*ideas, "loss: mean absolute error"))
+    assert missing not in text
+    assert text.count("0.12(0.10–0.14),better") == len(ideas)
+    assert "−0.12(−0.14to−0.10),worse" in text  # MAE as the loss was better than the distribution
+
+
+def test_parts_of_different_versions_of_the_code_are_marked(demo):
+    def by(commit):
+        return lambda results: results["made_by"].update(commit=commit)
+
+    names = ("corpus", "features", "model", "tuning", "errors", "improvements", "your_speech")
+    differ = squeezed("Parts of this report were made by different versions of the code")
+    changed = squeezed("made by code with changes that are in no commit")
+    text = made(demo, **dict.fromkeys(names, by("abc123")))
+    assert differ not in text and changed not in text and "abc123" in text
+    text = made(demo, errors=by("def456"))
+    assert differ in text and changed not in text and "def456" in text
+    text = made(demo, **dict.fromkeys(names, by("abc123+changes")))
+    assert differ not in text and changed in text
+
+
+@pytest.mark.parametrize("labels", ["categorical", "perceived"])
+def test_labels_made_from_emotions_are_never_called_ratings(demo, labels):
+    def edit(corpus):
+        emotions = [{"emotion": "happy", "clips": 180, "valence": 4.62}]
+        calm = {"clips": 9, "published": 4.36, "alternative": 3.3}
+        calm |= {"median_mae": 0.9, "alternative_median_mae": 0.7}
+        corpus.update(name="acted", labels=labels, layout="RAVDESS", sample_rates=[8000])
+        corpus.update(categories=emotions, calm=calm, duplicates=2)
+
+    made(demo, corpus=edit, model=lambda model: model["folds"]["scores"].pop("noise_floor", None))
+    page = html_of()
+    before, original = words_of(page).split("1 The original study")
+    after = original.split("2 Data", 1)[1]  # the original study's ratings are ratings
+    alternatives = re.findall('alt="([^"]*)"', page)
+    assert len(alternatives) >= 10
+    for each in (before, after, *alternatives):
+        assert not re.search(r"\brat(ing|ings|ed)\b", each)
+    text = words_of(page)
+    text = squeezed(text)
+    for sentence in (
+        "The labels lie between",
+        "The copies at 8 kHz were used",
+        "not possible with files at 8 kHz",
+        "2 duplicates left out",
+        "The corpus is RAVDESS [1]",
+        "make report CORPUS=path/to/acted PROFILE=",
+        "would have an MAE of 0.70 rather than 0.90",
+    ):
+        assert squeezed(sentence) in text
+
+
+@pytest.mark.parametrize(("speakers", "narrow"), [(7, True), (8, False), (None, False)])
+def test_an_interval_over_few_speakers_is_called_too_narrow(demo, speakers, narrow):
+    def edit(results):
+        results["folds"]["speakers"] = speakers
+        for split in results.get("splits", {}).values():
+            split["speakers"] = speakers
+        if "test_speakers" in results:
+            results["test_speakers"] = speakers
+
+    text = made(demo, model=edit, tuning=edit, errors=edit)
+    assert (squeezed("With 7 speakers the interval is too narrow") in text) == narrow
+    assert ("toonarrow" in text) == narrow
+
+
+def test_the_table_of_trials_is_read_from_its_file(demo):
     path = demo / "report/demo/results/trials.csv"
     lines = path.read_text().splitlines()
     cells = lines[1].split(",")
-    cells[3] = "0.123456"
-    path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]))
-    assert "0.1235" in text_of(build.typeset("demo", Settings.from_env()))
-
-
-def test_a_trial_that_failed_leaves_a_gap_in_the_table(demo):
-    path = demo / "report/demo/results/trials.csv"
-    lines = path.read_text().splitlines()
+    cells[3] = "9.876543"
     settings = lines[-1].split(",")[:3]
-    path.write_text("\n".join([*lines[:-1], ",".join([*settings, "", "1.5", "1.6", "", ""])]))
-    assert "– 1.5000 1.6000 – –" in text_of(build.typeset("demo", Settings.from_env()))
-
-
-def test_another_corpus_gets_other_conclusions(demo):
-    results = demo / "report/demo/results"
-    worst = json.loads((results / "errors.json").read_text())["worst"][0]
-    text = text_of(build.typeset("demo", Settings.from_env()))
-    assert f"from {abs(worst['error']):.2f} down to" in text
-    for name in ("high_ratings_predicted_too_low", "low_ratings_predicted_too_high"):
-        change(results / "errors.json", **{f"claims__{name}__holds": False})
-    change(results / "errors.json", claims__broader_spectrum__holds=True, factors={})
-    change(results / "tuning.json", as_good=1)
-    model = json.loads((results / "model.json").read_text())
-    model["splits"][model["main"]]["against_median"]["parallel_cnn"].update(value=-1, low=-2)
-    (results / "model.json").write_text(json.dumps(model))
-    text = text_of(build.typeset("demo", Settings.from_env()))
-    for sentence in (
-        "not too high beyond chance",
-        "not too low beyond chance",
-        "they do have a broader spectrum than the other clips",
-        "Neither duration, padding, cutting, level nor spectrum goes with",
-        "pull to the middle is not there",
-        "No other row comes so near",
-    ):
-        assert sentence in text
-    assert "else [" not in text
-
-
-def test_what_is_recommended_stands_beside_the_baseline(demo):
-    path = demo / "report/demo/results/improvements.json"
-    main = json.loads(path.read_text())["main"]
-    for gain, sentence in (
-        ({"value": 0.31, "low": 0.2, "high": 0.4}, "below the baseline’s by 0.31 (0.20–0.40)"),
-        ({"value": -0.31, "low": -0.4, "high": -0.2}, "above the baseline’s by 0.31 (0.20–0.40)"),
-        ({"value": 0.31, "low": -0.1, "high": 0.7}, "the difference is 0.31 (−0.10 to 0.70)"),
-    ):
-        content = json.loads(path.read_text())
-        content["final"][main]["recommended"]["mae gain"] = gain
-        path.write_text(json.dumps(content))
-        text = text_of(build.typeset("demo", Settings.from_env()))
-        assert sentence in text
-        abstract = "is not beyond chance" if gain["low"] < 0 < gain["high"] else "is beyond chance"
-        assert f"a difference that {abstract}" in text
+    failed = ",".join([*settings, "", "1.5", "1.6", "", ""])
+    path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:-1], failed]))
+    text = made(demo)
+    assert "9.88" in text
+    assert "–1.501.60––" in text  # a trial that failed leaves a gap
 
 
 def test_results_that_are_missing_or_spoilt_are_one_sentence(demo):
@@ -149,10 +334,32 @@ def test_results_of_different_studies_make_no_report(demo, key, other):
 
 
 def test_a_corpus_without_speakers_gets_a_report(demo):
-    path = demo / "report/demo/results/errors.json"
-    change(path, speakers={"known": 0, "share": None, "p": None})
-    text = text_of(build.typeset("demo", Settings.from_env()))
-    assert "test speakers" not in text
+    def by_clip(results):
+        results["folds"].update(by="clip", speakers=None)
+
+    def improve(improvements):
+        final = improvements["final"]
+        improvements.update(main="clip", final={"clip": final["speaker"]})
+
+    text = made(
+        demo,
+        corpus=lambda corpus: corpus.update(speakers=0),
+        model=by_clip,
+        tuning=lambda tuning: tuning.update(test_speakers=None, by_clip=None) or by_clip(tuning),
+        errors=lambda errors: (
+            errors.update(speakers={"known": 0, "share": None, "p": None}) or by_clip(errors)
+        ),
+        improvements=improve,
+    )
+    assert squeezed("They draw clips, since no speakers are known") in text
+    assert squeezed("Every clip was held out once") in text
+    assert "20speakers" not in text and "0speakers" not in text
+
+
+def test_figures_call_models_what_the_report_does():
+    source = (PROJECT / "report/parts/results.typ").read_text(encoding="utf-8")
+    for model, name in plots.NAMES.items():
+        assert f'{model}: "{name}"' in source
 
 
 def test_the_first_page_is_a_picture_too(demo):

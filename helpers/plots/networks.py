@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from helpers.plots import style
 from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, panel, panels
 
 if TYPE_CHECKING:  # since it loads Keras
@@ -81,7 +82,11 @@ def learning_curves(
     """
     figure, ax = panel(7.5)
     parts = {"train_mae": "training", "validation_mae": "validation"}
-    table = pd.concat(histories, names=["network"]).reset_index("network").rename(columns=parts)
+    table = (
+        pd.concat(style.named(histories), names=["network"])
+        .reset_index("network")
+        .rename(columns=parts)
+    )
     table = table.melt(["epoch", "network"], list(parts.values()), "part", "mean absolute error")
     sizes = {"training": 0.8, "validation": 2}
     lines: dict[str, Any] = {"hue": "network", "style": "network", "size": "part", "sizes": sizes}

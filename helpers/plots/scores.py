@@ -104,9 +104,9 @@ def predicted_against_true(
 
     See: notebooks/03_model.ipynb
     """
-    x, y = "rated valence", "predicted valence"
+    x, y = "true valence", "predicted valence"
     models = {name: pd.DataFrame({x: truth, y: each}) for name, each in predictions.items()}
-    table = pd.concat(models, names=["model"]).reset_index("model")
+    table = pd.concat(style.named(models), names=["model"]).reset_index("model")
     grid = sns.relplot(table, x=x, y=y, col="model", height=3.6, s=18, **POINTS)
     plt.close(grid.figure)  # a notebook would show it twice
     shown = np.concatenate([scale, table[x], table[y]])
@@ -134,7 +134,7 @@ def comparison(table: pd.DataFrame, metric: str = "mae") -> Figure:
     ax.errorbar(rows["value"], place, xerr=ends, fmt="o", color=BLUE, capsize=3)
     if metric.endswith(" gain"):
         ax.axvline(0, color=GREY, linewidth=1, zorder=0)
-    ax.set_yticks(place, rows.index)
+    ax.set_yticks(place, rows.rename(index=style.NAMES).index)
     ax.locator_params(axis="x", nbins=6)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
@@ -155,6 +155,7 @@ def costs(table: pd.DataFrame) -> Figure:
         "parameters": "parameters",
         "milliseconds": "prediction (ms per clip)",
     }
+    table = table.rename(index=style.NAMES)
     colours = sns.color_palette(COLOURS, len(table))
     figure, axes = panels(1, len(kinds), (9, 3.6), sharey=True)
     for ax, (column, label) in zip(axes[0], kinds.items(), strict=True):

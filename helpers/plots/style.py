@@ -6,8 +6,9 @@ for print in grey.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import librosa
 import matplotlib
@@ -30,14 +31,33 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
 
+Drawn = TypeVar("Drawn")
+
 #: A clip among many.
 POINTS: dict[str, Any] = {"color": BLUE, "alpha": 0.5, "linewidth": 0}
 
 #: The mean of many clips.
 DASH: dict[str, Any] = {"marker": "_", "linestyle": "none", "color": "black", "errorbar": None}
 
+#: What figures call a model, as the tables of the report do.
+NAMES = {
+    "median": "Median predictor",
+    "parallel_cnn": "Four-branch CNN",
+    "cnn_blstm": "CNN–BLSTM",
+    "tuned": "Tuned CNN",
+    "egemaps_svr": "eGeMAPS, SVR",
+    "egemaps_network": "eGeMAPS, network",
+    "recommended": "Recommended",
+    "fusion": "With eGeMAPS",
+}
+
 #: Names on an axis, beyond which they are left out.
 MOST_NAMES = 40
+
+
+def named(models: Mapping[str, Drawn]) -> dict[str, Drawn]:
+    """What is drawn of each model, by the model's name in figures."""
+    return {NAMES.get(model, model): drawn for model, drawn in models.items()}
 
 
 def panels(

@@ -47,10 +47,13 @@ def test_the_largest_response_of_each_cell_is_marked_where_it_is():
 
 
 def test_the_legend_of_learning_curves_covers_no_curve():
-    figure = plots.learning_curves({"a": HISTORY, "b": HISTORY}, {"median predictor": 1.2})
+    figure = plots.learning_curves(
+        {"parallel_cnn": HISTORY, "b": HISTORY}, {"median predictor": 1.2}
+    )
     ax = figure.axes[0]
     labels = [text.get_text() for text in ax.get_legend().texts]
-    expected = ["network", "a", "b", "part", "training", "validation", "median predictor"]
+    networks, parts = ["network", "Four-branch CNN", "b"], ["part", "training", "validation"]
+    expected = [*networks, *parts, "median predictor"]
     assert labels == expected
     drawn = [list(line.get_ydata()) for line in ax.lines]
     assert drawn.count([2.0, 1.0]) == drawn.count([1.5, 1.0]) == 2 and [1.2, 1.2] in drawn

@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from helpers import plots
+from helpers import evaluation, plots
 from tests.plots.examples import COSTS, CURVE, EXPLORED, PREDICTIONS, SETTINGS, TRIALS, TRUTH
 
 
@@ -32,7 +33,7 @@ def test_trials_without_an_error_are_ticks_on_the_axis():
 
 def test_every_model_has_a_panel_with_all_clips_and_the_same_limits():
     figure = plots.predicted_against_true(TRUTH, PREDICTIONS, (1, 5))
-    assert [ax.get_title() for ax in figure.axes] == list(PREDICTIONS)
+    assert [ax.get_title() for ax in figure.axes] == ["Median predictor", "network"]
     for ax, predicted in zip(figure.axes, PREDICTIONS.values(), strict=True):
         assert np.array_equal(ax.collections[0].get_offsets(), np.column_stack([TRUTH, predicted]))
         assert ax.get_xlim() == ax.get_ylim() == figure.axes[0].get_xlim()
@@ -61,3 +62,16 @@ def test_a_comparison_draws_values_with_their_intervals():
     assert ax.lines[0].get_xdata() == pytest.approx(rows["value"])
     ends = [bar[:, 0].tolist() for bar in ax.collections[0].get_segments()]
     assert ends == pytest.approx(rows[["low", "high"]].to_numpy())
+
+
+def test_models_are_called_what_the_report_calls_them():
+    keys = {"parallel_cnn": "Four-branch CNN", "cnn_blstm": "CNN–BLSTM"}
+    predictions = dict.fromkeys(keys, TRUTH + 0.1)
+    panels = plots.predicted_against_true(TRUTH, predictions, (1, 5)).axes
+    assert [ax.get_title() for ax in panels] == list(keys.values())
+    table = evaluation.compare(TRUTH, predictions)
+    ticks = plots.comparison(table).axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == list(keys.values())[::-1]
+    cost = {("cost", kind): [1.0, 2.0] for kind in ("seconds", "parameters", "milliseconds")}
+    legend = plots.costs(table.join(pd.DataFrame(cost, table.index))).legends[0]
+    assert [text.get_text() for text in legend.texts] == list(keys.values())
