@@ -54,7 +54,9 @@ class Card:
             `evaluation.METRICS` for the network and the median predictor
         margin: half the width of an interval that holds the rating with probability `LEVEL`; None
             if there were too few validation clips to know
-        coverage: number of test ``clips``, and how many of their ratings the intervals ``held``
+        coverage: number of test ``clips``, and how many of their ratings the intervals ``held``; if
+            the speakers are known, their number and the ``low`` and ``high`` end of the share's
+            95 % interval, drawing speakers
         familiar: ``mean`` and ``deviation`` of each value of `profile` over the training clips, and
             the ``limit`` of `distance` beyond which a recording is unlike them
         made_by: versions of the packages and the code's commit
@@ -72,7 +74,7 @@ class Card:
     ratings: dict[str, list[float]]
     scores: dict[str, Any]
     margin: float | None
-    coverage: dict[str, int]
+    coverage: dict[str, float]
     familiar: dict[str, Any]
     made_by: dict[str, Any]
 
@@ -95,7 +97,8 @@ class Card:
             raise ValueError(f"The run was not trained on the ratings of {corpus.name}.")
         split, ratings = run.split, run.ratings
         margin = conformal_margin(run.validation[-1] - ratings[split.validation])
-        test_scores, coverage = _tested(run, margin)
+        speakers = evaluation.known_speakers(corpus.clips.iloc[split.test])
+        test_scores, coverage = _tested(run, margin, speakers)
         counts, edges = np.histogram(ratings[split.train], bins=16, range=corpus.scale)
         return cls(
             corpus={name: getattr(corpus, name) for name in ABOUT},
@@ -128,16 +131,24 @@ class Card:
         return np.clip(valence - margin, *self.scale), np.clip(valence + margin, *self.scale)
 
 
-def _tested(run: Run, margin: float | None) -> tuple[dict[str, Any], dict[str, int]]:
+def _tested(
+    run: Run, margin: float | None, speakers: np.ndarray | None
+) -> tuple[dict[str, Any], dict[str, float]]:
     """Scores and coverage of the test part; both are empty without one."""
     train, _, test = run.split
     if not len(test):
         return {}, {}
     truth, predicted = run.ratings[test], training.predict(run, run.features, test)
     median = comparison.median(run.ratings, train, test)
-    table = evaluation.compare(truth, {"network": predicted, "median": median})
+    models = {"network": predicted, "median": median}
+    table = evaluation.compare(truth, models, groups=speakers)
     held = np.abs(truth - predicted) <= (np.inf if margin is None else margin)
-    return {"test": evaluation.as_dict(table)}, {"clips": len(truth), "held": int(held.sum())}
+    coverage: dict[str, float] = {"clips": len(truth), "held": int(held.sum())}
+    if speakers is not None:
+        weights = evaluation.draws(len(truth), speakers, seed=0)
+        shares = evaluation.interval(weights @ held / weights.sum(axis=1))
+        coverage |= {"speakers": len(set(speakers)), **shares}
+    return {"test": evaluation.as_dict(table)}, coverage
 
 
 def conformal_margin(errors: np.ndarray) -> float | None:
@@ -208,13 +219,14 @@ def coverage(card: Card) -> pd.Series:
         card: of a model that had a test part
 
     Returns:
-        ``value``, and the ``low`` and ``high`` end of its 95 % interval (Clopper & Pearson 1934).
-        It assumes independent clips; clips of one speaker are not quite independent
+        ``value``, and the ``low`` and ``high`` end of its 95 % interval: speakers are drawn, or, if
+        they are not known, clips are taken to be independent (Clopper & Pearson 1934)
 
     See: notebooks/07_your_speech.ipynb
     """
-    held, clips = card.coverage["held"], card.coverage["clips"]
+    held, clips = int(card.coverage["held"]), int(card.coverage["clips"])
     low, high = scipy.stats.binomtest(held, clips).proportion_ci()
+    low, high = card.coverage.get("low", low), card.coverage.get("high", high)
     return pd.Series({"value": held / clips, "low": low, "high": high})
 
 
@@ -239,7 +251,7 @@ def card_markdown(card: Card) -> str:
         clips=sum(card.clips.values()),
         parts=", ".join(f"{count} for {part}" for part, count in card.clips.items()),
         about=_about(card.corpus),
-        test=_test_table(card.scores["test"]) if "test" in card.scores else "",
+        test=_test_table(card) if "test" in card.scores else "",
         intervals=_intervals(card),
         pitch=", pitch" * card.mel.pitch,
         standardised=standardised,
@@ -256,8 +268,11 @@ def _about(corpus: dict[str, Any]) -> str:
     return "\n".join(lines + [f"{name.capitalize()}: {corpus[name]}." for name in known])
 
 
-def _test_table(scores: dict[str, Any]) -> str:
-    text = "Test part, with 95 % intervals:\n\n| | network | median predictor |\n|---|---|---|\n"
+def _test_table(card: Card) -> str:
+    scores, speakers = card.scores["test"], card.coverage.get("speakers")
+    of = f" ({speakers} speakers)" if speakers else ""
+    text = f"Test part{of}, with 95 % intervals:\n\n| | network | median predictor |\n"
+    text += "|---|---|---|\n"
     for metric in evaluation.METRICS:
         network, median = (_cell(scores[name][metric]) for name in ("network", "median"))
         text += f"| {metric} | {network} | {median} |\n"
