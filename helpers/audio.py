@@ -1,16 +1,21 @@
 """Audio files and waveforms, whatever their format: one way from a file to checked samples.
 
-libsndfile decodes wav, flac, ogg and mp3. It has no decoder of AAC, so m4a goes through audioread
-to the decoder of the system: FFmpeg, GStreamer or, on macOS, Core Audio. A file is decoded block by
-block and never whole. Spectrograms are made in `features`.
+libsndfile decodes wav, flac, ogg, opus, mp3 and aiff. What it does not know goes through audioread
+to the decoder of the system: FFmpeg, GStreamer or, on macOS, Core Audio. The content of a file
+decides, not its suffix. A file is decoded block by block and never whole. Spectrograms are made in
+`features`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import platform
+import re
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import audioread
@@ -22,8 +27,14 @@ import soxr
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
 
-#: Suffixes of the files that can be decoded, in lower case.
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+#: Suffixes of audio files, in lower case: what corpora, phones and browsers have.
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
+    *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp"),
+)
+
+#: How the small text begins that stands in for a file until git-lfs downloads it.
+LFS = b"version https://git-lfs"
 
 #: Samples in a block, over all channels: one megabyte.
 BLOCK = 2**18
@@ -34,8 +45,27 @@ UNKNOWN = 2**63 - 1
 #: Duration in seconds below which a clip has no speech sound, and less than one spectrogram hop.
 SHORTEST = 0.05
 
-#: Share of the samples that may be missing where a header only estimates their number.
+#: Share of the samples that may be missing where a header counts them in packets, not one by one.
 MISSING = 0.1
+
+#: Errors of libsndfile about a file that it cannot open (2) or knows and finds damaged (3); any
+#: other may only mean that it has no decoder.
+FINAL = (2, 3)
+
+#: The size of the samples in a header, in bytes, as libsndfile logs it with what there really is.
+STATED = re.compile(r"^ *(?:data|SSND|Data size) *: (\d+)(?: \(should be (\d+)\))?$", re.M | re.I)
+
+#: Bytes that a header takes, which some recorders count among the samples.
+HEADER = 128
+
+#: Sizes from here on stand in headers that were written before the size was known.
+STREAMED = 0x7FFFF000
+
+#: What counts the frames of an mp3, at its beginning; without it their number is a guess.
+MP3_COUNTS = (b"Xing", b"Info", b"VBRI")
+
+#: What FFmpeg says of a file that ends too early; its other lines begin with a blank.
+DAMAGED = re.compile(rb"^\S.*(?:partial file|prematurely|corrupt|invalid data)", re.M | re.I)
 
 #: Standard deviation below which a clip counts as silent: -80 dB of full scale, three quantisation
 #: steps of a 16-bit recording.
@@ -54,14 +84,14 @@ class Audio:
         sample_rate: in Hz
         channels: their number
         frames: samples of each channel, by the header; 0 where the header does not say
-        exact: whether `frames` was counted; the headers of mp3 and m4a may only estimate it
+        least: as many of them have to be there; 0 where `frames` is an estimate
         blocks: the samples, full scale from -1 to 1: float32 [up to `BLOCK` / channels, channels]
     """
 
     sample_rate: int
     channels: int
     frames: int
-    exact: bool
+    least: int
     blocks: Iterator[np.ndarray]
 
 
@@ -84,7 +114,7 @@ def waveform(y: np.ndarray, sample_rate: int) -> Audio:
     y = y[:, None] if y.ndim == 1 else y
     size = max(1, BLOCK // y.shape[1])
     blocks = (y[start : start + size] for start in range(0, len(y), size))
-    return Audio(sample_rate, y.shape[1], len(y), True, blocks)
+    return Audio(sample_rate, y.shape[1], len(y), len(y), blocks)
 
 
 @contextmanager
@@ -92,7 +122,7 @@ def opened(clip: Clip) -> Iterator[Audio]:
     """Open a recording; only the header of a file is read until its blocks are.
 
     Args:
-        clip: see `Clip`; a file has one of `SUFFIXES`
+        clip: see `Clip`
 
     Raises:
         UnusableError: if the file cannot be decoded, on opening or between two blocks
@@ -110,7 +140,15 @@ def opened(clip: Clip) -> Iterator[Audio]:
     path = os.fspath(clip)
     if os.path.isdir(path):  # noqa: PTH112 a Path's fails for names that no file can have
         raise UnusableError(f"is a folder without audio ({', '.join(SUFFIXES)})")
-    with (_with_audioread if path.lower().endswith(".m4a") else _with_libsndfile)(path) as audio:
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        raise UnusableError("is a pipe or a device and not a file: save the recording first")
+    file = _libsndfile(path)
+    guessed = file is not None and file.subtype == "MPEG_LAYER_III" and not _counted(path)
+    if file is not None and guessed and _decoders():  # libsndfile would stop at its guess
+        file.close()
+        file = None
+    reading = _with_libsndfile(file, guessed) if file else _with_audioread(path)
+    with reading as audio:
         yield audio
 
 
@@ -125,79 +163,192 @@ class _Stream(soundfile.SoundFile):
         return False
 
 
-@contextmanager
-def _with_libsndfile(path: str) -> Iterator[Audio]:
+class _Quiet:
+    """Lets C's stderr, which libsndfile's decoder of mp3 writes to, lead nowhere for a while.
+
+    Python has a stderr of its own, which progress bars and messages go on to use. Threads may be in
+    it at once. It does nothing where the C library is not glibc, which is the one that allows it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._stderr: ctypes.c_void_p | None = None
+        if platform.libc_ver()[0] == "glibc":
+            c = ctypes.CDLL(None)
+            c.fopen.restype = ctypes.c_void_p
+            self._stderr = ctypes.c_void_p.in_dll(c, "stderr")
+            self._streams = self._stderr.value, c.fopen(os.devnull.encode(), b"w")
+
+    def __enter__(self) -> None:
+        self._step(1)
+
+    def __exit__(self, *error: object) -> None:
+        self._step(-1)
+
+    def _step(self, step: int) -> None:
+        with self._lock:
+            self._inside += step
+            if self._stderr is not None:
+                self._stderr.value = self._streams[self._inside > 0]
+
+
+_QUIET = _Quiet()
+
+
+def _libsndfile(path: str) -> _Stream | None:
+    """The file, opened; None if libsndfile has no decoder of it."""
     try:
-        with _Stream(path) as file:
-            known = file.frames != UNKNOWN
-            exact = known and file.format != "MP3"
-            frames = file.frames if known else 0
-            yield Audio(file.samplerate, file.channels, frames, exact, _blocks(file))
+        with _QUIET:
+            return _Stream(path)
     except soundfile.LibsndfileError as error:
-        raise UnusableError(f"is not readable audio ({error.error_string.rstrip('.')})") from error
+        if error.code in FINAL:
+            with suppress(ValueError), open(path, "rb"):  # raises what the system has against it
+                pass
+            raise _unreadable(error) from error
+    return None
+
+
+def _unreadable(error: soundfile.LibsndfileError) -> UnusableError:
+    return UnusableError(f"is not readable audio ({error.error_string.rstrip('.')})")
+
+
+def _counted(path: str) -> bool:
+    """Whether an mp3 says how many frames it has."""
+    with open(path, "rb") as file:
+        beginning = file.read(2**16)
+    return any(mark in beginning for mark in MP3_COUNTS)
+
+
+def _decoders() -> list[type[audioread.AudioFile]]:
+    """Those of the system; the first of audioread's reads uncompressed files alone."""
+    return audioread.available_backends()[1:]
+
+
+@contextmanager
+def _with_libsndfile(file: _Stream, guessed: bool) -> Iterator[Audio]:
+    frames, least = (file.frames, 0) if guessed else _length(file)
+    try:
+        with file:
+            yield Audio(file.samplerate, file.channels, frames, least, _blocks(file))
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(error) from error
+
+
+def _length(file: _Stream) -> tuple[int, int]:
+    """See `Audio.frames` and `Audio.least`; libsndfile itself gives the samples that are there."""
+    frames = file.frames
+    if frames == UNKNOWN:
+        return 0, 0
+    if file.subtype == "MPEG_LAYER_III":
+        return frames, round((1 - MISSING) * frames)
+    if found := STATED.search(file.extra_info):
+        stated, size = int(found[1]), os.path.getsize(file.name)  # noqa: PTH202
+        there = min(int(found[2] or stated), size)
+        if there + HEADER < stated < STREAMED:
+            frames = round(frames * stated / max(there, 1))
+    return frames, frames
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     size = BLOCK // file.channels
-    while len(block := file.read(size, dtype="float32", always_2d=True)):
+    while True:
+        with _QUIET:
+            block = file.read(size, dtype="float32", always_2d=True)
+        if not len(block):
+            return
         yield block
 
 
 @contextmanager
 def _with_audioread(path: str) -> Iterator[Audio]:
     """FFmpeg decodes ahead of its reader, and stops when the file is closed."""
-    decoders = audioread.available_backends()[1:]  # the first reads uncompressed files alone
+    with open(path, "rb") as raw:
+        beginning = raw.read(len(LFS))
+    if beginning == LFS:
+        raise UnusableError("is a pointer of git-lfs and no audio: get the audio with git lfs pull")
+    if not beginning:
+        raise UnusableError("is not readable audio (the file is empty)")
+    decoders = _decoders()
     if not decoders:
-        raise UnusableError("needs a decoder of AAC: install FFmpeg (https://ffmpeg.org)")
+        raise UnusableError(
+            "is in no format that is read without FFmpeg: install it (https://ffmpeg.org)"
+        )
     try:
-        with audioread.audio_open(path, decoders) as file:
+        # Whole, since FFmpeg takes what stands before a colon for a protocol.
+        with audioread.audio_open(os.path.abspath(path), decoders) as file:  # noqa: PTH100
             if not (file.samplerate and file.channels):
                 raise audioread.DecodeError
             frames = round(file.duration * file.samplerate)
-            yield Audio(file.samplerate, file.channels, frames, False, _blocks_of_pcm(file))
+            yield Audio(file.samplerate, file.channels, frames, 0, _blocks_of_pcm(file, frames))
     except audioread.DecodeError as error:
         raise UnusableError("is not readable audio (no decoder here reads it)") from error
 
 
-def _blocks_of_pcm(file: audioread.AudioFile) -> Iterator[np.ndarray]:
-    """16-bit samples as floats, from pieces that may end between two channels."""
-    rest = b""
+def _blocks_of_pcm(file: audioread.AudioFile, declared: int) -> Iterator[np.ndarray]:
+    """16-bit samples as floats, from pieces that may end between two channels.
+
+    The length of a container may be an estimate or that of its picture, so that less sound is a
+    fault only if the decoder complained, too.
+    """
+    rest, total = b"", 0
     for piece in file:
         rest += piece
         frames = len(rest) // (2 * file.channels)
         samples = np.frombuffer(rest, "<i2", count=frames * file.channels)
-        rest = rest[samples.nbytes :]
+        rest, total = rest[samples.nbytes :], total + frames
         yield samples.reshape(frames, file.channels).astype(np.float32) / 2**15
+    if 0 < total < (1 - MISSING) * declared and DAMAGED.search(_said(file)):
+        raise _truncated(total, declared)
 
 
-def checked(recording: Audio) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _said(file: audioread.AudioFile) -> bytes:
+    """What FFmpeg, which has ended, wrote to its stderr; nothing of other decoders."""
+    reader = getattr(file, "stderr_reader", None)
+    if reader is None:
+        return b""
+    reader.join()
+    return b"".join(reader.queue.queue)
+
+
+def _truncated(frames: int, declared: int) -> UnusableError:
+    return UnusableError(f"is truncated: {frames} of {declared} samples are there")
+
+
+def checked(
+    recording: Audio, *, channel: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read a recording, and refuse it at its end if it cannot be used.
 
     Args:
         recording: see `opened`
+        channel: number of the channel to use, from 0; None is the mean of all
 
     Yields:
-        each block [samples, channels], and its mix to mono [samples]
+        each block [samples, channels], and its channel or mix to mono [samples]
 
     Raises:
-        UnusableError: after the last block, if the recording is truncated, silent or too short for
-            speech, or has samples that are not numbers
+        UnusableError: if there is no such channel; or after the last block, if the recording is
+            truncated, silent or too short for speech, or has samples that are not numbers
     """
+    channels = recording.channels
+    if channel is not None and not 0 <= channel < channels:
+        raise UnusableError(f"has {channels} channels, counted from 0, and so no channel {channel}")
+    if channels == 1:  # which has no mean to take: this would take ten times as long
+        channel = 0
     frames, total, squares = 0, 0.0, 0.0
     for block in recording.blocks:
-        # One channel has no mean to take, which would take ten times as long.
-        y = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        y = block.mean(axis=1) if channel is None else block[:, channel]
         frames += len(y)
         with np.errstate(invalid="ignore"):  # of infinities, which are found below
             total += y.sum(dtype=np.float64)
             # No matrix product, whose threads would compete with those of the extraction.
             squares += np.square(y, dtype=np.float64).sum()
         yield block, y
-    rate, declared = recording.sample_rate, recording.frames
+    rate = recording.sample_rate
     if frames == 0:
         raise UnusableError("has no samples")
-    if frames < (declared if recording.exact else (1 - MISSING) * declared):
-        raise UnusableError(f"is truncated: {frames} of {declared} samples are there")
+    if frames < recording.least:
+        raise _truncated(frames, recording.frames)
     if frames < SHORTEST * rate:
         raise UnusableError(f"lasts {1000 * frames / rate:.0f} ms, too short for speech")
     if not np.isfinite(squares):
@@ -206,19 +357,23 @@ def checked(recording: Audio) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         raise UnusableError("is silent or constant")
 
 
-def read(clip: Clip, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+def read(
+    clip: Clip, sample_rate: int | None = None, *, channel: int | None = None
+) -> tuple[np.ndarray, int]:
     """Read a recording, mixed to mono, checked and resampled (soxr, high quality).
 
     Args:
         clip: a path, or a waveform with its sampling rate, see `Clip`
         sample_rate: wanted sampling rate in Hz; None keeps the recording's own
+        channel: number of the one channel to use, from 0; None is the mean of all
 
     Returns:
         waveform at that rate, float32 [samples], from -1 to 1; and the recording's own rate in Hz
 
     Raises:
         UnusableError: if the recording cannot be decoded, is truncated, silent or too short for
-            speech, or has samples that are not numbers; the message goes on after its name
+            speech, has no such channel, or has samples that are not numbers; the message goes on
+            after its name
         OSError: if the file cannot be read at all
 
     Examples:
@@ -233,7 +388,8 @@ def read(clip: Clip, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
         rate = sample_rate or own_rate
         resampler = soxr.ResampleStream(own_rate, rate, 1, quality="soxr_hq")
         frames, pieces = 0, []
-        for _, y in checked(recording):  # so that only the result is ever whole in memory
+        # Block by block, so that only the result is ever whole in memory.
+        for _, y in checked(recording, channel=channel):
             frames += len(y)
             pieces.append(resampler.resample_chunk(y))
     pieces.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))

@@ -1,25 +1,35 @@
-"""Zip files, unpacked once into the cache; no member can be written outside its folder."""
+"""Zip and tar files, unpacked once into the cache.
+
+No member can be written outside its folder. Files that systems hide in archives are left out.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import lzma
 import os
 import re
 import shutil
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from helpers.cli import UserError
 from helpers.corpora.errors import CorpusError
 from helpers.progress import bar
 from helpers.storage import cache_folder, digest
 
-#: What `zipfile` raises for damaged bytes.
+#: What `zipfile` and `tarfile` raise for damaged bytes, besides an `OSError` without a number.
 UNREADABLE = (
     zipfile.BadZipFile,
+    tarfile.TarError,
+    OverflowError,  # a time or a size that no system has
     zlib.error,
     lzma.LZMAError,
     struct.error,
@@ -28,8 +38,14 @@ UNREADABLE = (
     ValueError,
 )
 
-#: A zip that unpacks to more than this many times its size is refused, unless it unpacks to no more
-#: than `HARMLESS`. Zipped speech has half its size, tables have a twentieth.
+#: Endings of the names of archives that are read; what is called otherwise may be one, too.
+ZIP, TAR = (".zip",), (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
+
+#: How archives begin that are not read: 7z and rar.
+OTHERS = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")
+
+#: An archive that unpacks to more than this many times its size is refused, unless it unpacks to no
+#: more than `HARMLESS`. Zipped speech has half its size, tables have a twentieth.
 LARGEST_RATIO = 100
 
 #: Bytes that fit on any disk.
@@ -37,67 +53,159 @@ HARMLESS = 10**9
 
 
 def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
-    """Unpack a zip file into the cache, unless it is there already.
+    """Unpack a zip or tar file into the cache, unless it is there already.
 
     Args:
-        source: the zip file
-        name: beginning of the folder's name; the rest is a digest of the zip's content
+        source: the archive; a tar may be compressed (gzip, bzip2, xz)
+        name: beginning of the folder's name; the rest is a digest of the archive's content
         suffixes: of the files that are wanted, in lower case
 
     Returns:
         the folder
 
     Raises:
-        CorpusError: if the zip cannot be read or unpacked, is encrypted, holds links or paths that
-            would lead outside the folder, or is a zip bomb
+        CorpusError: if the archive cannot be read or unpacked, is encrypted, holds links or paths
+            that would lead outside the folder, or nothing that is wanted, or is a bomb
         storage.OutputError: if the cache cannot be written
     """
+    kind, unpack = ("tar", _unpacked_tar) if _is_tar(source) else ("zip", _unpacked_zip)
     try:
-        with zipfile.ZipFile(source) as archive:
-            # Not by `is_dir`, which fails for a member without a name.
-            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
-            for member in members:
-                _refuse_unsafe(member, source)
-            # Of members with the same name the last counts, as zips are updated by adding to them.
-            by_name = {m.filename: m for m in members if m.filename.lower().endswith(suffixes)}
-            wanted = list(by_name.values())
-            _refuse_bomb(wanted, source)
-            key = digest("\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted))
-            folder = cache_folder("corpora") / f"{name}-{key}"
-            if not folder.exists():
-                _unpack(archive, wanted, folder)
-            return folder
+        return unpack(source, name, suffixes)
     except UserError:  # before its base class ValueError, which `zipfile` raises
         raise
-    except UNREADABLE as error:
+    except (*UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise CorpusError(
+                f"{source} could not be unpacked ({error.strerror}): make room, let VALENCE_OUTPUT "
+                "name another folder, or unpack it yourself and name the folder instead."
+            ) from error
+        reason = str(error).partition("\n")[0].rstrip(":")
         raise CorpusError(
-            f"{source} is not a zip file that can be read ({error}): make or download it again."
+            f"{source} is not a {kind} file that can be read ({reason}): make or download it again."
         ) from error
-    except OSError as error:
-        raise CorpusError(
-            f"{source} could not be unpacked ({error.strerror}): make room, let VALENCE_OUTPUT "
-            "name another folder, or unpack it yourself and name the folder instead."
-        ) from error
 
 
-def _refuse_unsafe(member: zipfile.ZipInfo, source: Path) -> None:
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    absolute = name.is_absolute() or re.match("[A-Za-z]:", member.filename)
-    link = stat.S_ISLNK(member.external_attr >> 16)
-    if absolute or ".." in name.parts or link:
+def _is_tar(source: Path) -> bool:
+    """Whether it is a tar, or else a zip; perhaps a damaged one, as its name says."""
+    if not source.is_file():
+        raise CorpusError(f"{source} is a pipe or a device: name a folder or a zip file instead.")
+    called = source.name.lower()
+    try:
+        with open(source, "rb") as file:
+            other = file.read(8).startswith(OTHERS)
+        if not other and tarfile.is_tarfile(source):
+            return True
+        if not other and zipfile.is_zipfile(source):
+            return False
+    except (*UNREADABLE, OSError):  # damaged, or not to be read: this is found again
+        other = False
+    if called.endswith((*ZIP, *TAR)) and not other:
+        return called.endswith(TAR)
+    raise CorpusError(
+        f"{source} is neither a folder nor a zip or tar file: if it is an archive, unpack it and "
+        "name the folder instead."
+    )
+
+
+def _unpacked_zip(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
+    with zipfile.ZipFile(source) as archive:
+        # Not by `is_dir`, which fails for a member without a name.
+        members = [m for m in archive.infolist() if not m.filename.endswith("/")]
+        for member in members:
+            member.filename = _zipped_name(member)
+            _refuse_unsafe(member.filename, stat.S_ISLNK(member.external_attr >> 16), source)
+            if member.flag_bits & 0x1:
+                raise CorpusError(
+                    f"{source} is encrypted: unpack it with its password and name the folder "
+                    "instead."
+                )
+        # Of members with the same name the last counts, as zips are updated by adding to them.
+        by_name = {m.filename: m for m in members if _is_wanted(m.filename, suffixes)}
+        wanted = list(by_name.values())
+        _refuse_empty(wanted, [member.filename for member in members], source)
+        _refuse_bomb(sum(member.file_size for member in wanted), source)
+        key = digest("\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted))
+        folder = cache_folder("corpora") / f"{name}-{key}"
+        with _whole(folder) as partial:
+            for member in bar(wanted if partial else [], desc="unpacking", unit="file"):
+                try:
+                    archive.extract(member, partial)
+                except UNREADABLE:  # a damaged clip is later rejected, as an empty file
+                    (partial / member.filename).write_bytes(b"")
+    return folder
+
+
+def _zipped_name(member: zipfile.ZipInfo) -> str:
+    """With slashes, whatever the system; in UTF-8, which some write without saying so."""
+    name = member.filename.replace("\\", "/")
+    if not member.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            return name.encode("cp437").decode()
+    return name
+
+
+def _unpacked_tar(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
+    """Unpack a tar; no part of it, since what follows damaged bytes is lost."""
+    with open(source, "rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = cache_folder("corpora") / f"{name}-{digest(f'{content} {suffixes}')}"
+    with _whole(folder) as partial:
+        if partial:
+            with tarfile.open(source) as archive:
+                _unpack_members(archive, partial, suffixes, source)
+    return folder
+
+
+def _unpack_members(
+    archive: tarfile.TarFile, folder: Path, suffixes: tuple[str, ...], source: Path
+) -> None:
+    size, names, wanted = 0, [], []
+    for member in bar(archive, desc="unpacking", unit="file"):
+        if member.isdir():
+            continue
+        _refuse_unsafe(member.name, not member.isreg(), source)
+        size += member.size
+        _refuse_bomb(size, source)  # before its bytes are passed over
+        names.append(member.name)
+        if _is_wanted(member.name, suffixes):
+            archive.extract(member, folder, filter="data")
+            wanted.append(member)
+    # `tarfile` takes a header that it cannot read for the end, which is a block of zeros.
+    rest = archive.fileobj
+    rest.seek(archive.offset)
+    if rest.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"it is damaged or ends after {len(names)} files")
+    while rest.read(2**20):  # to its end, where the checksum is
+        pass
+    _refuse_empty(wanted, names, source)
+
+
+def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether it has one of the suffixes, and is not what a system hides."""
+    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return name.lower().endswith(suffixes) and not hidden
+
+
+def _refuse_unsafe(name: str, link: bool, source: Path) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or re.match("[A-Za-z]:", name) or ".." in path.parts or link:
         raise CorpusError(
-            f"{source} holds {member.filename!r}, which would land outside its folder: "
-            "make the zip again without links and with paths that stay inside it."
+            f"{source} holds {name!r}, which would land outside its folder: "
+            "make it again without links and with paths that stay inside it."
         )
-    if member.flag_bits & 0x1:
+
+
+def _refuse_empty(wanted: list[Any], names: list[str], source: Path) -> None:
+    if not wanted:
+        example = f" but {names[0]!r}" if names else ""
+        example += f" and {len(names) - 1} others" if len(names) > 1 else ""
         raise CorpusError(
-            f"{source} is encrypted: unpack it with its password and name the folder instead."
+            f"{source} holds no audio and no table{example}: name one with both, or a folder."
         )
 
 
-def _refuse_bomb(members: list[zipfile.ZipInfo], source: Path) -> None:
-    """Judge by the sizes that the zip states; no more than those is ever unpacked."""
-    size = sum(member.file_size for member in members)
+def _refuse_bomb(size: int, source: Path) -> None:
+    """Judge by the sizes that the archive states; no more than those is ever unpacked."""
     if size > max(HARMLESS, LARGEST_RATIO * source.stat().st_size):
         raise CorpusError(
             f"{source} would unpack to {size / 1e9:.1f} GB, which is over {LARGEST_RATIO} times "
@@ -105,17 +213,23 @@ def _refuse_bomb(members: list[zipfile.ZipInfo], source: Path) -> None:
         )
 
 
-def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
-    """Unpack beside `folder`, then rename, so that a killed run leaves no half of it."""
+@contextlib.contextmanager
+def _whole(folder: Path) -> Iterator[Path | None]:
+    """Let a folder be filled beside its place, so that a killed run leaves no half of it.
+
+    Yields:
+        the folder to fill, or None if `folder` is there
+    """
+    if folder.exists():
+        yield None
+        return
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
-        for member in bar(members, desc="unpacking", unit="file"):
-            try:
-                archive.extract(member, partial)
-            except UNREADABLE:  # a damaged clip is later rejected, as an empty file
-                (partial / member.filename).write_bytes(b"")
+        partial.mkdir()
+        yield partial
         os.replace(partial, folder)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
         if not folder.exists():  # else another run was faster, and its files are the same
             raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -39,12 +39,19 @@ FULL_SCALE = (0.999, 1.0)
 #: RFC 7874 recommends. Loud recordings stay: in RAVDESS, which has shouting, 0.05 % is the most.
 CLIPPED = 0.01
 
+#: Seconds of the frames whose power is compared to find where speech begins and ends.
+FRAME = 0.02
+
+#: Power below which a frame before or after the speech is quiet, as a share of the power that one
+#: frame in twenty exceeds: 40 dB less.
+QUIET = 1e-4
+
 #: Seconds since its last change after which a file of the same size and times counts as unchanged:
 #: the resolution of the coarsest clock of a file system, FAT's.
 SETTLED = 2
 
 #: Changes whenever a file that was accepted could now be rejected or described differently.
-VERSION = 1
+VERSION = 2
 
 
 def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
@@ -111,7 +118,7 @@ def _reject(table: pd.DataFrame, rows: pd.Series, reason: pd.Series | str) -> No
     table.loc[rows & table["reason"].isna(), "reason"] = reason
 
 
-def audio_files(table: pd.DataFrame, folder: Path) -> None:
+def audio_files(table: pd.DataFrame, folder: Path) -> pd.Series:
     """Add facts about the audio files, and reject those that cannot be used.
 
     A usable file is not decoded again until it changes: the facts are kept in the cache, in one
@@ -120,14 +127,31 @@ def audio_files(table: pd.DataFrame, folder: Path) -> None:
     Args:
         table: gets the columns ``duration``, ``sample_rate``, ``channels`` and ``sha256``
         folder: where the corpus is
+
+    Returns:
+        seconds before and after the speech of each clip, together, that are `QUIET`; missing for
+        those that cannot be used
     """
     paths = table.loc[table["reason"].isna(), "path"]
     found = _found(paths.tolist(), folder)
-    columns = ["duration", "sample_rate", "channels", "sha256", "problem"]
+    columns = ["duration", "sample_rate", "channels", "sha256", "quiet", "problem"]
     facts = [found[path] for path in paths]
     table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
     problem = table.pop("problem")
     _reject(table, problem.notna(), problem)
+    _copies(table, folder)
+    return table.pop("quiet").astype(float).where(table["reason"].isna())
+
+
+def _copies(table: pd.DataFrame, folder: Path) -> None:
+    """Keep the first of several files with the same bytes, or none if their ratings differ."""
+    same = table.groupby(table["sha256"].where(table["reason"].isna()))
+    first, last = same["path"].transform("first"), same["path"].transform("last")
+    copy = first.notna() & (table["path"] != first)
+    other = first.where(copy, last).str.removeprefix(f"{folder}/")
+    different = same["valence"].transform("nunique") > 1
+    _reject(table, different, "has the same content as " + other + ", with a different rating")
+    _reject(table, copy, "is the same clip as " + other + ", which is used")
 
 
 def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
@@ -185,33 +209,48 @@ def _check(path: str) -> dict[str, Any]:
     """Facts about an audio file, or the ``problem`` with it."""
     try:
         with audio.opened(path) as clip:
+            frames, quiet = _decode(clip)
             return {
-                "duration": _decode(clip) / clip.sample_rate,
+                "duration": frames / clip.sample_rate,
                 "sample_rate": clip.sample_rate,
                 "channels": clip.channels,
                 "sha256": _sha256(path),
+                "quiet": quiet,
             }
     except audio.UnusableError as error:
         return {"problem": str(error)}
     except OSError as error:
-        return {"problem": f"cannot be read ({error})"}
+        return {"problem": f"cannot be read ({error.strerror or error})"}
 
 
-def _decode(clip: audio.Audio) -> int:
-    """Decode and check a clip block by block; its number of samples."""
-    _refuse_long(clip.frames, clip.sample_rate)
+def _decode(clip: audio.Audio) -> tuple[int, float]:
+    """Decode and check a clip block by block; its samples, and seconds around its speech."""
+    _refuse_long(clip.least, clip.sample_rate)
     frames = clipped = 0
-    for block, _ in audio.checked(clip):
+    size = max(1, round(FRAME * clip.sample_rate))
+    rest, power = np.empty(0), []
+    for block, y in audio.checked(clip):
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # the header may be wrong
         magnitude = np.abs(block)
         full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
         clipped += int(np.count_nonzero(full))
+        rest = np.concatenate([rest, np.square(y, dtype=np.float64)])
+        whole = len(rest) // size * size
+        power.append(rest[:whole].reshape(-1, size).mean(axis=1))
+        rest = rest[whole:]
     share = clipped / (frames * clip.channels)
     if share > CLIPPED:
         percent = f"{100 * share:.1f} %"
         raise audio.UnusableError(f"is clipped: {percent} of its samples are at full scale")
-    return frames
+    return frames, _around(np.concatenate(power)) * size / clip.sample_rate
+
+
+def _around(power: np.ndarray) -> int:
+    """How many frames are before the first and after the last that is not `QUIET`."""
+    loud = np.sort(power)[int(0.95 * len(power))]
+    speech = np.flatnonzero(power >= QUIET * loud)
+    return len(power) - int(speech[-1] - speech[0] + 1)
 
 
 def _refuse_long(frames: int, sample_rate: int) -> None:
