@@ -173,8 +173,8 @@ def folds(clips: pd.DataFrame, k: int, *, by: Unit = "speaker", seed: int) -> li
         seed: of the shuffle
 
     Returns:
-        k splits; of what is not tested on, a fifth (of the speakers or clips), drawn for each split
-        anew, is for validation
+        k splits; of what is not tested on, a fifth (of the speakers, or of the clips where only one
+        speaker is left), drawn for each split anew, is for validation
 
     Raises:
         SplitError: if speakers are unknown, or there are fewer than two folds, or more than
@@ -182,14 +182,61 @@ def folds(clips: pd.DataFrame, k: int, *, by: Unit = "speaker", seed: int) -> li
     """
     groups = _groups(clips, by)
     most = len(set(groups))
+    if most < 2:
+        raise SplitError(f"Folds by {by} cannot be made of a single {by}: split by clip.")
     if not 2 <= k <= most:
         raise SplitError(f"{k} folds by {by} cannot be made of {most}: choose 2 to {most}.")
     chance = np.random.RandomState(seed)  # else the same few would validate nearly every fold
     splits = []
     for rest, test in GroupKFold(k, shuffle=True, random_state=seed).split(clips, groups=groups):
-        train, validation = _two_parts(clips, rest, by, seed=chance)
+        left: Unit = by if len(set(groups[rest])) > 1 else "clip"
+        train, validation = _two_parts(clips, rest, left, seed=chance)
         splits.append(Split(train, validation, test))
     return splits
+
+
+def possible_folds(
+    clips: pd.DataFrame, k: int, *, by: Unit | None = None
+) -> tuple[int, Unit, list[str]]:
+    """The folds nearest to those that were asked for which a corpus allows.
+
+    An official split is not used, since `folds` give every clip a turn.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        k: number of folds that is wanted; fewer if there are fewer speakers (or clips)
+        by: what is kept together; None is by speaker, or by clip where a speaker is unknown or
+            there is only one
+
+    Returns:
+        the number of folds and what they keep together, for `folds`, and a sentence for each thing
+        that is not as one might expect
+
+    Raises:
+        SplitError: if `by` is ``"speaker"`` and speakers are unknown
+
+    Examples:
+        >>> possible_folds(pd.DataFrame({"speaker": ["a", "a", "b", "b", "c"]}), 6)
+        (3, 'speaker', ['There are 3 folds and not 6: the corpus has 3 speakers.'])
+
+    See: notebooks/06_improvements.ipynb
+    """
+    notes = []
+    unknown, several = clips["speaker"].isna().sum(), clips["speaker"].nunique() > 1
+    if by is None:
+        by = "clip" if unknown or not several else "speaker"
+        if by == "clip":
+            why = (
+                f"{unknown} of {len(clips)} clips have no" if unknown else "all clips have the same"
+            )
+            notes.append(f"Folds are by clip, so scores are of known voices: {why} speaker.")
+    most = len(set(_groups(clips, by)))
+    if k > most > 1:
+        notes.append(f"There are {most} folds and not {k}: the corpus has {most} {by}s.")
+        k = most
+    if "split" in clips and clips["split"].notna().any():
+        notes.append("The corpus's official split is not used: folds test every clip once.")
+    return k, by, notes
 
 
 def _three_parts(clips: pd.DataFrame, by: Unit, *, seed: int) -> Split:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +78,53 @@ def test_folds_by_clip_need_no_speakers():
     assert len(splits.folds(unknown, 5, by="clip", seed=0)) == 5
     with pytest.raises(ValueError, match="have no speaker"):
         splits.folds(unknown, 5, seed=0)
+
+
+def test_folds_can_be_made_of_two_speakers_with_a_validation_part_by_clip():
+    clips = table(np.repeat([0, 1], 10))
+    found = splits.folds(clips, 2, seed=0)
+    for split in found:
+        assert clips["speaker"].iloc[split.test].nunique() == 1 and len(split.test) == 10
+        assert sorted(np.concatenate(split)) == list(range(20)) and len(split.validation) == 2
+    with pytest.raises(ValueError, match="^Folds by speaker cannot be made of a single speaker"):
+        splits.folds(table([0] * 10), 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("clips", "k", "by", "expected", "notes"),
+    [
+        (table(range(6)), 6, None, (6, "speaker"), []),
+        (table([0, 0, 1, 1]), 6, None, (2, "speaker"), ["2 folds and not 6: .* has 2 speakers"]),
+        (table([0, 0, 1, 1]), 6, "clip", (4, "clip"), ["4 folds and not 6: .* has 4 clips"]),
+        (table([0] * 8), 6, None, (6, "clip"), ["by clip.*: all clips have the same speaker"]),
+        (table([0] * 8), 6, "speaker", (6, "speaker"), []),  # which `folds` refuses
+        (table([0, 1]), 1, None, (1, "speaker"), []),  # this, too
+        (
+            pd.DataFrame({"speaker": ["a", None, "b"]}),
+            6,
+            None,
+            (3, "clip"),
+            ["by clip.*: 1 of 3 clips have no speaker", "3 folds and not 6"],
+        ),
+        (
+            pd.DataFrame({"speaker": ["a", "b"], "split": ["train", "test"]}),
+            2,
+            None,
+            (2, "speaker"),
+            ["official split is not used"],
+        ),
+    ],
+)
+def test_the_folds_that_a_corpus_allows(clips, k, by, expected, notes):
+    *found, said = splits.possible_folds(clips, k, by=by)
+    assert tuple(found) == expected and len(said) == len(notes)
+    for sentence, pattern in zip(said, notes, strict=True):
+        assert re.search(pattern, sentence)
+
+
+def test_folds_by_speaker_that_were_asked_for_need_speakers():
+    with pytest.raises(ValueError, match="have no speaker"):
+        splits.possible_folds(pd.DataFrame({"speaker": ["a", None]}), 2, by="speaker")
 
 
 @pytest.mark.parametrize("split", [splits.random_split, splits.speaker_split])

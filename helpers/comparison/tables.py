@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import corpora, evaluation
+from helpers import corpora, evaluation, splits
 from helpers.comparison.contenders import NAMES, named
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.corpora import Corpus
 from helpers.settings import Settings
-from helpers.storage import write_file
+from helpers.storage import make_folder, write_file
 
 
 def averaged(fits: FoldPredictions) -> FoldPredictions:
@@ -78,13 +78,17 @@ def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Compare models on the same folds."""
+    """Compare models on the same folds.
+
+    They are by speaker, or by clip where speakers are unknown. Where there are fewer speakers than
+    folds, there are as many folds as speakers. An official split is not used. A line says so.
+    """
     parser = argparse.ArgumentParser(prog="python -m helpers.comparison", description=main.__doc__)
     add, models = parser.add_argument, "recommended,egemaps_svr,median"
     add("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
     add("--models", default=models, help=f"some of {', '.join(NAMES)}, with commas (%(default)s)")
-    add("--by", choices=("speaker", "clip"), default="speaker", help="what folds keep together")
-    add("--folds", type=int, default=6, help="number of folds (%(default)s)")
+    add("--by", choices=("speaker", "clip"), help="what folds keep together (speaker, if known)")
+    add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker, without labels")
     add("--jobs", type=int, default=-1, help="fits at once (-1: as many as memory allows)")
@@ -94,7 +98,12 @@ def main(arguments: list[str] | None = None) -> int:
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
     contenders = {name: named(name, **sizes) for name in names}
     corpus = corpora.load(options.path)
-    how = {name: getattr(options, name) for name in ("by", "folds", "seeds", "jobs")}
+    if options.csv:
+        make_folder(options.csv.parent)
+    folds, by, notes = splits.possible_folds(corpus.clips, options.folds, by=options.by)
+    for note in notes:
+        print(note)
+    how = {"by": by, "folds": folds, "seeds": options.seeds, "jobs": options.jobs}
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
     table = score_table(corpus, fits, reference=reference)
@@ -102,8 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
         flat = table.set_axis([" ".join(pair) for pair in table.columns], axis=1)
         write_file(options.csv, flat.to_csv())
     print(
-        f"{corpus.name}: {options.folds} folds by {options.by}, networks trained {options.seeds} "
-        f"times in each; gains are over {reference}, intervals 95 %\n"
+        f"{corpus.name}: {folds} folds by {by}, networks trained {options.seeds} times in each; "
+        f"gains are over {reference}, intervals 95 %\n"
     )
     print(f"{evaluation.readable(table).to_string()}\n")
     print(table["cost"].round(2).to_string())

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,12 @@ import pandas as pd
 from helpers import audio, features
 from helpers.audio import Clip
 from helpers.cli import UserError
-from helpers.inference import cards
+from helpers.inference import cards, pauses, sources
 from helpers.inference.cards import Card
 from helpers.inference.model_file import Model, load
+from helpers.inference.sources import Recording
 from helpers.progress import bar
-from helpers.storage import write_file
+from helpers.storage import OutputError, make_folder, write_file
 
 #: Windows that the network is given at once.
 BATCH = 32
@@ -48,34 +49,42 @@ class Analysis(NamedTuple):
     row: dict[str, Any]
 
 
-def predict(model: Model, clips: Clip | Iterable[Clip]) -> pd.DataFrame:
+def predict(model: Model, clips: Clip | Iterable[Clip], *, channels: bool = False) -> pd.DataFrame:
     """Predict the valence of recordings.
 
     A recording no longer than the longest training clip is cut or padded as in training, and gets
-    the same prediction. A longer one is divided into windows that overlap by half or more. Each
-    window is treated as a clip; the valence is their mean. The interval is that of single clips.
+    the same prediction. A longer one is cut at its pauses, which are left out, see `pauses`. Each
+    stretch of speech is divided into windows that overlap by half or more. Each window is treated
+    as a clip. The valence is the mean over the stretches, weighted by their duration, of the mean
+    of their windows. The interval is that of single clips.
 
     Args:
         model: see `load`
         clips: path of a recording or of a folder of them (wav, flac, ogg, mp3; m4a where FFmpeg is
             installed), or a waveform [samples] or [samples, channels] with its sampling rate in Hz,
             as a tuple; or any iterable of those, which is read as it is needed
+        channels: predict each channel of a recording for itself, and not their mean
 
     Returns:
-        a row a recording, in their order: ``clip`` (path, or number of a waveform), ``valence``,
-        the ``low`` and ``high`` end of the interval that holds the rating with a probability of 90
-        % (see `save`), and ``problem``: empty, or why there is no valence, or why it may be wrong
+        a row a recording, in their order: ``clip`` (its path, or the number of a waveform, and
+        perhaps the channel), ``valence``, the ``low`` and ``high`` end of the interval that holds
+        the rating with a probability of 90 % (see `save`), and ``problem``: empty, or why there is
+        no valence, or why it may be wrong, or how much is speech where pauses were left out
 
     See: notebooks/07_your_speech.ipynb
     """
     # An iterator can be read only once, so that its length is not known.
-    total = None if isinstance(clips, Iterator) else sum(1 for _ in _each(clips))
-    rows = list(bar(stream(model, clips), total=total, desc="predicting", unit="recording"))
+    each = () if isinstance(clips, Iterator) else sources.recordings(clips, channels=channels)
+    total = sum(1 for _ in each) or None
+    rows = stream(model, clips, channels=channels)
+    rows = bar(rows, total=total, desc="predicting", unit="recording")
     numbers = dict.fromkeys(("valence", "low", "high"), float)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(numbers)
+    return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(numbers)
 
 
-def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict[str, Any]]:
+def stream(
+    model: Model, clips: Clip | Iterable[Clip], *, channels: bool = False
+) -> Iterator[dict[str, Any]]:
     """The rows of `predict` one by one, as soon as a batch of them is known.
 
     Memory does not grow with their number.
@@ -83,41 +92,44 @@ def stream(model: Model, clips: Clip | Iterable[Clip]) -> Iterator[dict[str, Any
     Args:
         model: see `load`
         clips: see `predict`
+        channels: see `predict`
 
     Returns:
         an iterator of rows, with the columns of `predict` as keys
     """
     waiting: list[_Prepared] = []
-    for recording in _prefetch(_each(clips), model.card):
+    for recording in _prefetch(sources.recordings(clips, channels=channels), model.card):
         waiting.append(recording)
-        if sum(len(each.levels) for each in waiting) >= BATCH or len(waiting) >= 4 * BATCH:
+        if sum(len(each.windows.levels) for each in waiting) >= BATCH or len(waiting) >= 4 * BATCH:
             yield from _rows(model, waiting)
             waiting = []
     if waiting:
         yield from _rows(model, waiting)
 
 
-def _each(clips: Clip | Iterable[Clip]) -> Iterator[tuple[str, Clip]]:
-    """Name and source of one recording or of several, also of those in folders."""
-    waveform = isinstance(clips, tuple) and len(clips) == 2 and isinstance(clips[0], np.ndarray)
-    is_one = waveform or isinstance(clips, str | os.PathLike)
-    for number, clip in enumerate(cast("Iterable[Clip]", [clips] if is_one else clips), start=1):
-        if isinstance(clip, str | os.PathLike):
-            path = os.fspath(clip)
-            files = sorted(Path(path).rglob("*")) if os.path.isdir(path) else []  # noqa: PTH112
-            inside = [str(file) for file in files if file.suffix.lower() in audio.SUFFIXES]
-            yield from ((name, name) for name in inside or [path])
-        else:
-            yield f"waveform {number}", clip
+class _Windows(NamedTuple):
+    """Windows of one recording.
+
+    Attributes:
+        levels: decibels [windows, n_mels, frames]
+        seconds: the middle of each window [windows]
+        weights: of each window in the mean, by the duration of its stretch of speech [windows]
+        speech: seconds of speech in the recording
+    """
+
+    levels: np.ndarray
+    seconds: np.ndarray
+    weights: np.ndarray
+    speech: float
 
 
 class _Prepared(NamedTuple):
-    clip: str
-    levels: np.ndarray  # see `_windows`; none if the recording cannot be used
+    name: str
+    windows: _Windows  # none if the recording cannot be used
     problem: str
 
 
-def _prefetch(recordings: Iterable[tuple[str, Clip]], card: Card) -> Iterator[_Prepared]:
+def _prefetch(recordings: Iterable[Recording], card: Card) -> Iterator[_Prepared]:
     """Prepare recordings in threads before they are needed, in their order.
 
     Memory holds a batch or two of windows besides the recordings that the threads work on, however
@@ -126,8 +138,8 @@ def _prefetch(recordings: Iterable[tuple[str, Clip]], card: Card) -> Iterator[_P
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
         coming: deque[Future[_Prepared]] = deque()
-        for name, clip in recordings:
-            coming.append(pool.submit(_prepare, name, clip, card))
+        for recording in recordings:
+            coming.append(pool.submit(_prepare, recording, card))
             while _is_enough(coming, 2 * threads):
                 yield coming.popleft().result()
         while coming:
@@ -136,23 +148,26 @@ def _prefetch(recordings: Iterable[tuple[str, Clip]], card: Card) -> Iterator[_P
 
 def _is_enough(coming: Collection[Future[_Prepared]], tasks: int) -> bool:
     done = [each.result() for each in coming if each.done()]
-    windows = sum(max(1, len(each.levels)) for each in done)  # unusable recordings have none
+    # An unusable recording has no windows, but takes a place.
+    windows = sum(max(1, len(each.windows.levels)) for each in done)
     return len(coming) - len(done) >= tasks or windows >= 2 * BATCH
 
 
-def _prepare(name: str, clip: Clip, card: Card) -> _Prepared:
+def _prepare(recording: Recording, card: Card) -> _Prepared:
     try:
-        y, rate = _read(clip, card)
-        levels, _ = _windows(y, card, cut=len(y) <= _longest(card))
+        y, rate = _read(recording.clip, card, recording.channel)
+        windows = _windows(y, card, cut=len(y) <= _longest(card))
     except audio.UnusableError as error:
         none = np.empty((0, card.mel.rows, card.mel.frames(card.duration)), np.float32)
-        return _Prepared(name, none, str(error))
-    return _Prepared(name, levels, _warnings(levels, rate, card))
+        nothing = np.empty(0)
+        return _Prepared(recording.name, _Windows(none, nothing, nothing, 0), str(error))
+    return _Prepared(recording.name, windows, _warnings(y, windows, rate, card))
 
 
-def _read(clip: Clip, card: Card) -> tuple[np.ndarray, int]:
+def _read(clip: Clip, card: Card, channel: int | None = None) -> tuple[np.ndarray, int]:
+    sources.check(clip)
     try:
-        return audio.read(clip, card.mel.sample_rate)
+        return audio.read(clip, card.mel.sample_rate, channel=channel)
     except OSError as error:
         raise audio.UnusableError(f"cannot be read ({error.strerror or error})") from error
 
@@ -162,42 +177,53 @@ def _longest(card: Card) -> int:
     return math.ceil(card.longest * card.mel.sample_rate)
 
 
-def _windows(y: np.ndarray, card: Card, *, cut: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Decibels [windows, n_mels, frames] and the second of the middle of each window.
+def _windows(y: np.ndarray, card: Card, *, cut: bool) -> _Windows:
+    """The windows of a recording that `audio.read` has checked.
 
     With `cut`, there is one window, made as `features.clip_features` does. Else windows are spread
-    evenly from the start to the end of the recording, and silent ones are left out.
+    evenly from the start to the end of each stretch of speech.
     """
     rate = card.mel.sample_rate
     size = int(card.duration * rate)
     if cut or len(y) <= size:
-        windows = {0: y}  # `audio.read` has checked it
-    else:
-        count = 1 + math.ceil((len(y) - size) / (size / 2))
-        starts = np.linspace(0, len(y) - size, count).astype(int).tolist()
-        parts = {start: y[start : start + size] for start in starts}
-        windows = {at: y for at, y in parts.items() if y.std(dtype=np.float64) > audio.SILENCE}
-    if not windows:
-        raise audio.UnusableError("is silent or constant")
-    fitted = (audio.fit_duration(audio.normalise(each), size) for each in windows.values())
+        stretches = [(0, len(y))]
+    else:  # pauses of half a window or less, so that each window has some speech
+        pause = min(pauses.PAUSE, card.duration / 2)
+        stretches = pauses.stretches(y, rate, pause=pause)
+    spans, weights = [], []
+    for start, end in stretches:
+        beyond = 0 if cut else max(0, end - start - size)
+        count = 1 + math.ceil(beyond / (size / 2))
+        starts = np.linspace(start, start + beyond, count).astype(int)
+        spans += [(at, end if cut else min(at + size, end)) for at in starts.tolist()]
+        weights += [(end - start) / count] * count
+    fitted = (audio.fit_duration(audio.normalise(y[slice(*each)]), size) for each in spans)
     levels = np.stack([features.waveform_features(each, card.mel) for each in fitted])
-    return levels, (np.array(list(windows)) + min(size, len(y)) / 2) / rate
+    middles = [start + min(size, end - start) / 2 for start, end in spans]
+    speech = sum(end - start for start, end in stretches)
+    # The largest weight is 1, so that equal ones change no bit of the mean.
+    scaled = np.array(weights) / max(weights)
+    return _Windows(levels, np.array(middles) / rate, scaled, speech / rate)
 
 
-def _warnings(levels: np.ndarray, rate: int, card: Card) -> str:
-    """Why a recording may be unlike what the network was trained on; empty if it is not."""
+def _warnings(y: np.ndarray, windows: _Windows, rate: int, card: Card) -> str:
+    """Why a prediction may be wrong, and what was left out; empty if there is nothing to say."""
     found = []
     if rate < card.mel.sample_rate:
         found.append(
             f"has a sampling rate of {rate} Hz; the model needs {card.mel.sample_rate} Hz or more"
         )
     mean, deviation = (np.array(card.familiar[name]) for name in ("mean", "deviation"))
-    distance = np.median([cards.distance(cards.profile(each), mean, deviation) for each in levels])
+    profiles = [cards.profile(each) for each in windows.levels]
+    distance = np.median([cards.distance(each, mean, deviation) for each in profiles])
     if distance > card.familiar["limit"]:
         found.append(
             f"sounds unlike the training clips ({distance:.1f} standard deviations away; "
             f"{100 * cards.FAMILIAR:.0f} % of them are within {card.familiar['limit']:.1f})"
         )
+    seconds = len(y) / card.mel.sample_rate
+    if windows.speech < seconds:
+        found.append(f"has speech in {windows.speech:.0f} of {seconds:.0f} s")
     return "; ".join(found)
 
 
@@ -214,17 +240,19 @@ def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
 
 
 def _rows(model: Model, recordings: list[_Prepared]) -> Iterator[dict[str, Any]]:
-    predicted = _valence(model, np.concatenate([each.levels for each in recordings]))
-    ends = np.cumsum([len(each.levels) for each in recordings])
-    for each, windows in zip(recordings, np.split(predicted, ends[:-1]), strict=True):
-        yield _row(model.card, each.clip, windows, each.problem)
+    predicted = _valence(model, np.concatenate([each.windows.levels for each in recordings]))
+    ends = np.cumsum([len(each.windows.levels) for each in recordings])
+    for each, valence in zip(recordings, np.split(predicted, ends[:-1]), strict=True):
+        yield _row(model.card, each.name, valence, each.windows.weights, each.problem)
 
 
-def _row(card: Card, clip: str, windows: np.ndarray, problem: str) -> dict[str, Any]:
+def _row(
+    card: Card, name: str, predicted: np.ndarray, weights: np.ndarray, problem: str
+) -> dict[str, Any]:
     """A row of `predict`, from the predictions for its windows."""
-    valence = float(windows.mean(dtype=np.float64)) if len(windows) else np.nan
+    valence = float(np.average(predicted, weights=weights)) if len(predicted) else np.nan
     low, high = (float(end) for end in card.interval(valence))
-    return dict(zip(COLUMNS, (clip, valence, low, high, problem), strict=True))
+    return dict(zip(COLUMNS, (name, valence, low, high, problem), strict=True))
 
 
 def curve(model: Model, clip: Clip) -> pd.DataFrame:
@@ -235,8 +263,8 @@ def curve(model: Model, clip: Clip) -> pd.DataFrame:
         clip: one path, or a waveform with its sampling rate, see `predict`
 
     Returns:
-        a row a window: ``seconds`` (its middle), ``valence``, ``low`` and ``high``; windows without
-        sound are left out
+        a row a window: ``seconds`` (its middle), ``valence``, ``low`` and ``high``; pauses are left
+        out, see `predict`
 
     Raises:
         cli.UserError: if the recording cannot be used
@@ -259,18 +287,18 @@ def analyse(model: Model, clip: Clip) -> Analysis:
     card = model.card
     try:
         y, rate = _read(clip, card)
-        levels, seconds = _windows(y, card, cut=False)
-        whole = slice(None)  # the windows whose mean is the valence of the whole recording
+        windows = whole = _windows(y, card, cut=False)
         if card.duration * card.mel.sample_rate < len(y) <= _longest(card):
-            whole = slice(len(levels), None)
-            levels = np.concatenate([levels, _windows(y, card, cut=True)[0]])
+            whole = _windows(y, card, cut=True)
     except audio.UnusableError as error:
         raise UserError(f"The recording {error}.") from error
-    valence = _valence(model, levels).astype(float)
-    curve = pd.DataFrame({"seconds": seconds, "valence": valence[: len(seconds)]})
+    count, more = len(windows.levels), [] if whole is windows else [whole.levels]
+    valence = _valence(model, np.concatenate([windows.levels, *more])).astype(float)
+    curve = pd.DataFrame({"seconds": windows.seconds, "valence": valence[:count]})
     curve["low"], curve["high"] = card.interval(curve["valence"].to_numpy())
-    problem = _warnings(levels[whole], rate, card)
-    return Analysis(y, curve, _row(card, "recording", valence[whole], problem))
+    problem = _warnings(y, whole, rate, card)
+    row = _row(card, "recording", valence[-len(whole.levels) :], whole.weights, problem)
+    return Analysis(y, curve, row)
 
 
 # From a terminal
@@ -282,25 +310,40 @@ def main(arguments: list[str] | None = None) -> int:
     The exit code is 0, or 1 if a recording has no valence, or 2 with one sentence if nothing does.
     """
     parser = argparse.ArgumentParser(prog="python -m helpers.inference", description=main.__doc__)
-    parser.add_argument("model", help="a .keras file that `make report` or inference.save wrote")
-    parser.add_argument("clip", nargs="*", help="recordings, or folders of them")
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table to this file")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows to this file")
+    add = parser.add_argument
+    add("model", help="a .keras file that `make report` or inference.save wrote")
+    add("clip", nargs="*", help="recordings, or folders of them")
+    add("--channels", action="store_true", help="a row for each channel, not for their mean")
+    add("--csv", type=Path, metavar="OUT", help="write the table to this file")
+    add("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
+    refused = [(path, why) for path in options.clip if (why := sources.refusal(path))]
+    if refused and len(refused) == len(options.clip):
+        found = "; ".join(f"{sources.encodable(path)} {why}" for path, why in refused)
+        raise UserError(f"{found}.")
+    for path in filter(None, (options.csv, options.json)):
+        make_folder(path.parent)
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder: name a file.")
     model = load(options.model)
     if not options.clip:
-        print(cards.card_markdown(model.card), end="")
+        _show(cards.card_markdown(model.card))
         return 0
-    table = predict(model, options.clip)
+    table = predict(model, options.clip, channels=options.channels)
     unknown = table["valence"].isna()
     if options.csv:
         write_file(options.csv, table.to_csv(index=False))
     if options.json:
         write_file(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
     if options.csv or options.json:
-        print(f"{len(table)} recordings, {unknown.sum()} of them without a valence")
+        _show(f"{len(table)} recordings, {unknown.sum()} of them without a valence\n")
         for row in table[unknown].itertuples():
             print(f"{row.clip} {row.problem}", file=sys.stderr)
     else:
-        print(table.round(2).to_string(index=False))
+        _show(f"{table.round(2).to_string(index=False)}\n")
     return int(unknown.any())
+
+
+def _show(text: str) -> None:
+    """Print text on a terminal of any encoding."""
+    print(sources.encodable(text, sys.stdout.encoding or "utf-8"), end="")

@@ -7,6 +7,7 @@ import pytest
 from helpers import cli, comparison, corpora, evaluation
 from helpers.comparison import tables
 from tests.comparison.conftest import statistics
+from tests.conftest import write_corpus
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
@@ -93,17 +94,18 @@ def test_the_command_compares_what_it_was_asked_to(
     assert corpus.fingerprint == corpora.load(corpus_folder).fingerprint
     assert contenders == {name: comparison.named(name, by_speaker=more) for name in names}
     asked = {"by": "clip", "folds": 3, "seeds": 2, "jobs": 4}
-    default = {"by": "speaker", "folds": 6, "seeds": 1, "jobs": -1}
+    default = {"by": "speaker", "folds": 4, "seeds": 1, "jobs": -1}  # of four speakers
     assert options == (asked if more else default)
     reference = "cnn_blstm" if more else "egemaps_svr"
     score_table.assert_called_once_with(corpus, fit_all.return_value, reference=reference)
 
     title, *shown = capsys.readouterr().out.split("\n\n")
     sizes = (
-        "3 folds by clip, networks trained 2" if more else "6 folds by speaker, networks trained 1"
+        "3 folds by clip, networks trained 2" if more else "4 folds by speaker, networks trained 1"
     )
+    note = "" if more else "There are 4 folds and not 6: the corpus has 4 speakers.\n"
     assert title == (
-        f"{corpus.name}: {sizes} times in each; gains are over {reference}, intervals 95 %"
+        f"{note}{corpus.name}: {sizes} times in each; gains are over {reference}, intervals 95 %"
     )
     cost = scores["cost"].round(2).to_string()
     assert "1.24" in cost and shown == [evaluation.readable(scores).to_string(), f"{cost}\n"]
@@ -130,10 +132,9 @@ def test_the_command_prints_the_table_and_writes_it(corpus_folder, tmp_path, cap
         (["nowhere"], "nowhere"),
         (["--models", "crystal_ball"], "'crystal_ball' is no model"),
         (["--models", "median", "--seeds", "0"], "at least one seed"),
-        (["--models", "median", "--folds", "50"], "50"),
-        (["--models", "median", "--folds", "1"], "1"),
+        (["--models", "median", "--folds", "1"], "choose 2 to 20"),
         (["--models", "median", "--jobs", "0"], "jobs is 0"),
-        (["--models", "median", "--folds", "2", "--csv", "no/such/folder/out.csv"], "out.csv"),
+        (["--models", "median", "--folds", "2", "--csv", "README.md/out.csv"], "README.md"),
     ],
 )
 def test_the_command_says_in_one_sentence_what_cannot_be_done(output, capsys, arguments, sentence):
@@ -141,6 +142,52 @@ def test_the_command_says_in_one_sentence_what_cannot_be_done(output, capsys, ar
     said = capsys.readouterr()
     assert said.out == "" and len(said.err.splitlines()) == 1
     assert sentence in said.err
+
+
+def run(folder, capsys, *arguments):
+    """The lines that the command prints before its tables."""
+    assert comparison.main([str(folder), "--models", "median", *arguments]) == 0
+    return capsys.readouterr().out.split("\n\n")[0].splitlines()
+
+
+def test_few_speakers_make_few_folds_and_the_command_says_so(corpus_folder, capsys):
+    note, title = run(corpus_folder, capsys, "--folds", "50")
+    assert note == "There are 4 folds and not 50: the corpus has 4 speakers."
+    assert ": 4 folds by speaker," in title
+    assert len(run(corpus_folder, capsys, "--folds", "4")) == 1
+
+
+def test_two_speakers_are_enough_for_a_comparison(tmp_path, output, capsys):
+    write_corpus(tmp_path / "two", clips=8, speakers=2)
+    note, title = run(tmp_path / "two", capsys)
+    assert "the corpus has 2 speakers" in note and ": 2 folds by speaker," in title
+
+
+def test_without_speakers_folds_are_by_clip_and_the_command_says_so(corpus_folder, capsys):
+    labels = corpus_folder / "labels.csv"
+    labels.write_text(labels.read_text().replace(",s0", ","))
+    note, title = run(corpus_folder, capsys)
+    assert note == (
+        "Folds are by clip, so scores are of known voices: 3 of 12 clips have no speaker."
+    )
+    assert ": 6 folds by clip," in title
+    arguments = [str(corpus_folder), "--models", "median", "--by", "speaker"]
+    assert cli.run(comparison.main, arguments) == 2
+    assert "3 of 12 clips have no speaker" in capsys.readouterr().err
+
+
+def test_an_official_split_is_not_used_and_the_command_says_so(corpus_folder, capsys):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    parts = ["train"] * 8 + ["test"] * 4
+    labels.assign(split=parts).to_csv(corpus_folder / "labels.csv", index=False)
+    note, _ = run(corpus_folder, capsys, "--folds", "3")
+    assert note == "The corpus's official split is not used: folds test every clip once."
+
+
+def test_a_folder_for_the_table_is_made(corpus_folder, tmp_path, capsys):
+    out = tmp_path / "new" / "folder" / "table.csv"
+    run(corpus_folder, capsys, "--folds", "2", "--csv", str(out))
+    assert list(pd.read_csv(out)["model"]) == ["median"]
 
 
 def test_a_bug_is_not_turned_into_a_sentence(monkeypatch, output):

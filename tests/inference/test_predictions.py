@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -10,6 +12,7 @@ import soxr
 
 from helpers import cli, inference
 from helpers.inference import predictions
+from helpers.storage import PROJECT
 from tests.conftest import voice
 from tests.inference.conftest import RATE
 
@@ -70,14 +73,14 @@ def test_a_file_that_cannot_be_used_becomes_a_row_with_its_reason(model, recordi
     expected = {
         recording: "",
         folder / "text.wav": "is not readable audio",
-        folder / "none.wav": "",
+        folder / "none.wav": "does not exist: check its path",
         folder / "empty": "is a folder without audio",
         folder / "short.wav": "lasts 10 ms, too short for speech",
         folder / "silent.wav": "is silent or constant",
         folder / "cut.flac": "",
         folder / "nan.wav": "has samples that are not numbers",
-        folder / ("long" * 100): "",
-        folder / "none.m4a": "cannot be read (",
+        folder / ("long" * 100): "does not exist",
+        folder / "a\0b.wav": "does not exist",
     }
     table = inference.predict(model, expected)
     assert table["clip"].tolist() == [str(path) for path in expected]
@@ -191,3 +194,90 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     assert pd.read_csv(csv)["valence"][0] == pytest.approx(rows[0]["valence"])
     assert cli.run(inference.main, [missing, clip]) == 2
     assert "There is no file" in capsys.readouterr().err
+
+
+def test_the_command_makes_a_folder_for_its_tables(study, recording, tmp_path):
+    csv, as_json = tmp_path / "new" / "a" / "out.csv", tmp_path / "other" / "out.json"
+    arguments = [str(study.path), str(recording), "--csv", str(csv), "--json", str(as_json)]
+    assert inference.main(arguments) == 0
+    assert csv.exists() and as_json.exists()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json"])
+def test_where_no_table_can_be_written_nothing_is_predicted(
+    study, recording, tmp_path, monkeypatch, capsys, option
+):
+    monkeypatch.setattr(predictions, "predict", lambda *a, **b: pytest.fail("predicted"))
+    for out, reason in {
+        recording / "out.csv": "cannot be written",  # in a folder that is a file
+        tmp_path: "is a folder: name a file.",
+    }.items():
+        arguments = [str(study.path), str(recording), option, str(out)]
+        assert cli.run(inference.main, arguments) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and reason in said.err and len(said.err.splitlines()) == 1
+
+
+def test_what_is_no_file_says_what_it_is(study, recording, tmp_path, capsys):
+    model, pattern = str(study.path), str(tmp_path / "*.flac")
+    assert cli.run(inference.main, [model, "https://example.org/a.wav", pattern]) == 2
+    assert capsys.readouterr().err == (
+        "https://example.org/a.wav is a web address: download the recording and name its file; "
+        f"{pattern} is a pattern that matches no file: name the recordings, or their folder.\n"
+    )
+    assert cli.run(inference.main, [model, pattern, str(recording)]) == 1
+    assert "is a pattern that matches no file" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_no_text_costs_no_other_result(study, recording, tmp_path, capsys):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    try:
+        with open(odd, "wb") as file:
+            file.write(recording.read_bytes())
+    except OSError:
+        pytest.skip("this file system has no such names")
+    missing = str(tmp_path / "none\udce9.wav")
+    model, clips = str(study.path), [os.fsdecode(odd), missing, str(recording)]
+    assert inference.main([model, *clips]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 4 and "caf\\udce9.wav" in shown[1]
+    assert "has a name that is no text: rename it" in shown[1] and "does not exist" in shown[2]
+    csv, as_json = tmp_path / "out.csv", tmp_path / "out.json"
+    assert inference.main([model, *clips, "--csv", str(csv), "--json", str(as_json)]) == 1
+    for table in (pd.read_csv(csv), pd.read_json(as_json)):
+        assert table["clip"][0].endswith("caf\\udce9.wav")
+        assert table["valence"].notna().tolist() == [False, False, True]
+    assert cli.run(inference.main, [model, clips[0]]) == 2
+    assert "no text" in capsys.readouterr().err
+
+
+def test_a_terminal_without_the_letters_of_a_name_shows_the_others(study, recording):
+    path = recording.with_name("日本.wav")
+    path.write_bytes(recording.read_bytes())
+    run = subprocess.run(
+        [sys.executable, "-m", "helpers.inference", study.path, path],
+        cwd=PROJECT, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert b"\\u65e5\\u672c.wav" in run.stdout
+
+
+def test_each_channel_is_predicted_on_request(study, model, tmp_path, capsys):
+    left, right = voice(1.2, pitch=110), voice(1.2, pitch=330, seed=1)
+    path, mono = tmp_path / "stereo.wav", tmp_path / "voice.wav"
+    soundfile.write(path, np.stack([left, right], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(mono, left, RATE, subtype="FLOAT")
+    expected = inference.predict(model, [(left, RATE), (right, RATE)])["valence"]
+    assert expected[0] != pytest.approx(expected[1], abs=1e-3)
+    clips = [str(path), (np.stack([left, right], axis=1), RATE), str(mono), "none.wav"]
+    table = inference.predict(model, clips, channels=True)
+    assert table["clip"].tolist() == [
+        f"{path} (channel 1)", f"{path} (channel 2)", "waveform 2 (channel 1)",
+        "waveform 2 (channel 2)", str(mono), "none.wav",
+    ]  # fmt: skip
+    both = [*expected, *expected, expected[0]]
+    np.testing.assert_allclose(table["valence"][:5], both, atol=1e-5)
+    assert table["problem"][5] == "does not exist: check its path"
+    assert inference.main([str(study.path), str(path), "--channels"]) == 0
+    assert "stereo.wav (channel 2)" in capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_what_is_uploaded_is_predicted_or_refused_with_its_reason(panel, tmp_pat
 
 
 def test_a_figure_of_a_recording_that_cannot_be_used_is_refused(model, tmp_path):
-    with pytest.raises(cli.UserError, match="The recording is not readable audio"):
+    with pytest.raises(cli.UserError, match="The recording does not exist"):
         inference.recording_figure(model, tmp_path / "none.wav")
     with pytest.raises(cli.UserError, match=r"The recording is silent or constant\."):
         inference.recording_figure(model, (np.zeros(RATE), RATE))

@@ -1,0 +1,58 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers import inference
+from helpers.inference import sources
+
+
+def test_hidden_files_of_systems_are_skipped(model, recording):
+    folder = recording.parent
+    for name in ("._voice.wav", ".DS_Store", "Thumbs.db", "__MACOSX/._voice.wav", ".trash/a.wav"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"no audio")
+    assert inference.predict(model, folder)["clip"].tolist() == [str(recording)]
+
+
+def test_a_folder_below_a_hidden_one_is_read(model, tmp_path, recording):
+    inside = tmp_path / ".cache" / "clips" / "voice.wav"
+    inside.parent.mkdir(parents=True)
+    recording.rename(inside)
+    assert inference.predict(model, inside.parent)["clip"].tolist() == [str(inside)]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("http://example.org/a.wav", "is a web address"),
+        ("S3://bucket/a.wav", "is a web address"),
+        (os.fspath(Path("https://example.org/a.wav")), "is a web address"),  # a Path has one slash
+        ("clips/*.wav", "is a pattern that matches no file"),
+        ("clip?.wav", "is a pattern that matches no file"),
+        ("nowhere/clip.wav", "does not exist: check its path"),
+        ("C:/nowhere/clip.wav", "does not exist"),
+        ("clip\udce9.wav", "does not exist"),
+        ("clip\ud800.wav", "does not exist"),
+        (os.devnull, "is a pipe or a device"),
+    ],
+)
+def test_what_is_no_file_says_what_it_is(path, reason):
+    assert sources.refusal(path).startswith(reason)
+
+
+def test_a_file_may_be_called_like_a_pattern(tmp_path, recording):
+    odd = tmp_path / "take [1].wav"
+    recording.rename(odd)
+    assert sources.refusal(str(odd)) == sources.refusal(str(tmp_path)) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("channels", [False, True])
+def test_a_named_pipe_is_refused_and_never_blocks(model, recording, channels):
+    pipe = recording.with_name("pipe.wav")
+    os.mkfifo(pipe)
+    table = inference.predict(model, recording.parent, channels=channels)
+    assert table["clip"].tolist() == [str(pipe), str(recording)]
+    assert table["problem"][0].startswith("is a pipe or a device")
+    assert table["valence"].notna().tolist() == [False, True]
