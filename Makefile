@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CORPUS ?=
 PROFILE ?= quick
+SCALE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,8 +25,8 @@ NETWORK_TESTS := $(NETWORK_ROOMS:%=tests/%) $(NETWORK_ROOMS:%=helpers/%) tests/e
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [PROFILE=quick|full]
-	VALENCE_CORPUS="$(CORPUS)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
+report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [SCALE=LOW,HIGH] [PROFILE=quick|full]
+	VALENCE_CORPUS="$(CORPUS)" VALENCE_SCALE="$(SCALE)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
 
 data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]
 	$(BIN)/python -m helpers.corpora.downloads "$(CORPUS)"

@@ -39,6 +39,7 @@ class Settings:
 
     Attributes:
         corpus: path or name of the corpus; None is the bundled demo corpus
+        scale: lowest and highest possible rating; None leaves it to `corpora.load`
         profile: ``"quick"`` (minutes on a laptop) or ``"full"`` (the sizes of the original study)
         filters: filters of each branch of `models.parallel_cnn`
         epochs: training epochs
@@ -61,13 +62,14 @@ class Settings:
     search: dict[str, Any]
     output: Path
     seed: int = 0
+    scale: tuple[float, float] | None = None
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Read ``VALENCE_CORPUS``, ``VALENCE_PROFILE`` and ``VALENCE_OUTPUT``.
+        """Read ``VALENCE_CORPUS``, ``VALENCE_SCALE``, ``VALENCE_PROFILE`` and ``VALENCE_OUTPUT``.
 
         Raises:
-            SettingsError: if the profile is not one of `PROFILES`
+            SettingsError: if the profile is not one of `PROFILES`, or the scale is not two numbers
 
         Examples:
             >>> os.environ["VALENCE_PROFILE"] = "full"
@@ -82,6 +84,7 @@ class Settings:
             )
         return cls(
             corpus=os.environ.get("VALENCE_CORPUS") or None,
+            scale=_scale(os.environ.get("VALENCE_SCALE", "")),
             profile=profile,
             output=output_folder(),
             **PROFILES[profile],
@@ -94,3 +97,18 @@ class Settings:
     def results(self, corpus_name: str) -> Path:
         """Folder for this corpus's results files, made if need be."""
         return make_folder(self.output / "report" / corpus_name / "results")
+
+
+def _scale(written: str) -> tuple[float, float] | None:
+    """Two numbers such as ``1,9``, None if nothing is written."""
+    if not written.strip():
+        return None
+    try:
+        low, high = map(float, written.replace(",", " ").split())
+        if low < high:
+            return low, high
+    except ValueError:
+        pass
+    raise SettingsError(
+        f"VALENCE_SCALE is {written!r}: set it to the lowest and highest possible rating, as 1,9."
+    )

@@ -31,7 +31,7 @@ class ReportError(cli.UserError):
 def main(arguments: list[str] | None = None) -> int:
     """Make the whole report."""
     settings = Settings.from_env()
-    corpus = corpora.load(settings.corpus)
+    corpus = corpora.load(settings.corpus, scale=settings.scale)
     target = make_folder(executed(corpus.name, settings))
     os.environ.update(for_kernels(settings))
 

@@ -10,6 +10,7 @@ import shutil
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -95,6 +96,43 @@ def test_spoilt_labels(small, tmp_path, output, chance):
     shutil.copytree(small, folder)
     for _ in range(INPUTS):
         (folder / "labels.csv").write_bytes(spoilt((small / "labels.csv").read_bytes(), chance))
+        survives(study, folder)
+
+
+def by_column(labels):
+    """Three raters, a column each."""
+    return labels.assign(a1_V=labels["valence"], a2_V=3.5, a3_V=[1, 2, "", 5])
+
+
+def by_row(labels):
+    """Two raters, a row each, in parts of the recordings."""
+    both = [labels.assign(rater=rater, start=0, end=0.2) for rater in ("r1", "r2")]
+    return pd.concat(both, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        (
+            "labels.csv",
+            lambda labels: by_column(labels).drop(columns="valence").to_csv(index=False),
+        ),
+        ("labels.csv", lambda labels: by_row(labels).to_csv(index=False, sep=";")),
+        ("labels.json", lambda labels: labels.to_json(orient="records")),
+        ("labels.json", lambda labels: by_column(labels).set_index("file").to_json(orient="index")),
+        ("labels.jsonl", lambda labels: by_row(labels).to_json(orient="records", lines=True)),
+    ],
+    ids=["column by rater", "row by rater", "records", "by file", "lines"],
+)
+def test_spoilt_tables_of_other_forms(small, tmp_path, output, chance, name, write):
+    folder = tmp_path / "corpus"
+    shutil.copytree(small, folder)
+    whole = write(pd.read_csv(folder / "labels.csv")).encode()
+    (folder / "labels.csv").unlink()
+    (folder / name).write_bytes(whole)
+    study(folder)
+    for _ in range(INPUTS):
+        (folder / name).write_bytes(spoilt(whole, chance))
         survives(study, folder)
 
 
@@ -184,4 +222,7 @@ def test_spoilt_choices(monkeypatch, chance):
     for _ in range(INPUTS):
         word = spoilt(b"quick", chance).decode("utf-8", "surrogateescape").replace("\x00", "")
         monkeypatch.setenv("VALENCE_PROFILE", word)
+        monkeypatch.setenv(
+            "VALENCE_SCALE", spoilt(b"-1,5", chance).decode("latin").replace("\0", "")
+        )
         survives(settings.Settings.from_env, documented=settings.SettingsError)

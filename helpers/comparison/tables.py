@@ -1,7 +1,8 @@
 """Tables of a comparison, and the command that prints them.
 
-From a terminal, ``python -m helpers.comparison [PATH] [--models NAME,NAME] [--by speaker|clip]
-[--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]`` compares models and baselines.
+From a terminal, ``python -m helpers.comparison [PATH] [--scale LOW HIGH] [--models NAME,NAME]
+[--by speaker|clip] [--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]`` compares models
+and baselines.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m helpers.comparison", description=main.__doc__)
     add, models = parser.add_argument, "recommended,egemaps_svr,median"
-    add("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
+    corpora.add_arguments(parser)
     add("--models", default=models, help=f"some of {', '.join(NAMES)}, with commas (%(default)s)")
     add("--by", choices=("speaker", "clip"), help="what folds keep together (speaker, if known)")
     add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = options.models.split(",")
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
     contenders = {name: named(name, **sizes) for name in names}
-    corpus = corpora.load(options.path)
+    corpus = corpora.from_arguments(options)
     if options.csv:
         make_folder(options.csv.parent)
     folds, by, notes = splits.possible_folds(corpus.clips, options.folds, by=options.by)

@@ -1,6 +1,16 @@
 """Any rated speech as one table: notebook 1."""
 
 from helpers.corpora.checks import as_checked
-from helpers.corpora.corpus import DEMO, Corpus, load, main, summary
+from helpers.corpora.corpus import (
+    DEMO,
+    Corpus,
+    add_arguments,
+    emotions,
+    from_arguments,
+    load,
+    main,
+    summary,
+)
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import LABELS
+from helpers.corpora.raters import agreement, reliability

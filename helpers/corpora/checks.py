@@ -10,9 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-import posixpath
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ import pandas as pd
 
 from helpers import audio
 from helpers.corpora.errors import CorpusError
-from helpers.corpora.layouts import PLEASURE, Files
+from helpers.corpora.layouts import PLEASURE
 from helpers.progress import bar
 from helpers.storage import cache_folder, digest, write_file
 
@@ -68,41 +66,6 @@ def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: boo
         reason = "has the rating '" + written + "', which is not a number"
     _reject(table, valence.isna(), reason)
     _reject(table, ~valence.between(low, high), "has the rating " + written + outside)
-
-
-def find_audio(table: pd.DataFrame, files: Files) -> pd.DataFrame:
-    """Match labels with files: as paths in the folder or as bare names, with or without suffix.
-
-    Args:
-        table: gets the column ``path``
-        files: what is in the folder
-
-    Returns:
-        the audio files without a label: ``file``, ``path`` and ``reason``
-    """
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for clip in files.clips:
-        whole, _ = posixpath.splitext(clip)
-        for name in {clip, whole, posixpath.basename(clip), posixpath.basename(whole)}:
-            by_name[name].append(clip)
-
-    def matches(written: str) -> list[str]:
-        name = posixpath.normpath(written.strip().replace("\\", "/"))
-        bare = posixpath.basename(name)
-        stem, _ = posixpath.splitext(bare)
-        return by_name.get(name) or by_name.get(bare) or by_name.get(stem) or []
-
-    found = table["file"].map(matches)
-    count = found.map(len)
-    table["path"] = found.map(lambda each: f"{files.folder}/{each[0]}" if len(each) == 1 else None)
-    _reject(table, count == 0, "is not in the corpus")
-    _reject(table, count > 1, "matches " + count.astype(str) + " files; add its folder to the name")
-    labelled = set().union(*found)
-    rest = [clip for clip in files.clips if clip not in labelled]
-    printable = [clip.encode(errors="replace").decode() for clip in rest]
-    paths = [f"{files.folder}/{clip}" for clip in rest]
-    columns = {"file": printable, "path": paths, "reason": "has no label"}
-    return pd.DataFrame(columns, dtype=object)
 
 
 def repeats(table: pd.DataFrame) -> None:
@@ -228,17 +191,15 @@ def _decode(clip: audio.Audio) -> tuple[int, float]:
     _refuse_long(clip.least, clip.sample_rate)
     frames = clipped = 0
     size = max(1, round(FRAME * clip.sample_rate))
-    rest, power = np.empty(0), []
+    power = []
     for block, y in audio.checked(clip):
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # the header may be wrong
         magnitude = np.abs(block)
         full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
         clipped += int(np.count_nonzero(full))
-        rest = np.concatenate([rest, np.square(y, dtype=np.float64)])
-        whole = len(rest) // size * size
-        power.append(rest[:whole].reshape(-1, size).mean(axis=1))
-        rest = rest[whole:]
+        whole = y[: len(y) // size * size]  # what is left of a block, under 0.2 %, does not matter
+        power.append(np.square(whole, dtype=np.float64).reshape(-1, size).mean(axis=1))
     share = clipped / (frames * clip.channels)
     if share > CLIPPED:
         percent = f"{100 * share:.1f} %"

@@ -4,7 +4,7 @@
 `Corpus`. Nothing else in the project reads labels, so that a new kind of corpus changes nothing
 outside this package. Audio is checked here but not kept: `features` reads it again.
 
-From a terminal, ``python -m helpers.corpora [PATH]`` prints a summary of a corpus.
+From a terminal, ``python -m helpers.corpora [PATH] [--scale LOW HIGH]`` prints a summary.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.corpora import archives, checks, downloads, labels, layouts
+from helpers.corpora import archives, checks, downloads, labels, layouts, matching, raters, segments
 from helpers.corpora.errors import CorpusError
 from helpers.storage import PROJECT, digest
 
 #: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
-#: Columns of `Corpus.clips` that the audio files tell.
-FACTS = ("duration", "sample_rate", "channels", "sha256")
+#: Seconds of silence or noise around its speech from which a clip is counted in a note.
+QUIET = 1.0
+
+#: The columns of `Corpus.clips` that come first.
+FACTS = ("file", "path", "valence", "speaker", "duration", "sample_rate", "channels")
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,14 @@ class Corpus:
             authors divided it), and ``sha256`` (of the audio file)
         rejected: a row a clip that cannot be used, and a row an audio file without a label:
             ``file``, ``path`` (missing where there is no such file) and ``reason``
-        layout: name of the known corpus (see `layouts`), or ``"labels table"``
+        layout: name of the known corpus or corpora (see `layouts`; then the clips have a column
+            ``corpus``), ``"a folder for each emotion"`` or ``"labels table"``
         labels: ``"rated"``, ``"perceived"`` or ``"categorical"``, see `layouts.Layout`
         citation: the paper to cite, where known
         licence: the terms of use, where known
+        raters: the ratings of single listeners, float [clips, raters], indexed as ``clips`` and
+            NaN where a listener did not rate a clip; None if there is one rating a clip
+        notes: what else there is to know, such as columns that come from the files' names
 
     See: notebooks/01_exploration.ipynb
     """
@@ -59,6 +66,8 @@ class Corpus:
     labels: layouts.Labels = "rated"
     citation: str = ""
     licence: str = ""
+    raters: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -72,21 +81,25 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     Args:
         source: a folder or a zip file with audio (wav, flac, ogg, mp3 or, where FFmpeg is
-            installed, m4a, at any depth), which is either a known corpus (see `layouts.LAYOUTS`)
-            or has one labels table (CSV or TSV) with a column of file names, a column of valence
-            ratings and perhaps others, under the names in `labels.COLUMNS`. Without ratings, a
-            column of emotions gives each category's published valence. If there is no such file,
-            the name of one of `downloads.CORPORA`, downloaded on first use. None is the bundled
-            demo corpus
-        scale: lowest and highest possible rating; None takes the narrowest of `labels.SCALES`
-            that holds nine in ten ratings
+            installed, m4a, at any depth), which is a known corpus or several (see
+            `layouts.LAYOUTS`), has a labels table, or has a folder for each emotion. A labels table
+            (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for training and test) has
+            a column of file names, a column of valence ratings or one for each of several raters,
+            and perhaps others, under the names in `tables.COLUMNS`; or a row for each rater of each
+            clip. Without ratings, a column of emotions gives each category's published valence. If
+            there is no such file, the name of one of `downloads.CORPORA`, downloaded on first use.
+            None is the bundled demo corpus
+        scale: lowest and highest possible rating; None takes that of a known corpus, else the one
+            of `labels.SCALES` whose ends the lowest and the highest rating are. Valence of emotions
+            is from 1 to 5, or on the scale that is told
 
     Returns:
         the corpus, its clips in the order of the labels table
 
     Raises:
-        CorpusError: if the source, its labels table or all of its clips cannot be used. A bad clip
-            or rating among good ones is listed in `Corpus.rejected` instead
+        CorpusError: if the source, its labels table or all of its clips cannot be used, if all
+            clips have the same valence, or if the scale is not clear. A bad clip or rating among
+            good ones is listed in `Corpus.rejected` instead
         storage.OutputError: if the cache cannot be written
 
     Examples:
@@ -115,29 +128,47 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
     files = layouts.files(folder)
-    table, where, about = labels.read(files, source, scale)
-    table["reason"] = pd.Series(None, index=table.index, dtype=object)
+    finder = matching.Finder(files)
+    found = labels.read(files, finder, source, scale)
+    table, about = found.rows, found.about
+    if "reason" not in table:
+        table["reason"] = pd.Series(None, index=table.index, dtype=object)
     checks.ratings(table, about["scale"], categorical=about["labels"] == "categorical")
-    unlabelled = checks.find_audio(table, files)
+    unlabelled = matching.find_audio(table, files, finder)
+    if {"start", "end"} <= set(table):
+        segments.cut(table)
     checks.repeats(table)
-    checks.audio_files(table, folder)
+    quiet = checks.audio_files(table, folder) > QUIET
     usable = table["reason"].isna()
     if not usable.any():
-        raise CorpusError(f"{source} has no usable clip: {_why_none(table, where)}.")
-    first = ["file", "path", "valence", "speaker", "duration", "sample_rate", "channels"]
-    others = table.columns.difference([*first, "sha256", "reason"], sort=False)
-    clips = table.loc[usable, [*first, *others, "sha256"]].reset_index(drop=True)
+        raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where)}.")
+    if table.loc[usable, "valence"].nunique() == 1:
+        raise CorpusError(
+            f"All {usable.sum()} usable clips of {source} have the valence "
+            f"{table.loc[usable, 'valence'].iloc[0]:g}, so that there is nothing to predict: add "
+            "clips with other ratings."
+        )
+    if quiet.any():
+        found.notes += (
+            f"{quiet.sum()} of {usable.sum()} clips have over {QUIET:g} s of silence or noise "
+            "before and after the speech",
+        )
+    others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
+    clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
         clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
         rejected=pd.concat(rejected, ignore_index=True),
+        raters=None if found.raters is None else found.raters[usable].reset_index(drop=True),
+        notes=found.notes,
         **about,
     )
 
 
 def _name(source: Path) -> str:
-    name = re.sub(r"[^\w-]+", "_", source.stem if source.is_file() else source.resolve().name)
+    name = source.stem.removesuffix(".tar") if source.is_file() else source.resolve().name
+    name = re.sub(r"[^\w-]+", "_", name)
     return "demo_" if name == "demo" else name  # figures/demo and report/demo belong to DEMO
 
 
@@ -156,7 +187,8 @@ def summary(corpus: Corpus) -> pd.Series:
 
     Returns:
         text by name: layout, kind of labels, clips, rejected, speakers, hours, scale, ratings,
-        durations (seconds), sampling rates (Hz), official split, and citation and licence if known
+        durations (seconds), sampling rates (Hz), official split, and where there are any raters and
+        their agreement, notes, citation and licence
 
     See: notebooks/01_exploration.ipynb
     """
@@ -172,9 +204,11 @@ def summary(corpus: Corpus) -> pd.Series:
         "hours": f"{clips['duration'].sum() / 3600:.2f}",
         "rating scale": f"{low:g} to {high:g}",
         "ratings": _spread(clips["valence"]),
+        "raters": "" if corpus.raters is None else raters.in_words(corpus.raters),
         "durations (s)": _spread(clips["duration"]),
         "sampling rates (Hz)": ", ".join(map(str, sorted(clips["sample_rate"].unique()))),
         "official split": ", ".join(f"{part} {n}" for part, n in split.items()) or "none",
+        "also": "; ".join(corpus.notes),
         "citation": corpus.citation,
         "licence": corpus.licence,
     }
@@ -185,7 +219,7 @@ def _speakers(clips: pd.DataFrame) -> str:
     speakers = clips["speaker"]
     unknown = speakers.isna().sum()
     if unknown == len(speakers):
-        others = clips.columns.difference(["path", "speaker", *FACTS], sort=False)
+        others = clips.columns.difference([*FACTS[3:], "path", "sha256"], sort=False)
         return f"unknown (the columns of the labels are {', '.join(others)})"
     rest = f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
     return f"{speakers.nunique()}{rest}"
@@ -202,13 +236,48 @@ def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
     return sorted(found, key=lambda kind: -kind[0])
 
 
+def emotions(corpus: Corpus) -> pd.DataFrame:
+    """The valence that is used for each emotion.
+
+    Args:
+        corpus: see `load`; one whose labels are not ratings
+
+    Returns:
+        a row an emotion, the most pleasant first: number of ``clips`` and mean ``valence``, which
+        is the published one unless listeners chose the emotion
+    """
+    by_emotion = corpus.clips.groupby("emotion")["valence"]
+    return by_emotion.agg(clips="size", valence="mean").sort_values("valence", ascending=False)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every command needs to know about a corpus, for `from_arguments`."""
+    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
+    parser.add_argument(
+        "--scale",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="lowest and highest possible rating; left out, found if it is clear",
+    )
+
+
+def from_arguments(options: argparse.Namespace) -> Corpus:
+    """Load the corpus of a command line, see `add_arguments` and `load`."""
+    return load(options.path, scale=tuple(options.scale) if options.scale else None)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print a summary of a corpus."""
     parser = argparse.ArgumentParser(prog="python -m helpers.corpora", description=main.__doc__)
-    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
-    corpus = load(parser.parse_args(arguments).path)
+    add_arguments(parser)
+    corpus = from_arguments(parser.parse_args(arguments))
     for name, line in summary(corpus).items():
         print(f"{name:20}{line}")
+    if corpus.labels != "rated":
+        print(f"\nemotions, {layouts.LABELS[corpus.labels]} ({layouts.SOURCE}):")
+        for emotion, row in emotions(corpus).iterrows():
+            print(f"{emotion:20}{row['valence']:5.2f} {row['clips']:6.0f} clips")
     counts, edges = np.histogram(corpus.clips["valence"], bins=8, range=corpus.scale)
     print("\nratings:")
     for count, low, high in zip(counts, edges, edges[1:], strict=False):

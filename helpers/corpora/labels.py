@@ -1,187 +1,273 @@
 """The labels of a corpus, a row a clip, under the project's column names.
 
-They come from a known corpus (see `layouts`) or from a labels table. Whether the ratings and the
-audio can be used is decided in `checks`.
+They come from known corpora or folders of emotions (see `layouts`) or from labels tables (see
+`tables`). Whether the ratings and the audio can be used is decided in `checks`.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
+import posixpath
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from helpers.corpora import layouts
+from helpers.corpora import layouts, tables
 from helpers.corpora.errors import CorpusError
-
-#: Names of each column in labels tables, see `_plain`; the first is the project's.
-COLUMNS: dict[str, list[str]] = layouts.KNOWN["columns"]
-
-#: What is written where no speaker is known, in lower case.
-NOBODY: list[str] = layouts.KNOWN["nobody"]["words"]
-
-#: Names of the parts of an official split, by their first letters in lower case.
-PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
+from helpers.corpora.layouts import CATEGORICAL_SCALE, Layout
+from helpers.corpora.matching import Finder
+from helpers.corpora.tables import Table
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
-#: self-assessment manikins from 1 to 5 (IEMOCAP) or 1 to 7 (MSP-Podcast).
-SCALES = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0))
+#: self-assessment manikins from 1 to 5 (IEMOCAP), to 7 (MSP-Podcast) or to 9 (Bradley & Lang 1994).
+SCALES = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0))
+
+#: Share of the ratings from which a narrower scale could be meant, and the others be slips.
+MOST = 0.9
+
+#: How to say which scale it is.
+TELL = (
+    "say which scale it is, as --scale LOW HIGH, make report SCALE=LOW,HIGH or, in Python, "
+    "VALENCE_SCALE=LOW,HIGH or load(scale=(LOW, HIGH))"
+)
+
+
+@dataclass
+class Labels:
+    """The labels of a corpus.
+
+    Attributes:
+        rows: a row a clip: ``file``, ``valence``, ``speaker``, ``as written``, perhaps ``reason``
+            (why the row cannot be used) and other columns
+        where: name of what they come from
+        about: attributes of `corpora.Corpus`: ``labels``, ``scale``, and for known corpora
+            ``layout``, ``citation`` and ``licence``
+        raters: the ratings of single listeners, clips x raters, if there are several
+        notes: see `corpora.Corpus`
+    """
+
+    rows: pd.DataFrame
+    where: str
+    about: dict[str, Any] = field(default_factory=dict)
+    raters: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read(
-    files: layouts.Files, source: Path, scale: tuple[float, float] | None
-) -> tuple[pd.DataFrame, str, dict[str, Any]]:
+    files: layouts.Files, finder: Finder, source: Path, scale: tuple[float, float] | None
+) -> Labels:
     """Read the labels of a corpus.
 
     Ratings in a table are preferred to emotions in files' names. Those come with speakers, and are
-    preferred to emotions in a table.
+    preferred to emotions in a table, which are preferred to names of folders. What else the table
+    or the names say about a clip is added.
 
     Args:
         files: what is in the folder
+        finder: of these files
         source: the corpus as the user named it, for error messages
         scale: lowest and highest possible rating, None to find it
 
-    Returns:
-        the labels, a row a clip; the name of their source; and attributes of `corpora.Corpus`
-        (``labels``, ``scale``, and for a known corpus ``layout``, ``citation`` and ``licence``)
-
     Raises:
-        CorpusError: if there are no labels, or several tables or columns that may be meant
+        CorpusError: if there are no labels, several tables or columns that may be meant, or ratings
+            whose scale is not clear
     """
-    known = layouts.recognise(files)
-    if known and known[0].labels != "categorical":
-        return _of_layout(*known, scale)
-    tables, problems = _tables(files)
-    if known:
-        tables = {name: table for name, table in tables.items() if "valence" in table}
-        if not tables:
-            return _of_layout(*known, scale)
-    name, table = _only(tables, problems, source)
-    labels = "rated" if "valence" in table else "categorical"
-    table = _completed(table)
-    scale = scale or (_scale(table, files.folder / name) if labels == "rated" else (1.0, 5.0))
-    return table, name, {"labels": labels, "scale": scale}
-
-
-def _of_layout(
-    layout: layouts.Layout, table: pd.DataFrame, scale: tuple[float, float] | None
-) -> tuple[pd.DataFrame, str, dict[str, Any]]:
-    about = {each: getattr(layout, each) for each in ("labels", "citation", "licence")}
-    about |= {"layout": layout.name, "scale": scale or layout.scale}
-    return _completed(table.astype({"file": str})), layout.name, about
-
-
-def _tables(files: layouts.Files) -> tuple[dict[str, pd.DataFrame], list[tuple[int, str]]]:
-    """The labels tables; for each other table, the number of missing columns and the problem."""
-    tables, problems = {}, []
-    for name in files.tables:
-        path = files.folder / name
-        try:
-            columns = _read_csv(path, nrows=0).columns
-            if missing := _missing(columns):
-                names = " and one ".join(map(" or ".join, missing.values()))
-                sentence = (
-                    f"{path} has no column of {' or '.join(missing)}: name one {names} "
-                    f"(its columns are {', '.join(columns) or 'none'})."
-                )
-                problems.append((len(missing), sentence))
-            else:
-                tables[name] = _read_labels(path)
-        except CorpusError as error:
-            problems.append((0, str(error)))
-    return tables, problems
-
-
-def _missing(columns: pd.Index) -> dict[str, list[str]]:
-    """The columns that a labels table needs and has not, and the names that they may have."""
-    names = set(map(_plain, columns))
-    # An emotion has a published valence.
-    needed = {"file": COLUMNS["file"], "valence": COLUMNS["valence"] + COLUMNS["emotion"]}
-    return {column: known for column, known in needed.items() if names.isdisjoint(known)}
-
-
-def _plain(name: str) -> str:
-    """The name of a column without case, blanks and punctuation."""
-    return re.sub(r"[\W_]+", "", name.lower())
-
-
-def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """Every cell as text; comma, semicolon or tab, with or without Excel's byte-order mark."""
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            header = lines.readline()
-        options |= {"sep": max(",;\t", key=header.count), "encoding": "utf-8-sig"}
-        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):
-            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, **options)
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # rows that are too long
+    if scale and not (np.isfinite(scale).all() and scale[0] < scale[1]):
         raise CorpusError(
-            f"{path} is not a table that can be read ({str(error).strip()}): save it as CSV, UTF-8."
-        ) from error
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    """The table with the project's column names, its other columns as numbers where possible."""
-    table = _read_csv(path)
-    for column, known in COLUMNS.items():
-        found = [name for name in table.columns if _plain(name) in known]
-        if len(found) > 1:
-            raise CorpusError(
-                f"{path} has {len(found)} columns of {column} ({', '.join(found)}): keep one."
-            )
-        table = table.rename(columns={name: column for name in found})
-    for column in table.columns.difference(list(COLUMNS)):
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        if numbers.notna().all():
-            table[column] = numbers
-    return table
-
-
-def _only(
-    tables: dict[str, pd.DataFrame], problems: list[tuple[int, str]], source: Path
-) -> tuple[str, pd.DataFrame]:
-    if not (tables or problems):
-        raise CorpusError(
-            f"{source} has no labels table and is no known corpus: add a CSV with the columns "
-            "file, valence and speaker."
+            f"The scale {scale[0]:g} to {scale[1]:g} is none: give the lowest possible rating and "
+            "then the highest."
         )
-    if not tables:
-        raise CorpusError(min(problems)[1])
-    if len(tables) > 1:
-        names = ", ".join(tables)
-        raise CorpusError(f"{source} has {len(tables)} labels tables ({names}): keep one.")
-    return next(iter(tables.items()))
+    known = layouts.recognise(files)
+    if any(layout.labels != "categorical" for layout, _ in known):
+        return _of_layouts(known, scale, source)
+    found, problems = tables.read(files, finder)
+    rated = {name: table for name, table in found.items() if "valence" in table.rows}
+    if rated:
+        name, table = _only(rated, source)
+        return _rated(name, table, known, files, finder, scale)
+    if known:
+        labels = _with_columns(_of_layouts(known, scale, source), found, finder)
+        labels.notes += tuple(said for _, said in problems if "git-lfs" in said)
+        return labels
+    if found:
+        name, table = _only(found, source)
+        return _categorical(table.rows, name, scale)
+    tree = layouts.by_folder(files)
+    if tree is not None:
+        return _categorical(tree, source.name, scale, layout="a folder for each emotion")
+    if not problems:
+        raise CorpusError(
+            f"{source} has no labels table, no folder for each emotion and is no known corpus: add "
+            "a CSV with the columns file, valence and speaker."
+        )
+    raise CorpusError(min(problems)[1])
 
 
-def _completed(table: pd.DataFrame) -> pd.DataFrame:
+def _only(found: dict[str, Table], source: Path) -> tuple[str, Table]:
+    """The only labels table, or the parts of an official split as one."""
+    names = ", ".join(found)
+    if len(found) == 1:
+        return next(iter(found.items()))
+    parts = {name: tables.part_by_name(name) for name in found}
+    if None in parts.values() or len(set(parts.values())) == 1:
+        raise CorpusError(f"{source} has {len(found)} labels tables ({names}): keep one.")
+    for name, table in found.items():
+        table.rows["split"] = table.rows.get("split", parts[name])
+    rows = pd.concat([table.rows for table in found.values()], ignore_index=True)
+    raters = [each.raters for each in found.values() if each.raters is not None]
+    if 0 < len(raters) < len(found):
+        raise CorpusError(
+            f"Of {names} in {source}, only some have several raters: give all the same columns."
+        )
+    return names, Table(rows, pd.concat(raters, ignore_index=True) if raters else None)
+
+
+def _rated(
+    name: str,
+    table: Table,
+    known: list[tuple[Layout, pd.DataFrame]],
+    files: layouts.Files,
+    finder: Finder,
+    scale: tuple[float, float] | None,
+) -> Labels:
+    """Labels from a table of ratings, with what the files' names say besides."""
+    about: dict[str, Any] = {"labels": "rated"}
+    rows, notes = table.rows, tuple[str, ...]()
+    if known:
+        named = _together(known, None).drop(columns=["valence", "as written", "reason"])
+        more = _joined(rows, _paths(rows, finder), named.set_index("file"))
+        added = more.columns.difference(rows.columns, sort=False)
+        layout = known[0][0]
+        if len(added):
+            notes = (f"{', '.join(added)} from the files' names ({layout.name})",)
+        rows = more
+        if layout.table and posixpath.basename(name) == layout.table:
+            about |= _about([layout])
+            scale = scale or layout.scale
+    rows = _completed(rows)
+    raters = None if table.raters is None else tables.all_numbers(table.raters)
+    all_ratings = rows["valence"] if raters is None else raters.stack()
+    scale = scale or _scale(all_ratings.dropna(), files.folder / name)
+    if raters is not None:
+        outside = raters.where((raters < scale[0]) | (raters > scale[1])).bfill(axis=1).iloc[:, 0]
+        rows["valence"] = outside.fillna(rows["valence"])
+        rows["as written"] = outside.map("{:g}".format).where(outside.notna(), rows["as written"])
+    return Labels(rows, name, about | {"scale": scale}, raters, notes)
+
+
+def _categorical(
+    rows: pd.DataFrame, where: str, scale: tuple[float, float] | None, **about: Any
+) -> Labels:
+    rows = _rescaled(_completed(rows), scale)
+    scale = scale or CATEGORICAL_SCALE
+    return Labels(rows, where, {"labels": "categorical", "scale": scale} | about)
+
+
+def _rescaled(rows: pd.DataFrame, scale: tuple[float, float] | None) -> pd.DataFrame:
+    """Valence of emotions on the scale that was told."""
+    if scale:
+        low, high = CATEGORICAL_SCALE
+        share = (rows["valence"] - low) / (high - low)
+        rows["valence"] = scale[0] + share * (scale[1] - scale[0])
+    return rows
+
+
+def _of_layouts(
+    known: list[tuple[Layout, pd.DataFrame]], scale: tuple[float, float] | None, source: Path
+) -> Labels:
+    """The labels of one known corpus, or of several that share a scale."""
+    each_layout = [layout for layout, _ in known]
+    names = ", ".join(layout.name for layout in each_layout)
+    if len({layout.scale for layout in each_layout}) > 1:
+        raise CorpusError(
+            f"{source} holds {names}, whose rating scales differ: load the folder of each alone."
+        )
+    # The kind that says least, so that nobody takes emotions for ratings.
+    kinds = {layout.labels for layout in each_layout}
+    kind = next(each for each in ("categorical", "perceived", "rated") if each in kinds)
+    about = _about(each_layout) | {"labels": kind, "scale": scale or each_layout[0].scale}
+    return Labels(_together(known, scale), names, about)
+
+
+def _together(
+    known: list[tuple[Layout, pd.DataFrame]], scale: tuple[float, float] | None
+) -> pd.DataFrame:
+    """The rows of one known corpus, or of several, with speakers that are told apart."""
+    parts = []
+    for layout, table in known:
+        rows = _completed(table.astype({"file": str}))
+        if layout.labels != "rated":
+            rows = _rescaled(rows, scale)
+        if len(known) > 1:
+            rows["corpus"] = layout.name
+            rows["speaker"] = rows["corpus"] + " " + rows["speaker"].fillna(np.nan)
+        parts.append(rows)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _about(known: list[Layout]) -> dict[str, Any]:
+    return {
+        "layout": ", ".join(layout.name for layout in known),
+        "citation": "; ".join(dict.fromkeys(layout.citation for layout in known)),
+        "licence": "; ".join(dict.fromkeys(layout.licence for layout in known)),
+    }
+
+
+def _with_columns(labels: Labels, found: dict[str, Table], finder: Finder) -> Labels:
+    """The same labels with what a table of emotions says besides."""
+    for name, table in found.items():
+        other = table.rows.drop(columns=["emotion", "beside", "file"])
+        other = other.set_axis(_paths(table.rows, finder))
+        more = _joined(labels.rows, labels.rows["file"], other)
+        added = more.columns.difference(labels.rows.columns, sort=False)
+        if len(added):
+            labels.notes += (f"{', '.join(added)} from {name}",)
+        labels.rows = more
+    return labels
+
+
+def _paths(rows: pd.DataFrame, finder: Finder) -> pd.Series:
+    """The file that each row is about, None where it is not clear."""
+    found = [finder.find(*each) for each in zip(rows["file"], rows["beside"], strict=True)]
+    clear = [each[0] if len(each) == 1 else None for each in found]
+    return pd.Series(clear, index=rows.index, dtype=object)
+
+
+def _joined(rows: pd.DataFrame, paths: pd.Series, other: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that only another table has, which is indexed by paths."""
+    other = other[other.columns.difference(rows.columns, sort=False)]
+    other = other[other.index.notna() & ~other.index.duplicated()]
+    more = other.reindex(paths.tolist()).set_axis(rows.index)
+    return rows.join(more.dropna(axis=1, how="all"))
+
+
+def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """The same labels, with every column that the checks and `Corpus.clips` need."""
-    if "speaker" not in table:
-        table["speaker"] = ""
-    speaker = table["speaker"].fillna("").astype(str).str.strip()
-    table["speaker"] = speaker.mask(speaker.str.lower().isin(NOBODY), None)
-    if "valence" in table:
-        table["as written"] = table["valence"].fillna("").astype(str).str.strip()
-        point = table["as written"].str.replace(",", ".")
-        table["valence"] = pd.to_numeric(point, errors="coerce")
+    speaker = rows["speaker"] if "speaker" in rows else pd.Series("", index=rows.index)
+    rows["speaker"] = speaker.fillna("").map(tables.known).astype(object)
+    if "valence" in rows:
+        rows["as written"] = rows["valence"].fillna("").astype(str).str.strip()
+        rows["valence"] = tables.numbers(rows["as written"])
     else:
-        table["as written"] = table["emotion"].str.strip()
-        table["valence"] = table["emotion"].map(layouts.valence)
-    if "split" in table:
-        written = table["split"].fillna("").astype(str).str.strip().str.lower()
-        table["split"] = written.str.extract(f"^({'|'.join(PARTS)})", expand=False).map(PARTS)
-    return table
+        rows["as written"] = rows["emotion"].str.strip()
+        rows["valence"] = rows["emotion"].map(layouts.valence)
+    if "split" in rows:
+        rows["split"] = tables.part_of_split(rows["split"])
+    return rows
 
 
-def _scale(table: pd.DataFrame, labels: Path) -> tuple[float, float]:
-    ratings = table["valence"].dropna()
+def _scale(ratings: pd.Series, labels: Path) -> tuple[float, float]:
+    """The known scale whose ends are the lowest and highest rating, if it is clearly that one."""
     if ratings.empty:
         raise CorpusError(f"{labels} has no rating that is a number: fill its column of valence.")
-    for low, high in SCALES:
-        if ratings.between(low, high).mean() >= 0.9:
-            return low, high
-    scales = ", ".join(f"{low:g} to {high:g}" for low, high in SCALES)
+    reached = (float(ratings.min()), float(ratings.max()))
+    narrower = SCALES[: SCALES.index(reached)] if reached in SCALES else ()
+    if reached in SCALES and all(ratings.between(*each).mean() < MOST for each in narrower):
+        return reached
+    known = ", ".join(f"{low:g} to {high:g}" for low, high in SCALES)
     raise CorpusError(
-        f"{labels} has ratings from {ratings.min():g} to {ratings.max():g}, which fit none of the "
-        f"known scales ({scales}): rescale them, or call load with scale=(low, high)."
+        f"{labels} has ratings from {reached[0]:g} to {reached[1]:g}, which do not clearly fit one "
+        f"of the known scales ({known}): {TELL}."
     )

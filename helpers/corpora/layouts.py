@@ -2,7 +2,8 @@
 
 A layout is recognised by the files in the folder, never by the folder's name. Its reader returns
 a row for each labelled clip; the audio is found and checked in `checks`. A corpus that has its
-labels in the names of its files is one entry in ``known.toml``; any other needs a reader, too.
+labels in the names of its files is one entry in ``known.toml``; any other needs a reader, too. Of
+an unknown corpus, `by_folder` reads a tree with a folder for each emotion.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import posixpath
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ import pandas as pd
 from helpers import audio
 
 #: Suffixes of tables.
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".xls")
 
 #: Suffixes of all files that are read; IEMOCAP's labels are texts.
 KEPT = (*audio.SUFFIXES, *TABLES, ".txt")
@@ -38,8 +40,20 @@ LABELS: dict[str, str] = KNOWN["labels"]
 #: Pleasure of emotion categories from -1 to 1 (Russell & Mehrabian 1977).
 PLEASURE: dict[str, float] = KNOWN["pleasure"]
 
-#: Other words for the categories, in lower case.
+#: Where the valence of emotions comes from.
+SOURCE = "3 + 2 x pleasure from 1 to 5, Russell & Mehrabian 1977; calm is their relaxed"
+
+#: Other words and codes for the categories, in lower case.
 SYNONYMS: dict[str, str] = KNOWN["synonyms"]
+
+#: What is written where nothing is known, in lower case.
+NOBODY: frozenset[str] = frozenset(KNOWN["nobody"]["words"])
+
+#: The scale of valence that comes from emotions, unless another one is told.
+CATEGORICAL_SCALE = (1.0, 5.0)
+
+#: Suffixes of audio that lost something, of which another copy is preferred.
+LOSSY = (".mp3", ".ogg", ".m4a", ".aac", ".opus", ".wma", ".mp4", ".webm")
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class Files:
     Attributes:
         folder: where the corpus is
         clips: the audio, without IEMOCAP's recordings of whole dialogues
-        tables: CSV and TSV
+        tables: CSV, TSV, JSON and workbooks
         texts: other files that may hold labels
     """
 
@@ -93,6 +107,7 @@ class Layout:
             texts; its groups become columns
         codes: words for the codes in a column
         columns: the project's names of the columns in a table
+        table: name of a table of ratings that comes with the files, see `labels.read`
     """
 
     name: str
@@ -103,24 +118,37 @@ class Layout:
     pattern: str = ""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    table: str = ""
 
 
-def recognise(files: Files) -> tuple[Layout, pd.DataFrame] | None:
-    """Find out which known corpus a folder holds.
+def recognise(files: Files) -> list[tuple[Layout, pd.DataFrame]]:
+    """Find out which known corpora a folder holds.
 
     Args:
         files: what is in the folder
 
     Returns:
-        the layout and its labels, a row for each labelled clip: ``file``, ``valence``, ``speaker``
-        and other columns; or None if the folder is in none of `LAYOUTS`
+        each layout and its labels, a row for each labelled clip: ``file``, ``valence``, ``speaker``
+        and other columns, and ``reason`` if the clip is there twice. Names of files count only if
+        most of the files have such names
     """
+    found: dict[str, tuple[Layout, pd.DataFrame]] = {}
     for layout in LAYOUTS:
         reader = _from_names if layout.labels == "categorical" else READERS[layout.name]
-        table = reader(layout, files)
+        table = None if layout.name in found else reader(layout, files)
         if table is not None and len(table):
-            return layout, table
-    return None
+            found[layout.name] = layout, table
+    # Names of one emotion alone, beside others, are more likely to be chance or a stray file.
+    several = {
+        name: (layout, table)
+        for name, (layout, table) in found.items()
+        if layout.labels == "rated" or table["emotion"].nunique() > 1
+    }
+    found = several or found
+    rated = [each for each in found.values() if each[0].labels == "rated"]
+    rest = len(files.clips) - sum(len(table) for _, table in rated)
+    named = sum(len(table) for layout, table in found.values() if layout.labels != "rated")
+    return list(found.values()) if named > rest / 2 else rated
 
 
 def valence(emotion: str) -> float:
@@ -136,35 +164,98 @@ def valence(emotion: str) -> float:
         >>> valence("Happiness"), valence("neutral")
         (4.62, 3.0)
     """
-    word = emotion.strip().lower()
-    return round(3 + 2 * PLEASURE.get(SYNONYMS.get(word, word), float("nan")), 2)
+    return round(3 + 2 * PLEASURE.get(category(emotion), float("nan")), 2)
+
+
+def category(emotion: str) -> str:
+    """A word or code as a key of `PLEASURE`, if it is known: without case, digits, punctuation."""
+    word = " ".join(re.findall(r"[^\W\d_]+", emotion.lower()))
+    return SYNONYMS.get(word, word)
+
+
+def by_folder(files: Files) -> pd.DataFrame | None:
+    """Labels of a tree with a folder for each emotion, such as ``Angry/clip.wav``.
+
+    Args:
+        files: what is in the folder
+
+    Returns:
+        a row a clip: ``file``, ``emotion`` and, where a folder is called ``speaker 3``, ``actor_3``
+        or the like, ``speaker``; or None if most of the files are in no folder of a known emotion
+    """
+    folders = [name.split("/")[-2::-1] for name in files.clips]
+    depths = Counter(
+        next((depth for depth, name in enumerate(each) if _known_emotion(name)), None)
+        for each in folders
+    )
+    depth, count = depths.most_common(1)[0] if depths else (None, 0)
+    if depth is None or count <= len(files.clips) / 2:
+        return None
+    rows = []
+    for name, above in zip(files.clips, folders, strict=True):
+        emotion = above[depth] if depth < len(above) else ""
+        speaker = next((found[1] for each in above if (found := SPEAKER_FOLDER(each))), "")
+        emotion = _known_emotion(emotion) or emotion
+        rows.append({"file": name, "emotion": emotion, "speaker": speaker})
+    return pd.DataFrame(rows)
+
+
+def _known_emotion(folder: str) -> str:
+    """The emotion in a folder's name such as ``01_Angry`` or ``OAF_angry``, else nothing."""
+    words = re.findall(r"[^\W\d_]+", folder.lower())
+    known = {each for each in (category(folder), *map(category, words)) if each in PLEASURE}
+    return known.pop() if len(known) == 1 else ""
 
 
 def _from_names(layout: Layout, files: Files) -> pd.DataFrame | None:
-    """Labels by the pattern of a corpus, if most audio files' names match it."""
+    """Labels by the pattern of a corpus, of those audio files whose names match it.
+
+    Of copies, which have the same name in other folders or with other suffixes, one counts: the
+    first that is not compressed with a loss.
+    """
     match = re.compile(rf"(?:.*/)?{layout.pattern}\.\w+").fullmatch
     rows = [{"file": name, **found.groupdict()} for name in files.clips if (found := match(name))]
-    if len(rows) <= len(files.clips) / 2:
+    if not rows:
         return None
     table = pd.DataFrame(rows)
     for column, words in layout.codes.items():
-        table[column] = table[column].map(words)
+        table[column] = table[column].replace(words)
+    lossy = table["file"].str.lower().str.endswith(LOSSY)
+    order = table.assign(lossy=lossy).sort_values(["lossy", "file"]).drop(columns="lossy")
+    kept = order.groupby(list(table.columns[1:]))["file"].transform("first").reindex(table.index)
+    same = "is the same clip as " + kept + ", which is used"
+    table["reason"] = same.where(kept != table["file"], None).astype(object)
     return table.assign(valence=table["emotion"].map(valence))
 
 
 def _cremad_perceived(layout: Layout, files: Files) -> pd.DataFrame | None:
     """Average the valence of the emotions that listeners to the voice alone chose."""
     acted = next(each for each in LAYOUTS if each.name == layout.name and each.pattern)
-    table = _from_names(acted, files)
-    votes = _read_csv(files, "finishedResponses.csv", dtype=str)
-    if table is None or votes is None or not {"clipName", "queryType", "respEmo"} <= set(votes):
+    table, votes = _from_names(acted, files), _cremad_votes(files)
+    if table is None or votes is None:
         return None
-    votes = votes[votes["queryType"].str.strip() == "1"]
-    by_initial = {code[0]: word for code, word in acted.codes["emotion"].items()}
-    chosen = votes["respEmo"].str.strip().str[0].str.upper().map(by_initial)
-    by_clip = chosen.dropna().map(valence).groupby(votes["clipName"].str.strip())
+    value = pd.Series({code[0]: valence(word) for code, word in acted.codes["emotion"].items()})
+    votes = votes.reindex(columns=value.index, fill_value=0)
+    count = votes.sum(axis=1)
+    mean = (votes * value).sum(axis=1) / count.where(count > 0)
     clip = table["file"].map(lambda file: Path(file).stem)
-    return table.assign(valence=clip.map(by_clip.mean()), votes=clip.map(by_clip.size()))
+    return table.assign(valence=clip.map(mean), votes=clip.map(count))
+
+
+def _cremad_votes(files: Files) -> pd.DataFrame | None:
+    """How many listeners to the voice alone chose each emotion, by clip and by initial."""
+    responses = _read_csv(files, ("finishedResponses.csv",), dtype=str)
+    if responses is not None and {"clipName", "queryType", "respEmo"} <= set(responses):
+        responses = responses[responses["queryType"].str.strip() == "1"]
+        chosen = responses["respEmo"].str.strip().str[0].str.upper()
+        return pd.crosstab(responses["clipName"].str.strip(), chosen)
+    votes = _read_csv(files, ("tabulatedVotes.csv",), dtype=str)
+    if votes is None or "fileName" not in votes:
+        return None
+    # Rows are numbered 100001... for the voice, 200001... for the face, 300001... for both.
+    numbers = votes.drop(columns="fileName").apply(pd.to_numeric, errors="coerce")
+    voice = numbers.iloc[:, 0] // 100_000 == 1
+    return numbers[voice].groupby(votes["fileName"].str.strip()).sum()
 
 
 def _iemocap(layout: Layout, files: Files) -> pd.DataFrame | None:
@@ -183,15 +274,16 @@ def _iemocap(layout: Layout, files: Files) -> pd.DataFrame | None:
 
 def _msp_podcast(layout: Layout, files: Files) -> pd.DataFrame | None:
     """Read ``labels_consensus.csv``; its partitions become ``split``."""
-    table = _read_csv(files, "labels_consensus.csv", dtype={"SpkrID": str})
+    names = ("labels_consensus.csv", "labels_concensus.csv")  # the latter in releases 1.6 to 1.8
+    table = _read_csv(files, names, dtype={"SpkrID": str})
     if table is None or not {"FileName", "EmoVal"} <= set(table.columns):
         return None
     return table.rename(columns=layout.columns)
 
 
-def _read_csv(files: Files, wanted: str, **options: Any) -> pd.DataFrame | None:
-    """The table of this name, wherever it is; None if it is not there or cannot be read."""
-    name = next((name for name in files.tables if posixpath.basename(name) == wanted), None)
+def _read_csv(files: Files, wanted: tuple[str, ...], **options: Any) -> pd.DataFrame | None:
+    """The first table of these names, wherever it is; None if there is none that can be read."""
+    name = next((name for name in files.tables if posixpath.basename(name) in wanted), None)
     if name is None:
         return None
     try:
@@ -199,6 +291,12 @@ def _read_csv(files: Files, wanted: str, **options: Any) -> pd.DataFrame | None:
     except (OSError, ValueError):  # not UTF-8, without a column or with rows of different lengths
         return None
 
+
+#: Names of folders that hold one speaker.
+SPEAKER_FOLDER = re.compile(
+    r"(?:speaker|spkr?|actor|actress|participant|subject|talker)[ _-]*(\d\w*|(?<=[ _-])\w+)",
+    re.IGNORECASE,
+).fullmatch
 
 #: What reads corpora that have their labels in files.
 READERS: dict[str, Callable[[Layout, Files], pd.DataFrame | None]] = {

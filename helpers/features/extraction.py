@@ -1,6 +1,7 @@
 """The features of a whole corpus, in one memory-mapped file of the cache.
 
-From a terminal, ``python -m helpers.features [PATH] [--jobs N]`` fills the cache.
+From a terminal, ``python -m helpers.features [PATH] [--scale LOW HIGH] [--jobs N]`` fills the
+cache.
 """
 
 from __future__ import annotations
@@ -210,10 +211,10 @@ def _extract_block(partial: Path, start: int, clips: list[tuple[str, str]], make
 def main(arguments: list[str] | None = None) -> int:
     """Extract the features of a corpus into the cache."""
     parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
-    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
+    corpora.add_arguments(parser)
     parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")
     options = parser.parse_args(arguments)
-    corpus = corpora.load(options.path)
+    corpus = corpora.from_arguments(options)
     duration = target_duration(corpus.clips["duration"])
     features = extract(corpus, MelSettings(), duration=duration, jobs=options.jobs)
     clips, n_mels, frames = features.shape

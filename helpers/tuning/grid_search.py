@@ -3,8 +3,8 @@
 Combinations that differ only in their epochs share one training, which is read at each of these
 epochs. A search that was killed goes on with what is missing, see `trials`.
 
-From a terminal, ``python -m helpers.tuning [PATH] [--profile quick|full] [--jobs N]
-[--scheduler ADDRESS]`` runs the grid of the original study.
+From a terminal, ``python -m helpers.tuning [PATH] [--scale LOW HIGH] [--profile quick|full]
+[--jobs N] [--scheduler ADDRESS]`` runs the grid of the original study.
 """
 
 from __future__ import annotations
@@ -384,14 +384,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the grid of the original study on a corpus."""
     parser = argparse.ArgumentParser(prog="python -m helpers.tuning", description=main.__doc__)
     add = parser.add_argument
-    add("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
+    corpora.add_arguments(parser)
     add("--profile", choices=PROFILES, default="quick", help="size of the search")
     add("--jobs", type=int, default=-1, help="trainings at once (-1: as many as memory allows)")
     add("--scheduler", help="address of a Dask scheduler, as tcp://host:8786")
     options = parser.parse_args(arguments)
     fixed = dict(PROFILES[options.profile]["search"])
     choices = {**GRID, "epochs": fixed.pop("epochs")}
-    corpus = corpora.load(options.path)
+    corpus = corpora.from_arguments(options)
     trials = search(corpus, choices, jobs=options.jobs, scheduler=options.scheduler, **fixed)
     winner = best(trials)
     print(trial_table(trials).round(4).to_string(index=False))

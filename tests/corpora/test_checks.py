@@ -137,7 +137,7 @@ def test_a_bad_rating_is_rejected_with_its_reason_and_the_rest_goes_on(
     corpus_folder, column, value, reason
 ):
     edit_labels(corpus_folder, 5, column, value)
-    corpus = corpora.load(corpus_folder)
+    corpus = corpora.load(corpus_folder, scale=(1, 5))
     assert reasons(corpus) == {"clip05.wav": reason}
     assert len(corpus.clips) == 11
 
@@ -184,9 +184,18 @@ def test_a_file_listed_twice_counts_once_and_with_two_ratings_not_at_all(corpus_
 
 def test_a_name_that_fits_several_files_is_rejected(corpus_folder):
     (corpus_folder / "other").mkdir()
+    soundfile.write(corpus_folder / "other" / "clip03.wav", voice(1.0, seed=99), 16000)
+    corpus = corpora.load(corpus_folder)
+    reason = "matches 2 files, as audio/clip03.wav and other/clip03.wav: add its folder to the name"
+    assert reasons(corpus) == {"clip03.wav": reason}
+
+
+def test_of_copies_one_is_used_and_the_others_are_listed(corpus_folder):
+    (corpus_folder / "other").mkdir()
     shutil.copy(corpus_folder / "audio" / "clip03.wav", corpus_folder / "other")
     corpus = corpora.load(corpus_folder)
-    assert reasons(corpus) == {"clip03.wav": "matches 2 files; add its folder to the name"}
+    assert len(corpus.clips) == 12
+    assert reasons(corpus) == {"other/clip03.wav": "is a copy of audio/clip03.wav"}
 
 
 def copied(folder, name, **labels):
@@ -259,7 +268,7 @@ def test_a_truncated_wav_is_rejected(corpus_folder):
 @pytest.mark.parametrize("level", [0, 1e-4])  # the voice's is 0.1
 @pytest.mark.parametrize("rate", [8000, 44100])
 def test_seconds_before_and_after_the_speech_are_measured(tmp_path, level, rate, monkeypatch):
-    monkeypatch.setattr(audio, "BLOCK", 1000)  # no multiple of a frame
+    monkeypatch.setattr(audio, "BLOCK", 2**15)  # no multiple of a frame
     y = level * np.random.default_rng(0).normal(size=3 * rate)
     y[rate : 2 * rate] += voice(1, rate)
     y[round(1.4 * rate) : round(1.7 * rate)] = 0  # a pause in it counts as speech

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import cli, corpora, plots, splits
+from helpers import cli, comparison, corpora, features, plots, splits, tuning
 from helpers.corpora import CorpusError
 from tests.conftest import voice
 from tests.corpora.conftest import edit_labels
@@ -27,7 +27,7 @@ def test_a_folder_gives_a_row_for_each_clip_in_the_order_of_the_labels(corpus_fo
 
 def test_the_fingerprint_changes_with_a_rating_and_with_a_sound(corpus_folder):
     before = corpora.load(corpus_folder).fingerprint
-    edit_labels(corpus_folder, 0, "valence", "1.5")
+    edit_labels(corpus_folder, 1, "valence", "1.5")
     relabelled = corpora.load(corpus_folder).fingerprint
     soundfile.write(corpus_folder / "audio" / "clip00.wav", voice(0.8, seed=99), 16000)
     assert len({before, relabelled, corpora.load(corpus_folder).fingerprint}) == 3
@@ -38,7 +38,8 @@ def test_unknown_speakers_are_called_unknown_all_the_way(corpus_folder):
     labels.to_csv(corpus_folder / "labels.csv", index=False)
     corpus = corpora.load(corpus_folder)
     assert corpus.clips["speaker"].isna().all() and len(corpus.fingerprint) == 16
-    assert corpora.summary(corpus)["speakers"].startswith("unknown (the columns of the labels are")
+    said = "unknown (the columns of the labels are file, valence)"
+    assert corpora.summary(corpus)["speakers"] == said
     found = splits.available(corpus.clips, seed=0)
     assert list(found) == ["clip"]
     counts = splits.summary(corpus.clips, found["clip"])
@@ -60,13 +61,19 @@ def broken(folder, kind):
     elif kind == "no valence":
         labels.write_text("file,arousal\nclip00.wav,3\n")
     elif kind == "two valences":
-        labels.write_text("file,valence,val\nclip00.wav,3,3\n")
+        labels.write_text("file,valence,val\nclip00.wav,3,4\n")
     elif kind == "not a table":
         labels.write_bytes(b"\xff\xfe\x00\x01" * 40)
     elif kind == "words":
         labels.write_text("file,valence\nclip00.wav,good\n")
     elif kind == "percent":
         labels.write_text("file,valence\nclip00.wav,80\nclip01.wav,10\n")
+    elif kind == "one value":
+        labels.write_text("file,valence\nclip00.wav,3\nclip01.wav,3\n")
+    elif kind == "a workbook":
+        labels.rename(folder / "labels.xlsx")
+    elif kind == "a pointer":
+        labels.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     elif kind == "all absent":
         shutil.rmtree(folder / "audio")
     elif kind == "missing":
@@ -84,14 +91,20 @@ def broken(folder, kind):
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("no table", "no labels table and is no known corpus: add a CSV with the columns"),
+        ("no table", "no labels table, .* and is no known corpus: add a CSV with the columns"),
         ("two tables", r"has 2 labels tables \(labels.csv, more.csv\): keep one"),
         ("no rows", "no rating that is a number"),
-        ("no valence", r"has no column of valence: name one .* \(its columns are file, arousal\)"),
+        (
+            "no valence",
+            r"of valence: name one valence or else emotion, .* \(its columns are file, arousal\)",
+        ),
         ("two valences", r"has 2 columns of valence \(valence, val\): keep one"),
         ("not a table", "is not a table that can be read"),
         ("words", "no rating that is a number"),
-        ("percent", "from 10 to 80, which fit none of the known scales"),
+        ("percent", "from 10 to 80, which do not clearly fit one of the known scales"),
+        ("one value", "All 2 usable clips of .* have the valence 3, so that there is nothing"),
+        ("a workbook", "labels.xlsx is (a workbook|not a table).*: save it as CSV"),
+        ("a pointer", "labels.csv is a git-lfs pointer .*: run `git lfs pull`"),
         ("all absent", "no usable clip: .* lists 12, the first of them clip00.wav, is not in"),
         ("missing", "nowhere.zip does not exist: name a folder or a zip file"),
         ("too long", "longlong does not exist: name a folder or a zip file"),
@@ -101,9 +114,10 @@ def broken(folder, kind):
 )
 def test_an_unusable_corpus_is_one_sentence_and_exit_code_2(corpus_folder, capsys, kind, sentence):
     source = broken(corpus_folder, kind)
+    scale = (1, 5) if kind == "one value" else None
     with pytest.raises(CorpusError, match=sentence):
-        corpora.load(source)
-    assert cli.run(corpora.main, [str(source)]) == 2
+        corpora.load(source, scale=scale)
+    assert cli.run(corpora.main, [str(source), *(("--scale", "1", "5") if scale else ())]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and len(printed.err.splitlines()) == 1
 
@@ -121,9 +135,24 @@ def test_the_summary_counts_reasons_of_a_kind_together(corpus_folder, capsys):
     for i, share in enumerate((0.04, 0.05, 0.06)):
         soundfile.write(corpus_folder / "audio" / f"clip{i:02d}.wav", at_full_scale(share), 16000)
     edit_labels(corpus_folder, 7, "valence", "9")
-    assert corpora.main([str(corpus_folder)]) == 0
+    assert corpora.main([str(corpus_folder), "--scale", "1", "5"]) == 0
     lines = capsys.readouterr().out.split("rejected:\n")[1].splitlines()
     assert lines == [
         "     3 clip00.wav is clipped: 4.0 % of its samples are at full scale",
         "     1 clip07.wav has the rating 9, which is outside the scale 1 to 5",
     ]
+
+
+@pytest.mark.parametrize("package", [corpora, features, tuning, comparison])
+def test_every_command_takes_a_scale(corpus_folder, capsys, package):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    labels.assign(valence=labels["valence"] + 0.5).to_csv(corpus_folder / "labels.csv", index=False)
+    path = str(corpus_folder)
+    assert cli.run(package.main, [path]) == cli.run(package.main, [path, "--scale", "9", "-3"]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert "say which scale it is, as --scale LOW HIGH" in errors[0] and "9 to -3" in errors[1]
+
+
+def test_what_was_told_of_the_scale_reaches_the_corpus(corpus_folder, capsys):
+    assert features.main([str(corpus_folder), "--scale", "-3", "7.5", "--jobs", "1"]) == 0
+    assert "12 clips" in capsys.readouterr().out

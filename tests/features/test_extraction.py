@@ -218,10 +218,11 @@ def test_the_command_fills_the_cache_and_says_what_it_holds(corpus_folder, outpu
 def test_the_command_passes_on_what_it_was_asked(corpus_folder, monkeypatch, capsys, jobs):
     load, extract = MagicMock(return_value=corpora.load(corpus_folder)), MagicMock()
     extract.return_value.shape = (360, 128, 94)
-    monkeypatch.setattr(corpora, "load", load)
+    monkeypatch.setattr(corpora, "from_arguments", load)
     monkeypatch.setattr(extraction, "extract", extract)
     assert features.main(jobs) == 0
-    load.assert_called_once_with(None)
+    (options,) = load.call_args.args
+    assert (options.path, options.scale) == (None, None)
     number = 3 if jobs else -1
     extract.assert_called_once_with(load.return_value, MEL, duration=2, jobs=number)
     said = capsys.readouterr().out

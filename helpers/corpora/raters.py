@@ -1,0 +1,80 @@
+"""How well several listeners agree about the same clips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+#: Raters beyond which a summary gives ranges instead of each.
+MANY = 6
+
+
+def agreement(raters: pd.DataFrame) -> pd.DataFrame:
+    """Each rater against the mean of the others: how near one listener comes to the rest.
+
+    Args:
+        raters: `Corpus.raters`
+
+    Returns:
+        a row a rater: number of ``clips`` that others rated, too, ``mae`` and ``ccc`` (concordance
+        correlation coefficient; Lin 1989)
+
+    Examples:
+        >>> agreement(pd.DataFrame({"a": [1.0, 2, 4], "b": [1.0, 3, 5]})).round(2).loc["a"].tolist()
+        [3.0, 0.67, 0.86]
+    """
+    rows = {}
+    for name in raters:
+        others = raters.drop(columns=name).mean(axis=1)
+        a, b = pd.concat([raters[name], others], axis=1).dropna().to_numpy().T
+        both = len(a) > 0
+        spread = a.var() + b.var() + (a.mean() - b.mean()) ** 2 if both else 0.0
+        ccc = 2 * np.cov(a, b, ddof=0)[0, 1] / spread if spread else np.nan
+        mae = np.abs(a - b).mean() if both else np.nan
+        rows[name] = {"clips": len(a), "mae": mae, "ccc": ccc}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def reliability(raters: pd.DataFrame) -> float:
+    """The reliability of the raters' mean, ICC(2,k) of Shrout & Fleiss (1979).
+
+    Args:
+        raters: `Corpus.raters`; only clips that all of them rated count
+
+    Returns:
+        up to 1; NaN if fewer than two clips were rated by all
+
+    Examples:
+        >>> round(reliability(pd.DataFrame({"a": [1.0, 2, 4], "b": [1.0, 3, 5]})), 2)
+        0.95
+    """
+    x = raters.dropna().to_numpy()
+    n, k = x.shape
+    if n < 2:
+        return float("nan")
+    clip, rater = x.mean(axis=1, keepdims=True), x.mean(axis=0, keepdims=True)
+    between_clips = k * ((clip - x.mean()) ** 2).sum() / (n - 1)
+    between_raters = n * ((rater - x.mean()) ** 2).sum() / (k - 1)
+    rest = ((x - clip - rater + x.mean()) ** 2).sum() / ((n - 1) * (k - 1))
+    spread = between_clips + (between_raters - rest) / n
+    return float((between_clips - rest) / spread) if spread else float("nan")
+
+
+def in_words(raters: pd.DataFrame) -> str:
+    """How many raters there are, and how well they agree."""
+    each = agreement(raters)
+    said = []
+    for column in ("mae", "ccc"):
+        values = each[column].dropna()
+        numbers = ", ".join(f"{value:.2f}" for value in values)
+        if len(values) > MANY:
+            numbers = f"{values.min():.2f} to {values.max():.2f}"
+        said.append(f"{column.upper()} {numbers}")
+    count = raters.notna().sum(axis=1)
+    least, most = count.min(), count.max()
+    a_clip = "" if least == raters.shape[1] else f" ({least} to {most} a clip)"
+    icc = reliability(raters)
+    common = "" if np.isnan(icc) else f"; ICC(2,k) {icc:.2f}"
+    return (
+        f"{raters.shape[1]}{a_clip}, each against the mean of the others: {'; '.join(said)}{common}"
+    )

@@ -1,0 +1,305 @@
+"""Labels tables as people write them, under the project's column names.
+
+Which of several tables is meant, and what its labels mean, is decided in `labels`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers.corpora.errors import CorpusError
+from helpers.corpora.layouts import KNOWN, NOBODY, Files, valence
+from helpers.corpora.matching import Finder
+
+#: Names of each column in labels tables, see `plain`; the first is the project's.
+COLUMNS: dict[str, list[str]] = KNOWN["columns"]
+
+#: Forms of the names of single raters' columns, see `plain`; those with ratings and those without.
+RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "plain")]
+
+#: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
+OWN = ("path", "duration", "sample_rate", "channels", "sha256", "reason", "beside", "corpus")
+
+#: Parts of an official split, by their first letters in lower case.
+PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
+
+#: First words of a file that git-lfs put in the place of the real one.
+POINTER = b"version https://git-lfs"
+
+
+@dataclass
+class Table:
+    """A labels table.
+
+    Attributes:
+        rows: a row a clip: ``file``, ``valence`` or ``emotion`` (text), ``beside`` (the table's
+            folder below the corpus's) and other columns
+        raters: text, clips x raters, where several listeners' ratings are in the table
+    """
+
+    rows: pd.DataFrame
+    raters: pd.DataFrame | None = None
+
+
+def plain(name: object) -> str:
+    """The name of a column without case, blanks, punctuation and a final s."""
+    text = unicodedata.normalize("NFKC", str(name)).casefold()
+    return re.sub(r"[\W_]+", "", text).rstrip("s")
+
+
+NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.items()}
+
+
+def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str]]]:
+    """Read the labels tables in a folder.
+
+    Args:
+        files: what is in the folder
+        finder: of these files
+
+    Returns:
+        the labels tables by name; and of each other table the number of missing columns and a
+        sentence about the problem
+    """
+    tables, problems = {}, []
+    for name in files.tables:
+        path = files.folder / name
+        try:
+            cells = _cells(path)
+            missing, sentence = _missing(list(cells.columns), path)
+            if missing:
+                problems.append((missing, sentence))
+            else:
+                tables[name] = _table(cells, path, finder)
+        except CorpusError as error:
+            # Any JSON may lie in a folder; a CSV or a workbook is more likely to hold the labels.
+            problems.append((2 if ".json" in path.suffix.lower() else 0, str(error)))
+    if len(tables) > 1:  # those about other files do not count
+        ours = {
+            name: table
+            for name, table in tables.items()
+            if any(map(finder.find, table.rows["file"]))
+        }
+        tables = ours or tables
+    return tables, problems
+
+
+def _missing(columns: list[str], path: Path) -> tuple[int, str]:
+    """How many of the necessary columns are missing, and what to do about it."""
+    has, wanted = _has(columns), {}
+    if "file" not in has:
+        wanted["file"] = f"{', '.join(COLUMNS['file'][:4])} or the like"
+    if not has & {"valence", "emotion"}:
+        wanted["valence"] = "valence or else emotion, which has a published valence"
+    sentence = (
+        f"{path} has no column of {' or '.join(wanted)}: name one "
+        f"{' and one '.join(wanted.values())} (its columns are {', '.join(columns) or 'none'})."
+    )
+    return len(wanted), sentence
+
+
+def _has(columns: Iterable[object]) -> set[str]:
+    """The project's names of the columns that are there."""
+    names = {plain(name) for name in columns}
+    found = {column for column, accepted in NAMES.items() if names & accepted}
+    return found | ({"valence"} if rater_columns(columns) else set())
+
+
+def rater_columns(columns: Iterable[Any]) -> list[Any]:
+    """The columns of single raters among some, if there are several."""
+    each = ([name for name in columns if form(plain(name))] for form in RATERS)
+    return next((found for found in each if len(found) > 1), [])
+
+
+def _cells(path: Path) -> pd.DataFrame:
+    """Every cell as text."""
+    suffix = path.suffix.lower()
+    try:
+        with open(path, "rb") as file:
+            pointer = file.read(len(POINTER)) == POINTER
+        if pointer:
+            raise CorpusError(
+                f"{path} is a git-lfs pointer and not the table itself: run `git lfs pull`."
+            )
+        if suffix.startswith(".xls"):
+            cells = pd.read_excel(path, dtype=str, keep_default_na=False)
+        else:
+            cells = _json(path, suffix) if suffix.startswith(".json") else _csv(path)
+    except CorpusError:
+        raise
+    except ImportError as error:
+        raise CorpusError(f"{path} is a workbook: save it as CSV.") from error
+    except Exception as error:  # pandas raises whatever damaged bytes make its readers raise
+        raise CorpusError(
+            f"{path} is not a table that can be read ({' '.join(str(error).split())}): save it as "
+            "CSV, UTF-8."
+        ) from error
+    names = [str(name).strip() for name in cells.columns]
+    again = [names[:n].count(name) for n, name in enumerate(names)]
+    unique = [f"{name}.{n}" if n else name for name, n in zip(names, again, strict=True)]
+    return cells.astype(object).where(cells.notna(), "").map(str).set_axis(unique, axis=1)
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Comma, semicolon or tab, with or without Excel's byte-order mark."""
+    with open(path, encoding="utf-8-sig") as lines:
+        separator = max(",;\t", key=lines.readline().count)
+    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
+    with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):  # long rows
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
+
+
+def _json(path: Path, suffix: str) -> pd.DataFrame:
+    """Records, columns or lines, or an object with the files as keys."""
+    options: dict[str, Any] = {"dtype": False, "convert_dates": False, "convert_axes": False}
+    options["precise_float"] = True
+    options["precise_float"] = True
+    if suffix == ".jsonl":
+        return pd.read_json(path, lines=True, **options)
+    cells = pd.read_json(path, **options)
+    if "file" in _has(cells.columns):
+        return cells
+    turned = pd.read_json(path, orient="index", **options)
+    return turned if "file" in _has(turned.columns) else turned.rename_axis("file").reset_index()
+
+
+def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
+    """A table under the project's names, its other columns as numbers where possible."""
+    beside = path.relative_to(finder.folder).parent.as_posix()
+    beside = "" if beside == "." else beside
+
+    def found(name: str) -> str | None:
+        clips = finder.find(name, beside)
+        return clips[0] if clips else None
+
+    meanings: dict[str, Callable[[pd.Series], pd.Series]] = {
+        "file": lambda column: column.map(found),
+        "valence": numbers,
+        "emotion": lambda column: column.map(valence),
+        "split": part_of_split,
+    }
+    times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
+    for column in COLUMNS:
+        if column not in ("start", "end") or len(times) > 1:
+            cells = _rename(cells, column, meanings.get(column, _codes), path)
+    if (
+        {"emotion", "valence"} <= set(cells)
+        and numbers(cells["valence"]).isna().all()
+        and cells["emotion"].map(valence).notna().any()
+    ):
+        cells = cells.rename(columns={"valence": "valence as written"})
+    cells = cells.rename(columns={name: f"{name} as written" for name in OWN})
+    single = rater_columns([name for name in cells.columns if name not in COLUMNS])
+    table = Table(cells.copy())
+    only = not {"valence", "emotion"} & set(cells)
+    if single and (only or numbers(cells[single].stack()).notna().any()):
+        table.raters = cells[single]
+    elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
+        table = _row_by_rater(cells)
+    if table.raters is not None and "valence" not in table.rows:
+        table.rows["valence"] = mean_rating(table.raters)
+    for column in table.rows.columns.difference(list(COLUMNS)):
+        values = pd.to_numeric(table.rows[column], errors="coerce")
+        if values.notna().all():
+            table.rows[column] = values
+    table.rows["beside"] = beside
+    return table
+
+
+def _rename(
+    cells: pd.DataFrame, column: str, meaning: Callable[[pd.Series], pd.Series], path: Path
+) -> pd.DataFrame:
+    """Give a column its name in the project; of several, the one whose cells mean something."""
+    candidates = [name for name in cells.columns if plain(name) in NAMES[column]]
+    if not candidates:
+        return cells
+    chosen = candidates[0]
+    if len(candidates) > 1:
+        meanings = {name: meaning(cells[name]) for name in candidates}
+        shares = {name: each.notna().mean() for name, each in meanings.items()}
+        works = [name for name in candidates if shares[name] > max(shares.values()) / 2]
+        works = works or candidates
+        chosen = works[0]
+        if not all(meanings[chosen].equals(meanings[name]) for name in works[1:]):
+            raise CorpusError(
+                f"{path} has {len(works)} columns of {column} ({', '.join(works)}): keep one."
+            )
+    if column != chosen and column in cells:
+        cells = cells.rename(columns={column: f"{column} as written"})
+    return cells.rename(columns={chosen: column})
+
+
+def _codes(column: pd.Series) -> pd.Series:
+    """Numbers that are the same where two columns tell the same rows apart."""
+    codes = pd.Series(pd.factorize(column.map(known))[0], index=column.index)
+    return codes.where(codes >= 0)
+
+
+def known(written: object) -> str | None:
+    """What a cell says, or None where it says that nothing is known."""
+    text = str(written).strip()
+    return None if text.casefold() in NOBODY else text
+
+
+def numbers(column: pd.Series) -> pd.Series:
+    """Numbers with a decimal point or comma, NaN where there is none."""
+    return pd.to_numeric(column.str.strip().str.replace(",", "."), errors="coerce")
+
+
+def all_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The same as `numbers` for every column; `DataFrame.apply` leaves empty tables as they are."""
+    return pd.DataFrame({name: numbers(table[name]) for name in table}, index=table.index)
+
+
+def part_of_split(column: pd.Series) -> pd.Series:
+    """Train, validation or test, by the first letters of each cell."""
+    written = column.fillna("").astype(str).str.strip().str.lower()
+    return written.str.extract(f"^({'|'.join(PARTS)})", expand=False).map(PARTS)
+
+
+def part_by_name(table: str) -> str | None:
+    """The part of an official split that a table's name or folder tells, if it does."""
+    for name in (posixpath.splitext(posixpath.basename(table))[0], posixpath.dirname(table)):
+        for word in re.findall(r"[a-z]+", name.lower()):
+            found = re.fullmatch("(train|dev|val|test)(ing|elopment|id|idation)?", word)
+            if found:
+                return PARTS[found[1]]
+    return None
+
+
+def mean_rating(raters: pd.DataFrame) -> pd.Series:
+    """The mean of several raters as text, or the first cell that is no number.
+
+    Args:
+        raters: text, clips x raters; not every rater needs to have rated every clip
+    """
+    text = raters.fillna("").astype(str).apply(lambda column: column.str.strip())
+    values = all_numbers(text)
+    wrong = text.where(values.isna() & ~text.apply(lambda c: c.str.casefold().isin(NOBODY)))
+    mean = values.mean(axis=1)
+    return wrong.bfill(axis=1).iloc[:, 0].fillna(mean.astype(str).where(mean.notna(), ""))
+
+
+def _row_by_rater(cells: pd.DataFrame) -> Table:
+    """A row a clip of a table that has a row for each rater of each clip.
+
+    What differs between the rows of a clip is left out.
+    """
+    key = [name for name in ("file", "start", "end") if name in cells]
+    clips = cells.groupby(key, sort=False)
+    once = cells.drop_duplicates([*key, "rater", "valence"])
+    raters = once.groupby([*key, "rater"])["valence"].agg(" and ".join).unstack()
+    others = cells.columns.difference([*key, "rater", "valence"], sort=False)
+    same = [name for name in others if clips[name].nunique().max() == 1]
+    rows = cells.drop_duplicates(key)[[*key, *same]].reset_index(drop=True)
+    order = pd.MultiIndex.from_frame(rows[key]) if len(key) > 1 else rows["file"]
+    return Table(rows, raters.reindex(order).reset_index(drop=True).rename_axis(columns=None))
