@@ -90,16 +90,16 @@ def _is_tar(source: Path) -> bool:
     if not source.is_file():
         raise CorpusError(f"{source} is a pipe or a device: name a folder or a zip file instead.")
     called = source.name.lower()
-    try:
+    with contextlib.suppress(*UNREADABLE, OSError):  # damaged, or not to be read: found again later
         with open(source, "rb") as file:
             other = file.read(8).startswith(OTHERS)
-        if not other and tarfile.is_tarfile(source):
+        if other:
+            called = ""
+        elif tarfile.is_tarfile(source):
             return True
-        if not other and zipfile.is_zipfile(source):
+        elif zipfile.is_zipfile(source):
             return False
-    except (*UNREADABLE, OSError):  # damaged, or not to be read: this is found again
-        other = False
-    if called.endswith((*ZIP, *TAR)) and not other:
+    if called.endswith((*ZIP, *TAR)):
         return called.endswith(TAR)
     raise CorpusError(
         f"{source} is neither a folder nor a zip or tar file: if it is an archive, unpack it and "
@@ -150,34 +150,33 @@ def _unpacked_tar(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     folder = cache_folder("corpora") / f"{name}-{digest(f'{content} {suffixes}')}"
     with _whole(folder) as partial:
-        if partial:
-            with tarfile.open(source) as archive:
-                _unpack_members(archive, partial, suffixes, source)
+        if partial is None:
+            return folder
+        size, names, wanted = 0, [], []
+        with tarfile.open(source) as archive:
+            for member in bar(archive, desc="unpacking", unit="file"):
+                if member.isdir():
+                    continue
+                _refuse_unsafe(member.name, not member.isreg(), source)
+                size += member.size
+                _refuse_bomb(size, source)  # before its bytes are passed over
+                names.append(member.name)
+                if _is_wanted(member.name, suffixes):
+                    archive.extract(member, partial, filter="data")
+                    wanted.append(member)
+            _refuse_damaged(archive, len(names))
+        _refuse_empty(wanted, names, source)
     return folder
 
 
-def _unpack_members(
-    archive: tarfile.TarFile, folder: Path, suffixes: tuple[str, ...], source: Path
-) -> None:
-    size, names, wanted = 0, [], []
-    for member in bar(archive, desc="unpacking", unit="file"):
-        if member.isdir():
-            continue
-        _refuse_unsafe(member.name, not member.isreg(), source)
-        size += member.size
-        _refuse_bomb(size, source)  # before its bytes are passed over
-        names.append(member.name)
-        if _is_wanted(member.name, suffixes):
-            archive.extract(member, folder, filter="data")
-            wanted.append(member)
-    # `tarfile` takes a header that it cannot read for the end, which is a block of zeros.
+def _refuse_damaged(archive: tarfile.TarFile, files: int) -> None:
+    """Refuse a tar with a header that `tarfile` cannot read and takes for the end, a zero block."""
     rest = archive.fileobj
     rest.seek(archive.offset)
     if rest.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError(f"it is damaged or ends after {len(names)} files")
+        raise tarfile.ReadError(f"it is damaged or ends after {files} files")
     while rest.read(2**20):  # to its end, where the checksum is
         pass
-    _refuse_empty(wanted, names, source)
 
 
 def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:

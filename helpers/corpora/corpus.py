@@ -144,9 +144,8 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where)}.")
     if table.loc[usable, "valence"].nunique() == 1:
         raise CorpusError(
-            f"All {usable.sum()} usable clips of {source} have the valence "
-            f"{table.loc[usable, 'valence'].iloc[0]:g}, so that there is nothing to predict: add "
-            "clips with other ratings."
+            f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
+            f"there is nothing to predict (usable clips: {usable.sum()}): add other ratings."
         )
     if quiet.any():
         found.notes += (

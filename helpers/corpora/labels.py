@@ -74,7 +74,7 @@ def read(
         CorpusError: if there are no labels, several tables or columns that may be meant, or ratings
             whose scale is not clear
     """
-    if scale and not (np.isfinite(scale).all() and scale[0] < scale[1]):
+    if scale and not -np.inf < scale[0] < scale[1] < np.inf:
         raise CorpusError(
             f"The scale {scale[0]:g} to {scale[1]:g} is none: give the lowest possible rating and "
             "then the highest."
@@ -88,14 +88,18 @@ def read(
         name, table = _only(rated, source)
         return _rated(name, table, known, files, finder, scale)
     if known:
-        labels = _with_columns(_of_layouts(known, scale, source), found, finder)
+        labels = _of_layouts(known, scale, source)
+        for name, table in found.items():
+            other = table.rows.drop(columns=["emotion", "beside", "file"])
+            other = other.set_axis(_paths(table.rows, finder))
+            labels.rows, added = _joined(labels.rows, labels.rows["file"], other, name)
+            labels.notes += added
         labels.notes += tuple(said for _, said in problems if "git-lfs" in said)
         return labels
     if found:
         name, table = _only(found, source)
         return _categorical(table.rows, name, scale)
-    tree = layouts.by_folder(files)
-    if tree is not None:
+    if (tree := layouts.by_folder(files)) is not None:
         return _categorical(tree, source.name, scale, layout="a folder for each emotion")
     if not problems:
         raise CorpusError(
@@ -116,12 +120,14 @@ def _only(found: dict[str, Table], source: Path) -> tuple[str, Table]:
     for name, table in found.items():
         table.rows["split"] = table.rows.get("split", parts[name])
     rows = pd.concat([table.rows for table in found.values()], ignore_index=True)
-    raters = [each.raters for each in found.values() if each.raters is not None]
-    if 0 < len(raters) < len(found):
+    raters = [each.raters for each in found.values()]
+    if all(each is None for each in raters):
+        return names, Table(rows)
+    if any(each is None for each in raters):
         raise CorpusError(
             f"Of {names} in {source}, only some have several raters: give all the same columns."
         )
-    return names, Table(rows, pd.concat(raters, ignore_index=True) if raters else None)
+    return names, Table(rows, pd.concat(raters, ignore_index=True))
 
 
 def _rated(
@@ -137,12 +143,9 @@ def _rated(
     rows, notes = table.rows, tuple[str, ...]()
     if known:
         named = _together(known, None).drop(columns=["valence", "as written", "reason"])
-        more = _joined(rows, _paths(rows, finder), named.set_index("file"))
-        added = more.columns.difference(rows.columns, sort=False)
         layout = known[0][0]
-        if len(added):
-            notes = (f"{', '.join(added)} from the files' names ({layout.name})",)
-        rows = more
+        origin = f"the files' names ({layout.name})"
+        rows, notes = _joined(rows, _paths(rows, finder), named.set_index("file"), origin)
         if layout.table and posixpath.basename(name) == layout.table:
             about |= _about([layout])
             scale = scale or layout.scale
@@ -152,8 +155,9 @@ def _rated(
     scale = scale or _scale(all_ratings.dropna(), files.folder / name)
     if raters is not None:
         outside = raters.where((raters < scale[0]) | (raters > scale[1])).bfill(axis=1).iloc[:, 0]
-        rows["valence"] = outside.fillna(rows["valence"])
-        rows["as written"] = outside.map("{:g}".format).where(outside.notna(), rows["as written"])
+        wrong = outside.notna()
+        rows.loc[wrong, "valence"] = outside
+        rows.loc[wrong, "as written"] = outside.map("{:g}".format)
     return Labels(rows, name, about | {"scale": scale}, raters, notes)
 
 
@@ -178,17 +182,16 @@ def _of_layouts(
     known: list[tuple[Layout, pd.DataFrame]], scale: tuple[float, float] | None, source: Path
 ) -> Labels:
     """The labels of one known corpus, or of several that share a scale."""
-    each_layout = [layout for layout, _ in known]
-    names = ", ".join(layout.name for layout in each_layout)
-    if len({layout.scale for layout in each_layout}) > 1:
+    about = _about([layout for layout, _ in known])
+    if len({layout.scale for layout, _ in known}) > 1:
         raise CorpusError(
-            f"{source} holds {names}, whose rating scales differ: load the folder of each alone."
+            f"{source} holds {about['layout']}, whose rating scales differ: load the folder of "
+            "each alone."
         )
-    # The kind that says least, so that nobody takes emotions for ratings.
-    kinds = {layout.labels for layout in each_layout}
-    kind = next(each for each in ("categorical", "perceived", "rated") if each in kinds)
-    about = _about(each_layout) | {"labels": kind, "scale": scale or each_layout[0].scale}
-    return Labels(_together(known, scale), names, about)
+    # The kind that says least, first in the alphabet, so that nobody takes emotions for ratings.
+    about["labels"] = min(layout.labels for layout, _ in known)
+    about["scale"] = scale or known[0][0].scale
+    return Labels(_together(known, scale), about["layout"], about)
 
 
 def _together(
@@ -215,32 +218,21 @@ def _about(known: list[Layout]) -> dict[str, Any]:
     }
 
 
-def _with_columns(labels: Labels, found: dict[str, Table], finder: Finder) -> Labels:
-    """The same labels with what a table of emotions says besides."""
-    for name, table in found.items():
-        other = table.rows.drop(columns=["emotion", "beside", "file"])
-        other = other.set_axis(_paths(table.rows, finder))
-        more = _joined(labels.rows, labels.rows["file"], other)
-        added = more.columns.difference(labels.rows.columns, sort=False)
-        if len(added):
-            labels.notes += (f"{', '.join(added)} from {name}",)
-        labels.rows = more
-    return labels
-
-
 def _paths(rows: pd.DataFrame, finder: Finder) -> pd.Series:
     """The file that each row is about, None where it is not clear."""
-    found = [finder.find(*each) for each in zip(rows["file"], rows["beside"], strict=True)]
+    found = map(finder.find, rows["file"], rows["beside"])
     clear = [each[0] if len(each) == 1 else None for each in found]
     return pd.Series(clear, index=rows.index, dtype=object)
 
 
-def _joined(rows: pd.DataFrame, paths: pd.Series, other: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns that only another table has, which is indexed by paths."""
-    other = other[other.columns.difference(rows.columns, sort=False)]
-    other = other[other.index.notna() & ~other.index.duplicated()]
-    more = other.reindex(paths.tolist()).set_axis(rows.index)
-    return rows.join(more.dropna(axis=1, how="all"))
+def _joined(
+    rows: pd.DataFrame, paths: pd.Series, other: pd.DataFrame, origin: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Add the columns that only another table has, which is indexed by paths; and a note of it."""
+    new = other.columns.difference(rows.columns, sort=False)
+    other = other.loc[other.index.notna() & ~other.index.duplicated(), new]
+    more = other.reindex(paths.tolist()).set_axis(rows.index).dropna(axis=1, how="all")
+    return rows.join(more), (f"{', '.join(more)} from {origin}",) * (not more.columns.empty)
 
 
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:

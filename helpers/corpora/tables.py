@@ -162,7 +162,6 @@ def _json(path: Path, suffix: str) -> pd.DataFrame:
     """Records, columns or lines, or an object with the files as keys."""
     options: dict[str, Any] = {"dtype": False, "convert_dates": False, "convert_axes": False}
     options["precise_float"] = True
-    options["precise_float"] = True
     if suffix == ".jsonl":
         return pd.read_json(path, lines=True, **options)
     cells = pd.read_json(path, **options)

@@ -102,7 +102,7 @@ def broken(folder, kind):
         ("not a table", "is not a table that can be read"),
         ("words", "no rating that is a number"),
         ("percent", "from 10 to 80, which do not clearly fit one of the known scales"),
-        ("one value", "All 2 usable clips of .* have the valence 3, so that there is nothing"),
+        ("one value", "has the single valence 3, so that there is nothing to predict"),
         ("a workbook", "labels.xlsx is (a workbook|not a table).*: save it as CSV"),
         ("a pointer", "labels.csv is a git-lfs pointer .*: run `git lfs pull`"),
         ("all absent", "no usable clip: .* lists 12, the first of them clip00.wav, is not in"),
