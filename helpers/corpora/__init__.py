@@ -5,7 +5,6 @@ from helpers.corpora.corpus import (
     DEMO,
     Corpus,
     add_arguments,
-    emotions,
     from_arguments,
     load,
     main,

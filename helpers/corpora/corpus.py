@@ -235,20 +235,6 @@ def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
     return sorted(found, key=lambda kind: -kind[0])
 
 
-def emotions(corpus: Corpus) -> pd.DataFrame:
-    """The valence that is used for each emotion.
-
-    Args:
-        corpus: see `load`; one whose labels are not ratings
-
-    Returns:
-        a row an emotion, the most pleasant first: number of ``clips`` and mean ``valence``, which
-        is the published one unless listeners chose the emotion
-    """
-    by_emotion = corpus.clips.groupby("emotion")["valence"]
-    return by_emotion.agg(clips="size", valence="mean").sort_values("valence", ascending=False)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what every command needs to know about a corpus, for `from_arguments`."""
     parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
@@ -275,8 +261,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name:20}{line}")
     if corpus.labels != "rated":
         print(f"\nemotions, {layouts.LABELS[corpus.labels]} ({layouts.SOURCE}):")
-        for emotion, row in emotions(corpus).iterrows():
-            print(f"{emotion:20}{row['valence']:5.2f} {row['clips']:6.0f} clips")
+        by_emotion = corpus.clips.groupby("emotion")["valence"].agg(["mean", "size"])
+        for row in by_emotion.sort_values("mean", ascending=False).itertuples():
+            print(f"{row.Index:20}{row.mean:5.2f} {row.size:6} clips")
     counts, edges = np.histogram(corpus.clips["valence"], bins=8, range=corpus.scale)
     print("\nratings:")
     for count, low, high in zip(counts, edges, edges[1:], strict=False):

@@ -22,3 +22,12 @@ def edit_labels(folder, row, column, value):
 
 def reasons(corpus):
     return dict(zip(corpus.rejected["file"], corpus.rejected["reason"], strict=True))
+
+
+def relabelled(folder, **columns):
+    """Replace columns of a corpus's labels; ``_`` is a blank in their names."""
+    labels = pd.read_csv(folder / "labels.csv")
+    for name, values in columns.items():
+        labels[name.replace("_", " ")] = values
+    labels.to_csv(folder / "labels.csv", index=False)
+    return labels

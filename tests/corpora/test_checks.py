@@ -14,7 +14,6 @@ import soundfile
 
 from helpers import audio, corpora
 from helpers.corpora import checks
-from helpers.storage import PROJECT
 from tests.conftest import voice
 from tests.corpora.conftest import edit_labels, reasons
 
@@ -248,14 +247,6 @@ def test_every_clip_of_ravdess_in_two_folders_is_used_once(tmp_path, output):
     assert [Path(file).name for file in corpus.clips["file"]] == names
     assert len(corpus.rejected) == 6
     assert corpus.rejected["reason"].str.startswith("is the same clip as Actor_0").all()
-
-
-@pytest.mark.skipif(not (PROJECT.parent / "shared").exists(), reason="RAVDESS is not here")
-def test_the_pair_of_ravdess_with_the_same_sound_counts_once(output):
-    corpus = corpora.load(PROJECT.parent / "shared" / "data" / "ravdess")
-    assert len(corpus.clips) == 1439
-    first, copy = (f"Actor_07/03-01-03-01-02-0{i}-07.flac" for i in (1, 2))
-    assert reasons(corpus) == {copy: f"is the same clip as {first}, which is used"}
 
 
 def test_a_truncated_wav_is_rejected(corpus_folder):

@@ -1,17 +1,15 @@
 """Labels tables under any names, in any format."""
 
 import json
-import unicodedata
 
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 
 from helpers import corpora
 from helpers.corpora import CorpusError
-from tests.conftest import voice, write_corpus
-from tests.corpora.conftest import reasons
+from tests.conftest import write_corpus
+from tests.corpora.conftest import reasons, relabelled
 
 
 @pytest.mark.parametrize(
@@ -77,15 +75,6 @@ def test_separators_and_a_byte_order_mark_are_recognised(corpus_folder, separato
     labels["speaker"] = "Zoë"
     labels.to_csv(corpus_folder / "labels.csv", index=False, sep=separator, encoding=encoding)
     assert set(corpora.load(corpus_folder).clips["speaker"]) == {"Zoë"}
-
-
-def relabelled(folder, **columns):
-    """Replace columns of a corpus's labels; ``_`` is a blank in their names."""
-    labels = pd.read_csv(folder / "labels.csv")
-    for name, values in columns.items():
-        labels[name.replace("_", " ")] = values
-    labels.to_csv(folder / "labels.csv", index=False)
-    return labels
 
 
 @pytest.mark.parametrize(
@@ -290,164 +279,6 @@ def test_a_word_without_a_published_valence_is_rejected(corpus_folder, word):
     assert f"has the emotion '{word}', whose valence" in reasons(corpus)["clip00.wav"]
 
 
-SINGLE = np.array([[1.0, 2, 3], [4, 5, 4.5], [2, 2, 2.5]] * 4)
-
-
-@pytest.mark.parametrize("form", ["a{}_V", "rater_{}", "Valence {}", "V{}", "rater{}_valence"])
-def test_a_column_for_each_rater_gives_their_mean(corpus_folder, form):
-    columns = {form.format(n + 1): SINGLE[:, n] for n in range(3)}
-    labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="valence").assign(**columns)
-    labels.to_csv(corpus_folder / "labels.csv", index=False)
-    corpus = corpora.load(corpus_folder)
-    assert np.allclose(corpus.clips["valence"], SINGLE.mean(axis=1))
-    assert np.array_equal(corpus.raters.to_numpy(), SINGLE) and corpus.scale == (1, 5)
-    assert corpora.summary(corpus)["raters"].startswith("3, each against the mean of the others")
-
-
-def test_a_row_for_each_rater_gives_their_mean(corpus_folder):
-    labels = pd.read_csv(corpus_folder / "labels.csv")
-    rows = [
-        {"file": name, "rater": f"r{n}", "valence": SINGLE[i, n], "speaker": speaker, "time": n}
-        for n in (2, 0, 1)
-        for i, (name, speaker) in enumerate(zip(labels["file"], labels["speaker"], strict=True))
-        if (i, n) != (3, 0)
-    ]
-    pd.DataFrame([*rows, rows[0]]).to_csv(corpus_folder / "labels.csv", index=False)
-    corpus = corpora.load(corpus_folder)
-    expected = SINGLE.copy()
-    expected[3, 0] = np.nan
-    assert corpus.clips["file"].tolist() == labels["file"].tolist() and corpus.rejected.empty
-    assert np.array_equal(corpus.raters.to_numpy(), expected, equal_nan=True)
-    assert np.allclose(corpus.clips["valence"], np.nanmean(expected, axis=1))
-    assert corpus.clips["speaker"].nunique() == 4 and "time" not in corpus.clips
-    assert corpora.summary(corpus)["raters"].startswith("3 (2 to 3 a clip), each against")
-
-
-def test_a_rating_that_one_rater_gave_wrongly_costs_the_clip(corpus_folder):
-    cells = SINGLE.astype(str)
-    cells[0, 1], cells[1, 2], cells[2, 0], cells[4, :] = "good", "9", "", ""
-    labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="valence")
-    for n in range(3):
-        labels[f"rater {n}"] = cells[:, n]
-    labels.to_csv(corpus_folder / "labels.csv", index=False)
-    corpus = corpora.load(corpus_folder, scale=(1, 5))
-    assert reasons(corpus) == {
-        "clip00.wav": "has the rating 'good', which is not a number",
-        "clip01.wav": "has the rating 9, which is outside the scale 1 to 5",
-        "clip04.wav": "has no rating",
-    }
-    assert corpus.clips["valence"][0] == 2.25 and len(corpus.raters) == len(corpus.clips) == 9
-
-
-def test_raters_without_any_number_are_no_raters(corpus_folder):
-    relabelled(corpus_folder, rater_1="Ann", rater_2="Bob")
-    assert corpora.load(corpus_folder).raters is None
-    labels = relabelled(corpus_folder, a1_V="good", a2_V="bad").rename(columns=str.strip)
-    labels.drop(columns="valence").to_csv(corpus_folder / "labels.csv", index=False)
-    with pytest.raises(CorpusError, match="has no rating that is a number"):
-        corpora.load(corpus_folder)
-    (corpus_folder / "labels.csv").write_text("file,a1_V,a2_V\n")
-    with pytest.raises(CorpusError, match="has no rating that is a number"):
-        corpora.load(corpus_folder)
-
-
-def test_a_rater_who_rated_a_clip_twice_and_differently_costs_the_clip(corpus_folder):
-    rows = [(f"clip{i:02d}.wav", rater, v) for i, v in enumerate([1, 5, 3]) for rater in "ab"]
-    table = pd.DataFrame([*rows, ("clip00.wav", "a", 2)], columns=["file", "rater", "valence"])
-    table.to_csv(corpus_folder / "labels.csv", index=False)
-    corpus = corpora.load(corpus_folder, scale=(1, 5))
-    assert reasons(corpus)["clip00.wav"] == "has the rating '1 and 2', which is not a number"
-
-
-def test_a_rating_beside_those_of_raters_stays_the_rating(corpus_folder):
-    before = corpora.load(corpus_folder)
-    labels = pd.read_csv(corpus_folder / "labels.csv")
-    for n in range(3):
-        labels[f"rater_{n}"] = SINGLE[:, n]
-    labels.to_csv(corpus_folder / "labels.csv", index=False)
-    corpus = corpora.load(corpus_folder)
-    assert corpus.clips["valence"].equals(before.clips["valence"]) and corpus.raters.shape == (
-        12,
-        3,
-    )
-    assert corpus.fingerprint == before.fingerprint
-
-
-def test_the_agreement_of_raters_is_that_of_shrout_and_fleiss():
-    judged = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
-    raters = pd.DataFrame(judged, columns=list("abcd"), dtype=float)
-    assert round(corpora.reliability(raters), 2) == 0.62  # their table 4
-    each = corpora.agreement(raters)
-    others = raters[["b", "c", "d"]].mean(axis=1)
-    assert each.loc["a", "mae"] == pytest.approx((raters["a"] - others).abs().mean())
-    pair = np.array([raters["a"], others])
-    ccc = (
-        2 * np.cov(pair, ddof=0)[0, 1] / (pair.var(axis=1).sum() + np.diff(pair.mean(axis=1)) ** 2)
-    )
-    assert each.loc["a", "ccc"] == pytest.approx(ccc[0]) and set(each["clips"]) == {6}
-    crowd = pd.concat([raters.assign(d=np.nan), raters.assign(a=np.nan)], ignore_index=True)
-    assert np.isnan(corpora.reliability(crowd)) and corpora.agreement(crowd)["mae"].notna().all()
-
-
-WINDOWS, MACHINE = "D:\\data\\Speech\\audio\\", "/home/ann/speech/Audio/"
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        str.upper,
-        lambda name: WINDOWS + name,
-        lambda name: MACHINE + name.replace(".wav", ".WAV"),
-        lambda name: "file:///x/" + name,
-        lambda name: name.replace(".wav", ".flac"),
-        lambda name: "../audio/" + name + " ",
-    ],
-)
-def test_files_are_found_whatever_machine_wrote_the_table(corpus_folder, form):
-    names = pd.read_csv(corpus_folder / "labels.csv")["file"]
-    relabelled(corpus_folder, file=names.map(form))
-    corpus = corpora.load(corpus_folder)
-    assert len(corpus.clips) == 12 and corpus.rejected.empty
-
-
-@pytest.mark.parametrize("in_table", ["NFC", "NFD"])
-@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
-def test_forms_of_unicode_do_not_matter(corpus_folder, in_table, on_disk):
-    audio = corpus_folder / "audio"
-    (audio / "clip00.wav").rename(audio / unicodedata.normalize(on_disk, "Zoë.wav"))
-    names = pd.read_csv(corpus_folder / "labels.csv")["file"]
-    relabelled(corpus_folder, file=[unicodedata.normalize(in_table, "Zoë.wav"), *names[1:]])
-    assert len(corpora.load(corpus_folder).clips) == 12
-
-
-def test_the_folder_in_a_name_and_the_letters_tell_similar_files_apart(tmp_path, output):
-    names = ["a/one.wav", "b/one.wav", "b/Two.wav", "b/two.wav"]
-    for seed, name in enumerate(names):
-        path = tmp_path / "c" / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        soundfile.write(path, voice(0.3, seed=seed), 16000)
-    if len(list((tmp_path / "c" / "b").iterdir())) < 3:
-        pytest.skip("files that differ by case are one here")
-    table = "file,valence\nC:\\x\\A\\ONE.wav,1\nb/one,5\nTwo.wav,2\ntwo.wav,3\none.wav,4\n"
-    (tmp_path / "c" / "labels.csv").write_text(table)
-    corpus = corpora.load(tmp_path / "c")
-    paths = [path.split("/c/")[1] for path in corpus.clips["path"]]
-    assert paths == names
-    assert reasons(corpus) == {
-        "one.wav": "matches 2 files, as a/one.wav and b/one.wav: add its folder to the name"
-    }
-
-
-def test_files_beside_the_table_are_meant_first(tmp_path, output):
-    for part in ("train", "test"):
-        write_corpus(tmp_path / "c" / part, clips=4)
-    for seed, path in enumerate(sorted((tmp_path / "c").rglob("*.wav"))):
-        soundfile.write(path, voice(0.3, seed=seed), 16000)
-    corpus = corpora.load(tmp_path / "c")
-    assert corpus.rejected.empty and corpus.clips["path"].nunique() == 8
-    assert corpus.clips["split"].tolist() == ["test"] * 4 + ["train"] * 4
-
-
 @pytest.mark.parametrize("parts", [("train", "test"), ("Training_set", "dev", "test-labels")])
 def test_a_table_for_each_part_is_an_official_split(corpus_folder, parts):
     labels = pd.read_csv(corpus_folder / "labels.csv")
@@ -504,38 +335,3 @@ def test_a_workbook_is_read_where_that_is_installed(corpus_folder):
     (corpus_folder / "labels.csv").unlink()
     labels.to_excel(corpus_folder / "labels.xlsx", index=False)
     assert len(corpora.load(corpus_folder).clips) == 12
-
-
-@pytest.mark.parametrize("form", ["{:g}", "0 days 00:00:{:09.6f}"])
-def test_each_rated_part_of_a_recording_is_a_clip(tmp_path, output, form):
-    (tmp_path / "c").mkdir()
-    sound = np.concatenate([voice(1, seed=n, pitch=100 + 40 * n) for n in range(4)])
-    soundfile.write(tmp_path / "c" / "long.wav", sound, 16000)
-    soundfile.write(tmp_path / "c" / "cut.wav", voice(1, seed=9), 16000)
-    parts = [("long.wav", 0, 1, 1), ("long.wav", 1, 2.5, 5), ("long.wav", 2.5, None, 3)]
-    parts += [("long.wav", 3, 9, 2), ("cut.wav", 40, 41, 4), ("cut.wav", 0, None, 4)]
-    rows = [
-        (name, form.format(start), "NaT" if end is None else form.format(end), rating)
-        for name, start, end, rating in parts
-    ]
-    table = pd.DataFrame(rows, columns=["file", "start", "end", "valence"])
-    table.to_csv(tmp_path / "c" / "labels.csv", index=False)
-    corpus = corpora.load(tmp_path / "c")
-    assert np.allclose(corpus.clips["duration"], [1, 1.5, 1.5, 1])
-    assert corpus.clips["valence"].tolist() == [1, 5, 3, 4]
-    y, _ = soundfile.read(corpus.clips["path"][1])
-    assert np.allclose(y, sound[16000:40000], atol=1e-4)
-    assert corpus.rejected["reason"].tolist() == [
-        "3 to 9 s are not in the recording of 4.0 s",
-        "is listed more than once",
-    ]
-    assert corpora.load(tmp_path / "c").clips.equals(corpus.clips)
-
-
-def test_parts_of_a_recording_that_cannot_be_read_are_rejected(tmp_path, output):
-    write_corpus(tmp_path / "c", clips=3)
-    (tmp_path / "c" / "audio" / "clip01.wav").write_bytes(b"RIFF")
-    relabelled(tmp_path / "c", start=0.1, end=0.5)
-    corpus = corpora.load(tmp_path / "c")
-    assert len(corpus.clips) == 2
-    assert reasons(corpus)["clip01.wav"].startswith("is not readable audio (")

@@ -1,0 +1,107 @@
+"""Ratings of several listeners, in a column or a row each."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import corpora
+from helpers.corpora import CorpusError
+from tests.corpora.conftest import reasons, relabelled
+
+SINGLE = np.array([[1.0, 2, 3], [4, 5, 4.5], [2, 2, 2.5]] * 4)
+
+
+@pytest.mark.parametrize("form", ["a{}_V", "rater_{}", "Valence {}", "V{}", "rater{}_valence"])
+def test_a_column_for_each_rater_gives_their_mean(corpus_folder, form):
+    columns = {form.format(n + 1): SINGLE[:, n] for n in range(3)}
+    labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="valence").assign(**columns)
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert np.allclose(corpus.clips["valence"], SINGLE.mean(axis=1))
+    assert np.array_equal(corpus.raters.to_numpy(), SINGLE) and corpus.scale == (1, 5)
+    assert corpora.summary(corpus)["raters"].startswith("3, each against the mean of the others")
+
+
+def test_a_row_for_each_rater_gives_their_mean(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    rows = [
+        {"file": name, "rater": f"r{n}", "valence": SINGLE[i, n], "speaker": speaker, "time": n}
+        for n in (2, 0, 1)
+        for i, (name, speaker) in enumerate(zip(labels["file"], labels["speaker"], strict=True))
+        if (i, n) != (3, 0)
+    ]
+    pd.DataFrame([*rows, rows[0]]).to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    expected = SINGLE.copy()
+    expected[3, 0] = np.nan
+    assert corpus.clips["file"].tolist() == labels["file"].tolist() and corpus.rejected.empty
+    assert np.array_equal(corpus.raters.to_numpy(), expected, equal_nan=True)
+    assert np.allclose(corpus.clips["valence"], np.nanmean(expected, axis=1))
+    assert corpus.clips["speaker"].nunique() == 4 and "time" not in corpus.clips
+    assert corpora.summary(corpus)["raters"].startswith("3 (2 to 3 a clip), each against")
+
+
+def test_a_rating_that_one_rater_gave_wrongly_costs_the_clip(corpus_folder):
+    cells = SINGLE.astype(str)
+    cells[0, 1], cells[1, 2], cells[2, 0], cells[4, :] = "good", "9", "", ""
+    labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="valence")
+    for n in range(3):
+        labels[f"rater {n}"] = cells[:, n]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder, scale=(1, 5))
+    assert reasons(corpus) == {
+        "clip00.wav": "has the rating 'good', which is not a number",
+        "clip01.wav": "has the rating 9, which is outside the scale 1 to 5",
+        "clip04.wav": "has no rating",
+    }
+    assert corpus.clips["valence"][0] == 2.25 and len(corpus.raters) == len(corpus.clips) == 9
+
+
+def test_raters_without_any_number_are_no_raters(corpus_folder):
+    relabelled(corpus_folder, rater_1="Ann", rater_2="Bob")
+    assert corpora.load(corpus_folder).raters is None
+    labels = relabelled(corpus_folder, a1_V="good", a2_V="bad").rename(columns=str.strip)
+    labels.drop(columns="valence").to_csv(corpus_folder / "labels.csv", index=False)
+    with pytest.raises(CorpusError, match="has no rating that is a number"):
+        corpora.load(corpus_folder)
+    (corpus_folder / "labels.csv").write_text("file,a1_V,a2_V\n")
+    with pytest.raises(CorpusError, match="has no rating that is a number"):
+        corpora.load(corpus_folder)
+
+
+def test_a_rater_who_rated_a_clip_twice_and_differently_costs_the_clip(corpus_folder):
+    rows = [(f"clip{i:02d}.wav", rater, v) for i, v in enumerate([1, 5, 3]) for rater in "ab"]
+    table = pd.DataFrame([*rows, ("clip00.wav", "a", 2)], columns=["file", "rater", "valence"])
+    table.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder, scale=(1, 5))
+    assert reasons(corpus)["clip00.wav"] == "has the rating '1 and 2', which is not a number"
+
+
+def test_a_rating_beside_those_of_raters_stays_the_rating(corpus_folder):
+    before = corpora.load(corpus_folder)
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    for n in range(3):
+        labels[f"rater_{n}"] = SINGLE[:, n]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["valence"].equals(before.clips["valence"]) and corpus.raters.shape == (
+        12,
+        3,
+    )
+    assert corpus.fingerprint == before.fingerprint
+
+
+def test_the_agreement_of_raters_is_that_of_shrout_and_fleiss():
+    judged = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    raters = pd.DataFrame(judged, columns=list("abcd"), dtype=float)
+    assert round(corpora.reliability(raters), 2) == 0.62  # their table 4
+    each = corpora.agreement(raters)
+    others = raters[["b", "c", "d"]].mean(axis=1)
+    assert each.loc["a", "mae"] == pytest.approx((raters["a"] - others).abs().mean())
+    pair = np.array([raters["a"], others])
+    ccc = (
+        2 * np.cov(pair, ddof=0)[0, 1] / (pair.var(axis=1).sum() + np.diff(pair.mean(axis=1)) ** 2)
+    )
+    assert each.loc["a", "ccc"] == pytest.approx(ccc[0]) and set(each["clips"]) == {6}
+    crowd = pd.concat([raters.assign(d=np.nan), raters.assign(a=np.nan)], ignore_index=True)
+    assert np.isnan(corpora.reliability(crowd)) and corpora.agreement(crowd)["mae"].notna().all()
