@@ -105,8 +105,9 @@ def find_audio(table: pd.DataFrame, files: Files, finder: Finder) -> pd.DataFram
     table["reason"] = table["reason"].where(table["reason"].notna(), unfit).astype(object)
     labelled = set().union(*found)
     rest = [clip for clip in files.clips if clip not in labelled]
+    copies = finder.copies
     reasons = [
-        f"is a copy of {finder.copies[clip]}" if clip in finder.copies else "has no label"
+        f"is the same clip as {copies[clip]}, which is used" if clip in copies else "has no label"
         for clip in rest
     ]
     printable = [clip.encode(errors="replace").decode() for clip in rest]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import audmetric
 import numpy as np
 import pandas as pd
-
-#: Raters beyond which a summary gives ranges instead of each.
-MANY = 6
 
 
 def agreement(raters: pd.DataFrame) -> pd.DataFrame:
@@ -27,11 +25,8 @@ def agreement(raters: pd.DataFrame) -> pd.DataFrame:
     for name in raters:
         others = raters.drop(columns=name).mean(axis=1)
         a, b = pd.concat([raters[name], others], axis=1).dropna().to_numpy().T
-        both = len(a) > 0
-        spread = a.var() + b.var() + (a.mean() - b.mean()) ** 2 if both else 0.0
-        ccc = 2 * np.cov(a, b, ddof=0)[0, 1] / spread if spread else np.nan
-        mae = np.abs(a - b).mean() if both else np.nan
-        rows[name] = {"clips": len(a), "mae": mae, "ccc": ccc}
+        mae = np.abs(a - b).mean() if len(a) else np.nan
+        rows[name] = {"clips": len(a), "mae": mae, "ccc": audmetric.concordance_cc(a, b)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -62,19 +57,12 @@ def reliability(raters: pd.DataFrame) -> float:
 
 def in_words(raters: pd.DataFrame) -> str:
     """How many raters there are, and how well they agree."""
-    each = agreement(raters)
-    said = []
-    for column in ("mae", "ccc"):
-        values = each[column].dropna()
-        numbers = ", ".join(f"{value:.2f}" for value in values)
-        if len(values) > MANY:
-            numbers = f"{values.min():.2f} to {values.max():.2f}"
-        said.append(f"{column.upper()} {numbers}")
-    count = raters.notna().sum(axis=1)
-    least, most = count.min(), count.max()
-    a_clip = "" if least == raters.shape[1] else f" ({least} to {most} a clip)"
-    icc = reliability(raters)
+    each, count, icc = agreement(raters), raters.notna().sum(axis=1), reliability(raters)
+    everyone = count.min() == raters.shape[1]
+    a_clip = "" if everyone else f" ({count.min()} to {count.max()} a clip)"
+    ranges = (f"{c.upper()} {each[c].min():.2f} to {each[c].max():.2f}" for c in ("mae", "ccc"))
     common = "" if np.isnan(icc) else f"; ICC(2,k) {icc:.2f}"
     return (
-        f"{raters.shape[1]}{a_clip}, each against the mean of the others: {'; '.join(said)}{common}"
+        f"{raters.shape[1]}{a_clip}, each against the mean of the others: {'; '.join(ranges)}"
+        f"{common}"
     )

@@ -194,7 +194,9 @@ def test_of_copies_one_is_used_and_the_others_are_listed(corpus_folder):
     shutil.copy(corpus_folder / "audio" / "clip03.wav", corpus_folder / "other")
     corpus = corpora.load(corpus_folder)
     assert len(corpus.clips) == 12
-    assert reasons(corpus) == {"other/clip03.wav": "is a copy of audio/clip03.wav"}
+    assert reasons(corpus) == {
+        "other/clip03.wav": "is the same clip as audio/clip03.wav, which is used"
+    }
 
 
 def copied(folder, name, **labels):
