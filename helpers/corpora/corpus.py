@@ -80,15 +80,15 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """Read a corpus of rated speech.
 
     Args:
-        source: a folder or a zip file with audio (wav, flac, ogg, mp3 or, where FFmpeg is
-            installed, m4a, at any depth), which is a known corpus or several (see
-            `layouts.LAYOUTS`), has a labels table, or has a folder for each emotion. A labels table
-            (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for training and test) has
-            a column of file names, a column of valence ratings or one for each of several raters,
-            and perhaps others, under the names in `tables.COLUMNS`; or a row for each rater of each
-            clip. Without ratings, a column of emotions gives each category's published valence. If
-            there is no such file, the name of one of `downloads.CORPORA`, downloaded on first use.
-            None is the bundled demo corpus
+        source: a folder, a zip or a tar with audio at any depth (see `audio`), which is a known
+            corpus or several (see `layouts.LAYOUTS`), has a labels table, or has a folder for each
+            emotion. A labels table (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for
+            training and test) has a column of file names, a column of valence ratings or one for
+            each of several raters, and perhaps others, under the names in `tables.COLUMNS`; or a
+            row for each rater of each clip. With columns of start and end in seconds, each row is
+            that part of a recording. Without ratings, a column of emotions gives each category's
+            published valence. If there is no such file, the name of one of `downloads.CORPORA`,
+            downloaded on first use. None is the bundled demo corpus
         scale: lowest and highest possible rating; None takes that of a known corpus, else the one
             of `labels.SCALES` whose ends the lowest and the highest rating are. Valence of emotions
             is from 1 to 5, or on the scale that is told

@@ -5,7 +5,6 @@ Which of several tables is meant, and what its labels mean, is decided in `label
 
 from __future__ import annotations
 
-import posixpath
 import re
 import unicodedata
 import warnings
@@ -266,13 +265,10 @@ def part_of_split(column: pd.Series) -> pd.Series:
 
 
 def part_by_name(table: str) -> str | None:
-    """The part of an official split that a table's name or folder tells, if it does."""
-    for name in (posixpath.splitext(posixpath.basename(table))[0], posixpath.dirname(table)):
-        for word in re.findall(r"[a-z]+", name.lower()):
-            found = re.fullmatch("(train|dev|val|test)(ing|elopment|id|idation)?", word)
-            if found:
-                return PARTS[found[1]]
-    return None
+    """The part of an official split that a table's name or else a folder tells, if one does."""
+    part = re.compile("(train|dev|val|test)(ing|elopment|id|idation)?").fullmatch
+    found = map(part, reversed(re.findall(r"[a-z]+", table.lower())))
+    return next((PARTS[each[1]] for each in found if each), None)
 
 
 def mean_rating(raters: pd.DataFrame) -> pd.Series:

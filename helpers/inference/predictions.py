@@ -60,9 +60,9 @@ def predict(model: Model, clips: Clip | Iterable[Clip], *, channels: bool = Fals
 
     Args:
         model: see `load`
-        clips: path of a recording or of a folder of them (wav, flac, ogg, mp3; m4a where FFmpeg is
-            installed), or a waveform [samples] or [samples, channels] with its sampling rate in Hz,
-            as a tuple; or any iterable of those, which is read as it is needed
+        clips: path of a recording or of a folder of them, in any format that `audio` reads; or a
+            waveform [samples] or [samples, channels] with its sampling rate in Hz, as a tuple; or
+            any iterable of those, which is read as it is needed
         channels: predict each channel of a recording for itself, and not their mean
 
     Returns:
@@ -165,7 +165,8 @@ def _prepare(recording: Recording, card: Card) -> _Prepared:
 
 
 def _read(clip: Clip, card: Card, channel: int | None = None) -> tuple[np.ndarray, int]:
-    sources.check(clip)
+    if isinstance(clip, str | os.PathLike) and (reason := sources.refusal(os.fspath(clip))):
+        raise audio.UnusableError(reason)
     try:
         return audio.read(clip, card.mel.sample_rate, channel=channel)
     except OSError as error:

@@ -63,7 +63,6 @@ def _channels(recording: Recording) -> list[Recording]:
     """Each channel; the recording itself if it has only one, or cannot be opened."""
     name, clip, _ = recording
     try:
-        check(clip)
         with audio.opened(clip) as opened:
             count = opened.channels
     except (audio.UnusableError, OSError):  # its row will say so
@@ -71,16 +70,6 @@ def _channels(recording: Recording) -> list[Recording]:
     if count == 1:
         return [recording]
     return [Recording(f"{name} (channel {i + 1})", clip, i) for i in range(count)]
-
-
-def check(clip: Clip) -> None:
-    """Refuse a path that cannot be read, without opening it.
-
-    Raises:
-        audio.UnusableError: see `refusal`
-    """
-    if isinstance(clip, str | os.PathLike) and (reason := refusal(os.fspath(clip))):
-        raise audio.UnusableError(reason)
 
 
 def refusal(path: str) -> str:

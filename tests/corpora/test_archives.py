@@ -317,6 +317,7 @@ def added(path, name, content=b"", **about):
 def test_a_tar_gives_the_same_clips_as_its_folder(folder, output, suffix):
     path = tarred(folder, suffix)
     corpus = corpora.load(path)
+    assert corpus.name == folder.name
     assert corpus.fingerprint == corpora.load(folder).fingerprint
     assert corpora.load(path).clips["path"].equals(corpus.clips["path"])
     assert len(list((output / ".cache" / "corpora").iterdir())) == 1

@@ -275,6 +275,17 @@ def test_seconds_before_and_after_the_speech_are_measured(tmp_path, level, rate,
     assert "quiet" not in table
 
 
+def test_the_summary_says_how_many_clips_have_long_ends_without_speech(corpus_folder):
+    assert "also" not in corpora.summary(corpora.load(corpus_folder))
+    for name in ("clip03", "clip07"):
+        path = corpus_folder / "audio" / f"{name}.wav"
+        y, rate = soundfile.read(path)
+        soundfile.write(path, np.concatenate([np.zeros(rate), y, np.zeros(rate)]), rate)
+    assert corpora.summary(corpora.load(corpus_folder))["also"] == (
+        "2 of 12 clips have over 1 s of silence or noise before and after the speech"
+    )
+
+
 # The facts in the cache
 
 
