@@ -55,7 +55,7 @@ def fit_all(
     corpus: Corpus,
     compared: Mapping[str, Compared],
     *,
-    by: Literal["speaker", "clip"] = "speaker",
+    by: Literal["speaker", "clip", "official"] = "speaker",
     folds: int = 6,
     seeds: int = 1,
     seed: int = 0,
@@ -69,7 +69,7 @@ def fit_all(
         corpus: see `corpora.load`
         compared: contenders by the name that tables show; several under one name count as one,
             with the weighted mean of their predictions and the sum of their costs
-        by: what is kept together in folds
+        by: what is kept together in folds; ``"official"`` is the one split of the corpus's authors
         folds: number of folds
         seeds: trainings of each network in each fold; contenders without a network have one fit
         seed: of the folds, and of the first training; the others count up from it
@@ -89,7 +89,10 @@ def fit_all(
 
     See: notebooks/06_improvements.ipynb
     """
-    parts = splits.folds(corpus.clips, folds, by=by, seed=seed)
+    if by == "official":
+        folds, parts = 1, [splits.official_split(corpus.clips, seed=seed)]
+    else:
+        parts = splits.folds(corpus.clips, folds, by=by, seed=seed)
     chosen = [_parts(parts[number], part) for number in (range(folds) if which is None else which)]
     if seeds < 1 or not chosen:
         raise ComparisonError("There is nothing to fit: name at least one seed and one fold.")

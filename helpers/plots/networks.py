@@ -96,7 +96,7 @@ def learning_curves(
         ax.axhline(mae, color="black", linewidth=1, linestyle=dashes, label=name)
     ax.set(ylim=(0, None))
     ax.locator_params("x", integer=True)
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     return figure
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -148,3 +149,16 @@ def test_several_contenders_count_as_one_with_their_mean_and_all_their_costs(cor
     mean = (2 * alone["a"].predictions + alone["b"].predictions) / 3
     assert found.predictions == pytest.approx(mean)
     assert np.array_equal(found.costs, alone["a"].costs + alone["b"].costs)
+
+
+def test_an_official_split_is_the_only_one_and_its_validation_part_is_trained_on(corpus):
+    parts = np.array(["train"] * 6 + ["validation"] * 3 + ["test"] * 3)
+    official = dataclasses.replace(corpus, clips=corpus.clips.assign(split=parts))
+    contenders = {"median": comparison.named("median")}
+    tested = comparison.fit_all(official, contenders, by="official", folds=6)["median"]
+    assert tested.rows.tolist() == [9, 10, 11]
+    valence = corpus.clips["valence"].to_numpy()
+    assert (tested.predictions == np.float32(np.median(valence[:9]))).all()
+    chosen = comparison.fit_all(official, contenders, by="official", part="validation")["median"]
+    assert chosen.rows.tolist() == [6, 7, 8]
+    assert (chosen.predictions == np.float32(np.median(valence[:6]))).all()

@@ -58,4 +58,4 @@ def test_the_legend_of_learning_curves_covers_no_curve():
     drawn = [list(line.get_ydata()) for line in ax.lines]
     assert drawn.count([2.0, 1.0]) == drawn.count([1.5, 1.0]) == 2 and [1.2, 1.2] in drawn
     figure.savefig(io.BytesIO(), dpi=100)
-    assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
+    assert ax.get_legend().get_window_extent().y1 <= ax.get_window_extent().y0
