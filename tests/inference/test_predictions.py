@@ -50,7 +50,7 @@ def test_progress_knows_how_many_there_are_unless_they_can_be_read_only_once(
 # The spectra hardly differ in lossless files; lossy ones lose the breath between the harmonics.
 @pytest.mark.parametrize(
     ("suffix", "rate", "tolerance"),
-    [("flac", 44100, 0.02), ("ogg", 48000, 0.1), ("mp3", 22050, 0.1)],
+    [("flac", 44100, 0.02), ("ogg", 48000, 0.15), ("mp3", 22050, 0.1)],
 )
 def test_any_format_and_sampling_rate_gives_about_the_same(
     model, recording, suffix, rate, tolerance
