@@ -10,7 +10,7 @@ import pytest
 _OUTPUT = tempfile.TemporaryDirectory(prefix="valence-tests-")
 os.environ["VALENCE_OUTPUT"] = _OUTPUT.name
 os.environ["TQDM_DISABLE"] = "1"
-for _choice in ("VALENCE_CORPUS", "VALENCE_PROFILE"):
+for _choice in ("VALENCE_CORPUS", "VALENCE_PROFILE", "VALENCE_SCALE"):
     os.environ.pop(_choice, None)
 
 # A first example may import what takes a second, and machines are busy.

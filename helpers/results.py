@@ -15,11 +15,16 @@ from typing import Any, Protocol, TypeVar
 
 import filelock
 
+from helpers.cli import UserError
 from helpers.settings import Settings
 from helpers.storage import PROJECT, write_file, writing
 
 #: Packages whose version can change a number in the results, besides Keras's backend.
 PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
+
+
+class ResultsError(UserError):
+    """Results of an earlier notebook that are missing; the message says which to run first."""
 
 
 def versions() -> dict[str, str]:
@@ -85,6 +90,35 @@ def save_results(path: Path, content: dict[str, Any], *, made_by: dict[str, Any]
         made_by: what it was found with, see `made_by`
     """
     _write_json(path, {**content, "made_by": made_by})
+
+
+def earlier_results(name: str, corpus: Source, settings: Settings) -> Path:
+    """The folder that holds what an earlier notebook of the same study found.
+
+    Args:
+        name: of its results file, such as ``"tuning.json"``
+        corpus: a `corpora.Corpus`
+        settings: the study's settings
+
+    Returns:
+        the study's own folder of results, or else the one that comes with the project
+
+    Raises:
+        ResultsError: if neither has the file, of this corpus, profile and seed
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    wanted = (corpus.fingerprint, settings.profile, settings.seed)
+    for root in (settings.output, PROJECT):
+        folder = root / "report" / corpus.name / "results"
+        with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
+            made_by = json.loads((folder / name).read_text(encoding="utf-8"))["made_by"]
+            if tuple(made_by[key] for key in ("fingerprint", "profile", "seed")) == wanted:
+                return folder
+    raise ResultsError(
+        f"There is no {name} of the {settings.profile} study of {corpus.name} in "
+        f"{settings.output}: run the notebooks before this one first."
+    )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

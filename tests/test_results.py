@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from helpers import corpora, results
 from helpers.settings import Settings
+from helpers.storage import PROJECT
 
 
 def test_a_results_file_keeps_its_content_when_the_new_one_cannot_be_written(tmp_path):
@@ -29,3 +31,20 @@ def test_a_missing_number_is_null_however_deep_it_lies(tmp_path):
     content = {"ccc": [{"value": float("nan")}, {"value": np.float64("nan")}, {"value": 0.5}]}
     results.save_results(path, content, made_by={})
     assert json.loads(path.read_text())["ccc"] == [{"value": None}, {"value": None}, {"value": 0.5}]
+
+
+def test_results_of_an_earlier_notebook_are_the_studys_own_or_the_projects(corpus_folder, output):
+    settings, demo = Settings.from_env(), corpora.load()
+    found = results.earlier_results("tuning.json", demo, settings)
+    assert found == PROJECT / "report/demo/results"
+    mine = settings.results("demo")
+    results.save_results(mine / "tuning.json", {}, made_by=results.made_by(demo, settings))
+    assert results.earlier_results("tuning.json", demo, settings) == mine
+    (mine / "tuning.json").write_text("[]")
+    assert results.earlier_results("tuning.json", demo, settings) == found
+    for corpus, study in (
+        (corpora.load(corpus_folder), settings),
+        (demo, dataclasses.replace(settings, profile="full")),
+    ):
+        with pytest.raises(results.ResultsError, match="There is no tuning.json of the .* first"):
+            results.earlier_results("tuning.json", corpus, study)
