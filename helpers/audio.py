@@ -33,6 +33,9 @@ SUFFIXES = (
     *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp"),
 )
 
+#: How the names of files and folders begin that systems hide; macOS puts such a file beside a clip.
+HIDDEN = (".", "__MACOSX")
+
 #: How the small text begins that stands in for a file until git-lfs downloads it.
 LFS = b"version https://git-lfs"
 

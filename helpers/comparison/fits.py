@@ -55,7 +55,8 @@ def fit_all(
     corpus: Corpus,
     compared: Mapping[str, Compared],
     *,
-    by: Literal["speaker", "clip", "official"] = "speaker",
+    parts: Sequence[Split] | None = None,
+    by: splits.Unit = "speaker",
     folds: int = 6,
     seeds: int = 1,
     seed: int = 0,
@@ -69,13 +70,14 @@ def fit_all(
         corpus: see `corpora.load`
         compared: contenders by the name that tables show; several under one name count as one,
             with the weighted mean of their predictions and the sum of their costs
-        by: what is kept together in folds; ``"official"`` is the one split of the corpus's authors
+        parts: the splits to fit on, such as an official one; None is `folds` by `by`
+        by: what is kept together in folds
         folds: number of folds
         seeds: trainings of each network in each fold; contenders without a network have one fit
         seed: of the folds, and of the first training; the others count up from it
         part: ``"test"`` trains on all other clips and is for final tables; ``"validation"`` leaves
             the test part alone, and is for choices
-        which: numbers of the folds to fit; None is all
+        which: numbers of the splits to fit; None is all
         jobs: fits at once, each in a process with one thread, so that their number does not change
             a bit of the result; -1 is one for each core, as far as memory goes. On one GPU, use 1
 
@@ -89,11 +91,10 @@ def fit_all(
 
     See: notebooks/06_improvements.ipynb
     """
-    if by == "official":
-        folds, parts = 1, [splits.official_split(corpus.clips, seed=seed)]
-    else:
+    if parts is None:
         parts = splits.folds(corpus.clips, folds, by=by, seed=seed)
-    chosen = [_parts(parts[number], part) for number in (range(folds) if which is None else which)]
+    numbers = range(len(parts)) if which is None else which
+    chosen = [_parts(parts[number], part) for number in numbers]
     if seeds < 1 or not chosen:
         raise ComparisonError("There is nothing to fit: name at least one seed and one fold.")
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from helpers.audio import HIDDEN
 from helpers.cli import UserError
 from helpers.corpora.errors import CorpusError
 from helpers.progress import bar
@@ -181,7 +182,7 @@ def _refuse_damaged(archive: tarfile.TarFile, files: int) -> None:
 
 def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
     """Whether it has one of the suffixes, and is not what a system hides."""
-    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    hidden = any(part.startswith(HIDDEN) for part in PurePosixPath(name).parts)
     return name.lower().endswith(suffixes) and not hidden
 
 

@@ -79,7 +79,7 @@ def files(folder: Path) -> Files:
     """Find the audio, tables and texts below a folder, without hidden files."""
     found = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
+        folders[:] = [f for f in folders if not f.startswith(audio.HIDDEN)]
         below = Path(parent).relative_to(folder).parts
         found += [(*below, name) for name in names if not name.startswith(".")]
     names = ["/".join(parts) for parts in sorted(found)]

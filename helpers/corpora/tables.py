@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from helpers import audio
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import KNOWN, NOBODY, Files, valence
 from helpers.corpora.matching import Finder
@@ -30,9 +31,6 @@ OWN = ("path", "duration", "sample_rate", "channels", "sha256", "reason", "besid
 
 #: Parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
-
-#: First words of a file that git-lfs put in the place of the real one.
-POINTER = b"version https://git-lfs"
 
 
 @dataclass
@@ -124,7 +122,7 @@ def _cells(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     try:
         with open(path, "rb") as file:
-            pointer = file.read(len(POINTER)) == POINTER
+            pointer = file.read(len(audio.LFS)) == audio.LFS
         if pointer:
             raise CorpusError(
                 f"{path} is a git-lfs pointer and not the table itself: run `git lfs pull`."

@@ -50,12 +50,11 @@ def _files(path: str) -> list[str]:
     """The audio in a folder; the path itself if it is no folder, or one without audio."""
     if not os.path.isdir(path):  # noqa: PTH112 a Path's fails for names that no file can have
         return [path]
-    hidden = (".", "__MACOSX")  # macOS puts a hidden file beside each clip, with the same suffix
     return [
         str(file)
         for file in sorted(Path(path).rglob("*"))
         if file.suffix.lower() in audio.SUFFIXES
-        and not any(part.startswith(hidden) for part in file.relative_to(path).parts)
+        and not any(part.startswith(audio.HIDDEN) for part in file.relative_to(path).parts)
     ] or [path]
 
 

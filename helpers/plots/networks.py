@@ -92,7 +92,7 @@ def learning_curves(
     lines: dict[str, Any] = {"hue": "network", "style": "network", "size": "part", "sizes": sizes}
     colours = COLOURS[: len(histories)]
     sns.lineplot(table, x="epoch", y="mean absolute error", palette=colours, **lines, ax=ax)
-    for (name, mae), dashes in zip(references.items(), (":", "-."), strict=False):
+    for (name, mae), dashes in zip(references.items(), itertools.cycle((":", "-.")), strict=False):
         ax.axhline(mae, color="black", linewidth=1, linestyle=dashes, label=name)
     ax.set(ylim=(0, None))
     ax.locator_params("x", integer=True)

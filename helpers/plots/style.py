@@ -49,6 +49,7 @@ NAMES = {
     "egemaps_network": "eGeMAPS, network",
     "recommended": "Recommended",
     "fusion": "With eGeMAPS",
+    "noise_floor": "Noise floor",
 }
 
 #: Names on an axis, beyond which they are left out.

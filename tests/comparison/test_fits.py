@@ -155,10 +155,11 @@ def test_an_official_split_is_the_only_one_and_its_validation_part_is_trained_on
     parts = np.array(["train"] * 6 + ["validation"] * 3 + ["test"] * 3)
     official = dataclasses.replace(corpus, clips=corpus.clips.assign(split=parts))
     contenders = {"median": comparison.named("median")}
-    tested = comparison.fit_all(official, contenders, by="official", folds=6)["median"]
+    parts = [splits.official_split(official.clips, seed=0)]
+    tested = comparison.fit_all(official, contenders, parts=parts)["median"]
     assert tested.rows.tolist() == [9, 10, 11]
     valence = corpus.clips["valence"].to_numpy()
     assert (tested.predictions == np.float32(np.median(valence[:9]))).all()
-    chosen = comparison.fit_all(official, contenders, by="official", part="validation")["median"]
+    chosen = comparison.fit_all(official, contenders, parts=parts, part="validation")["median"]
     assert chosen.rows.tolist() == [6, 7, 8]
     assert (chosen.predictions == np.float32(np.median(valence[:6]))).all()
