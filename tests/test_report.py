@@ -289,10 +289,15 @@ def test_an_interval_over_few_speakers_is_called_too_narrow(demo, speakers, narr
         results["folds"]["speakers"] = speakers
         for split in results.get("splits", {}).values():
             split["speakers"] = speakers
-        if "test_speakers" in results:
-            results["test_speakers"] = speakers
+        for part in ("test_speakers", "validation_speakers"):
+            if part in results:
+                results[part] = speakers
 
-    text = made(demo, model=edit, tuning=edit, errors=edit)
+    def covered(results):
+        results["coverage"]["speakers"] = speakers
+
+    text = made(demo, model=edit, tuning=edit, errors=edit, your_speech=covered)
+    assert ("Clipsaretakenasindependentthere" in text) == (speakers is None)
     assert (squeezed("With 7 speakers the interval is too narrow") in text) == narrow
     assert ("toonarrow" in text) == narrow
 
