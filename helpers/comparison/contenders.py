@@ -51,22 +51,32 @@ class Contender:
         return asdict(self)
 
 
-#: A contender, or several with weights, whose weighted mean prediction counts as one.
-Compared = Contender | tuple[tuple[float, Contender], ...]
-
-#: How networks on nothing but statistics are trained.
-STATISTICS_TRAINING = {**models.RECOMMENDED_TRAINING, "batch_size": 64, "epochs": 60}
-
-
 def dense_network(*inputs: str, by_speaker: bool = False) -> Contender:
-    """Dense layers on numbers about whole clips.
+    """The dense layers of the recommended network on numbers about whole clips.
 
     Args:
         *inputs: ``"statistics"``, ``"functionals"`` or both, see `Contender`
         by_speaker: see `Contender`
     """
-    training = {**STATISTICS_TRAINING, "per_band": True}
-    return Contender("statistics_network", {}, inputs, models.RECOMMENDED_MEL, training, by_speaker)
+    training = {**models.RECOMMENDED_TRAINING, "per_band": True}
+    options = {"networks": models.RECOMMENDED_NETWORKS}
+    mel = models.RECOMMENDED_MEL
+    return Contender("statistics_network", options, inputs, mel, training, by_speaker)
+
+
+def statistics(
+    mel: MelSettings = models.RECOMMENDED_MEL, options: Mapping[str, Any] = {}, **training: Any
+) -> Contender:
+    """One of the networks of the recommended one, or with something changed.
+
+    Args:
+        mel: see `Contender`
+        options: arguments of `models.clip_statistics`
+        **training: arguments of `training.train`
+    """
+    options = {"tracks": mel.rows - mel.n_mels, "networks": 1, **options}
+    training = {**models.RECOMMENDED_TRAINING, **training}
+    return Contender("clip_statistics", options, mel=mel, training=training)
 
 
 def parallel_cnn(filters: int) -> Contender:
@@ -97,6 +107,8 @@ RECOMMENDED = Contender(
 
 NAMED = {
     "recommended": RECOMMENDED,
+    "statistics": statistics(),
+    "fusion": dense_network("statistics", "functionals"),
     "egemaps_network": dense_network("functionals"),
     "egemaps_svr": Contender("egemaps_svr", inputs=("functionals",)),
     "median": Contender("median", inputs=()),
@@ -104,21 +116,20 @@ NAMED = {
 }
 
 #: All that can be asked for by name.
-NAMES = (*NAMED, "parallel_cnn", "fusion")
+NAMES = (*NAMED, "parallel_cnn")
 
 
-def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Compared:
+def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Contender:
     """A contender that can be asked for by name.
 
-    ``"fusion"`` is two parts of the recommended network and one part of a network on statistics
-    and eGeMAPS functionals.
+    ``"statistics"`` is one of the networks that the recommended one consists of; ``"fusion"`` is
+    the recommended network with eGeMAPS functionals beside its statistics.
 
     Args:
         name: one of `NAMES`
         filters: of each branch of ``"parallel_cnn"``, see `settings.Settings`
-        by_speaker: see `Contender`. Only statistics and functionals are normalised, since they say
-            more of a voice than single frames do: the recommended network then has a network on
-            normalised statistics beside it, which counts half as much
+        by_speaker: see `Contender`. Statistics and functionals are normalised, since they say more
+            of a voice than single frames do
 
     Raises:
         ComparisonError: if the name is unknown
@@ -127,8 +138,7 @@ def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Compare
     """
     if name not in NAMES:
         raise ComparisonError(f"{name!r} is no model: choose from {', '.join(NAMES)}.")
-    if name == "fusion" or (name == "recommended" and by_speaker):
-        more = ("functionals",) if name == "fusion" else ()
-        return (2, RECOMMENDED), (1, dense_network("statistics", *more, by_speaker=by_speaker))
+    if name == "recommended" and by_speaker:
+        return dense_network("statistics", by_speaker=True)
     contender = parallel_cnn(filters) if name == "parallel_cnn" else NAMED[name]
     return replace(contender, by_speaker=by_speaker)

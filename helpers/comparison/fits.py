@@ -18,7 +18,7 @@ import pandas as pd
 
 from helpers import features, models, splits, training, workers
 from helpers.comparison import baselines
-from helpers.comparison.contenders import Compared, ComparisonError, Contender
+from helpers.comparison.contenders import ComparisonError, Contender
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.models import keras
@@ -28,7 +28,7 @@ from helpers.splits import Split
 from helpers.storage import cache_folder, digest
 
 #: Changes whenever the same contender would predict something else, so that no old fit is reused.
-VERSION = 8
+VERSION = 9
 
 #: Bytes that a fit needs: TensorFlow, and the features of some thousand clips.
 MEMORY = 3e9
@@ -53,7 +53,7 @@ class FoldPredictions(NamedTuple):
 
 def fit_all(
     corpus: Corpus,
-    compared: Mapping[str, Compared],
+    compared: Mapping[str, Contender],
     *,
     parts: Sequence[Split] | None = None,
     by: splits.Unit = "speaker",
@@ -68,8 +68,7 @@ def fit_all(
 
     Args:
         corpus: see `corpora.load`
-        compared: contenders by the name that tables show; several under one name count as one,
-            with the weighted mean of their predictions and the sum of their costs
+        compared: contenders by the name that tables show
         parts: the splits to fit on, such as an official one; None is `folds` by `by`
         by: what is kept together in folds
         folds: number of folds
@@ -102,14 +101,10 @@ def fit_all(
         numbers = range(seed, seed + (seeds if contender.is_network else 1))
         return [Fit.plan(corpus, contender, split, each) for each in numbers for split in chosen]
 
-    plans = {}
-    for name, each in compared.items():
-        members = each if isinstance(each, tuple) else ((1, each),)
-        plans[name] = [(weight, plan(contender)) for weight, contender in members]
-    every = [fit for members in plans.values() for _, fits in members for fit in fits]
-    records = _carry_out(corpus, every, jobs)
+    plans = {name: plan(contender) for name, contender in compared.items()}
+    records = _carry_out(corpus, [fit for fits in plans.values() for fit in fits], jobs)
     rows = np.concatenate([split.test for split in chosen])
-    return {name: _combined(rows, members, records) for name, members in plans.items()}
+    return {name: _collected(rows, fits, records) for name, fits in plans.items()}
 
 
 def _parts(split: Split, part: Literal["test", "validation"]) -> Split:
@@ -120,14 +115,13 @@ def _parts(split: Split, part: Literal["test", "validation"]) -> Split:
     return Split(np.union1d(split.train, split.validation), nothing, split.test)
 
 
-def _combined(
-    rows: np.ndarray, members: list[tuple[float, list[Fit]]], records: Mapping[str, Record]
+def _collected(
+    rows: np.ndarray, fits: Sequence[Fit], records: Mapping[str, Record]
 ) -> FoldPredictions:
-    """The weighted mean prediction of several contenders, and the sum of their costs."""
-    tables = [pd.DataFrame([records[fit.key] for fit in fits]) for _, fits in members]
-    predictions = [np.concatenate(table["prediction"]).reshape(-1, len(rows)) for table in tables]
-    mean = np.average(predictions, axis=0, weights=[weight for weight, _ in members])
-    return FoldPredictions(rows, mean, sum(table[list(COSTS)] for table in tables))
+    """What a contender predicted in its fits, seed by seed."""
+    table = pd.DataFrame([records[fit.key] for fit in fits])
+    predictions = np.concatenate(table["prediction"]).reshape(-1, len(rows))
+    return FoldPredictions(rows, predictions, table[list(COSTS)])
 
 
 class Fit(NamedTuple):

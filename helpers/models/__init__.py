@@ -9,12 +9,12 @@ from helpers.models.backend import (
     seed_everything,
 )
 from helpers.models.conv_max_pool import ConvMaxPool, KernelSizeError
-from helpers.models.layers import ClipStatistics, RandomSpeed, RatingMean
+from helpers.models.layers import ClipStatistics, RatingMedian
 from helpers.models.networks import (
     KERNELS,
     MOMENTUM,
     RECOMMENDED_MEL,
-    RECOMMENDED_SPEED,
+    RECOMMENDED_NETWORKS,
     RECOMMENDED_TRAINING,
     attention_cnn,
     clip_statistics,

@@ -6,16 +6,15 @@ model that is not compiled; `training.train` compiles it.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from helpers.features import MelSettings
 from helpers.models.backend import Tensor, keras
 from helpers.models.conv_max_pool import ConvMaxPool, count_positions
-from helpers.models.layers import ClipStatistics, RandomSpeed, RatingMean, SoundingFrames
+from helpers.models.layers import ClipStatistics, RatingMedian, SoundingFrames
 
 #: Kernels of the four branches, frequency x time (Tripathi et al. 2019).
 KERNELS = ((12, 16), (18, 24), (24, 32), (30, 40))
@@ -167,10 +166,11 @@ def clip_statistics(
     input_shape: tuple[int, ...],
     *,
     scale: tuple[float, float] = (1.0, 5.0),
+    networks: int = 1,
     distribution: bool = True,
     **statistics: int,
 ) -> keras.Model:
-    """Statistics of a clip's mel bands over time, then dense layers, then a distribution.
+    """Statistics of how a voice sounds over time, then dense layers, then a distribution.
 
     It has no convolution. Statistics of the whole phrase carry most of what can be learnt from some
     hundred clips, and take milliseconds.
@@ -178,6 +178,7 @@ def clip_statistics(
     Args:
         input_shape: (rows, frames); frames may be None, for clips of any length
         scale: lowest and highest rating
+        networks: of dense layers side by side, each with a distribution, see `layers.RatingMedian`
         distribution: predict a distribution over the scale, for the loss ``"distribution"``. False
             ends in one linear unit that begins in the middle of the scale, for other losses
         **statistics: which statistics, such as `tracks`: arguments of `layers.ClipStatistics`
@@ -186,11 +187,11 @@ def clip_statistics(
     """
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     x = ClipStatistics(**statistics, name="statistics")(inputs)
-    return keras.Model(inputs, _head(x, scale, distribution), name="clip_statistics")
+    return keras.Model(inputs, _head(x, scale, networks, distribution), name="clip_statistics")
 
 
 def statistics_network(
-    input_shape: tuple[int, ...], *, scale: tuple[float, float] = (1.0, 5.0)
+    input_shape: tuple[int, ...], *, scale: tuple[float, float] = (1.0, 5.0), networks: int = 1
 ) -> keras.Model:
     """The dense layers and the distribution of `clip_statistics`, on statistics computed before.
 
@@ -199,16 +200,17 @@ def statistics_network(
     Args:
         input_shape: (statistics, 1)
         scale: lowest and highest rating
+        networks: see `clip_statistics`
 
     See: notebooks/06_improvements.ipynb
     """
     inputs = keras.Input(input_shape, name="statistics")
-    x = _head(keras.layers.Flatten(name="flatten")(inputs), scale)
+    x = _head(keras.layers.Flatten(name="flatten")(inputs), scale, networks)
     return keras.Model(inputs, x, name="statistics_network")
 
 
 def attention_cnn(
-    input_shape: tuple[int, ...], *, speed: float = 0.0, scale: tuple[float, float] = (1.0, 5.0)
+    input_shape: tuple[int, ...], *, scale: tuple[float, float] = (1.0, 5.0)
 ) -> keras.Model:
     """Convolutions, self-attention over time, and a weighted mean of the frames.
 
@@ -220,19 +222,16 @@ def attention_cnn(
 
     Args:
         input_shape: (n_mels, frames), without pitch; frames may be None, for clips of any length
-        speed: largest change of speed in training, as a share, see `layers.RandomSpeed`
         scale: lowest and highest rating
 
     See: notebooks/06_improvements.ipynb
     """
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    return keras.Model(inputs, _head(_attended(inputs, speed), scale), name="attention_cnn")
+    return keras.Model(inputs, _head(_attended(inputs), scale), name="attention_cnn")
 
 
-def _attended(bands: Tensor, speed: float) -> Tensor:
+def _attended(bands: Tensor) -> Tensor:
     """The part of `attention_cnn` before its dense layers [batch, 64]."""
-    if speed:
-        bands = RandomSpeed(speed, name="speed")(bands)
     sounds = SoundingFrames(name="sounding")(bands)
     x = keras.layers.Multiply(name="without_padding")([_image(bands), sounds])
     second = {"pool_size": 1, "strides": (1, 2)}
@@ -261,49 +260,56 @@ def _attended(bands: Tensor, speed: float) -> Tensor:
 #: Classes of the distribution that is predicted, from the lowest rating to the highest.
 CLASSES = 21
 
-#: Sum of the weights of a network's distributions, see `layers.RatingMean`. A smaller sum keeps
-#: predictions near the middle of the scale; with a larger one, only the likeliest rating counts.
-SHARPNESS = 2.0
+#: A statistic counts as so many standard deviations at most, so that one that is far from all that
+#: was trained on, as in a strange recording, does not decide alone.
+FARTHEST = 6.0
 
 
-def _head(x: Tensor, scale: tuple[float, float], distribution: bool = True) -> Tensor:
+def _head(
+    x: Tensor, scale: tuple[float, float], networks: int = 1, distribution: bool = True
+) -> Tensor:
     """The layers from a clip's features to its valence."""
-    if distribution:
-        return RatingMean(scale, [SHARPNESS], name="valence")(_distribution(x))
-    x = keras.layers.Dense(1, name="linear")(_hidden(x))
-    return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
-
-
-def _distribution(x: Tensor) -> Tensor:
-    """Probabilities of the classes."""
-    return keras.layers.Dense(CLASSES, activation="softmax", name="distribution")(_hidden(x))
-
-
-def _hidden(x: Tensor) -> Tensor:
-    """The dense layer that all improved networks share."""
     unscaled = {"center": False, "scale": False}  # only standardises
     x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
-    x = keras.layers.Dropout(0.2, name="dropout_0")(x)
-    x = _normalised(keras.layers.Dense(128, name="dense_1")(x), "1")
-    return keras.layers.Dropout(0.5, name="dropout_1")(x)
+    x = keras.layers.Rescaling(1 / FARTHEST, name="farthest")(x)
+    x = keras.layers.Activation("hard_tanh", name="within")(x)
+    if not distribution:
+        x = keras.layers.Dense(1, name="linear")(_hidden(x, ""))
+        return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
+    names = [f"_{number}" for number in range(1, networks + 1)] if networks > 1 else [""]
+    each = [_distribution(_hidden(x, name), name) for name in names]
+    x = keras.layers.Concatenate(name="distributions")(each) if networks > 1 else each[0]
+    return RatingMedian(scale, networks, name="valence")(x)
+
+
+def _distribution(x: Tensor, name: str) -> Tensor:
+    """Probabilities of the classes."""
+    return keras.layers.Dense(CLASSES, activation="softmax", name=f"distribution{name}")(x)
+
+
+def _hidden(x: Tensor, name: str) -> Tensor:
+    """The dense layer that all improved networks share."""
+    x = keras.layers.Dropout(0.2, name=f"dropout_0{name}")(x)
+    x = _normalised(keras.layers.Dense(256, name=f"dense_1{name}")(x), f"1{name}")
+    return keras.layers.Dropout(0.5, name=f"dropout_1{name}")(x)
 
 
 # The recommended model: this network, on these features, trained with these arguments. They were
-# chosen on validation folds of RAVDESS in notebooks/06_improvements.ipynb.
+# chosen on RAVDESS, nEMO, half of EmoTale and the demo corpus, see notebooks/06_improvements.ipynb.
 
 #: Shorter windows than those of the original study, more of them, and pitch.
 RECOMMENDED_MEL = MelSettings(n_fft=512, hop_length=128, n_mels=64, pitch=True)
 
 RECOMMENDED_TRAINING = {
-    "batch_size": 32,
-    "epochs": 30,
+    "batch_size": 64,
+    "epochs": 60,
     "learning_rate": 2e-3,
     "schedule": "cosine",
     "loss": "distribution",
 }
 
-#: Largest change of speed in training, as a share, for the two networks with attention.
-RECOMMENDED_SPEED = 0.15
+#: Networks side by side in the recommended model.
+RECOMMENDED_NETWORKS = 4
 
 
 def recommended(
@@ -311,36 +317,20 @@ def recommended(
 ) -> keras.Model:
     """The network that notebook 6 recommends; its features and training are the constants above.
 
-    Three independent networks side by side, each with a distribution as its output: one of
-    `clip_statistics`, which describes the clip and the parts of its phrase as a whole, and two of
-    `attention_cnn`, which follow the frames, are trained at random speeds and differ in their
-    errors. The two together count as much as the first. The prediction is the mean of the product
-    of the three distributions, see `layers.RatingMean`.
+    Four small networks side by side, which differ by their random weights alone, read the same
+    statistics of the clip, see `clip_statistics`. The prediction is the median of their pooled
+    distribution, see `layers.RatingMedian`.
 
     Args:
         input_shape: (rows, frames); frames may be None, for clips of any length
         scale: lowest and highest rating
-        pitch: whether the last two rows are pitch and harmonicity, as in `RECOMMENDED_MEL`; the
-            networks with attention do not use them
+        pitch: whether the last two rows are pitch and harmonicity, as in `RECOMMENDED_MEL`
 
     See: notebooks/06_improvements.ipynb
     """
-    tracks = 2 if pitch else 0
     inputs = keras.Input(input_shape, name="mel_spectrogram")
-    bands = keras.layers.Cropping1D((0, tracks), name="bands")(inputs)
-    statistics = ClipStatistics(tracks=tracks, name="clip_statistics")
-    attention = functools.partial(_attended, speed=RECOMMENDED_SPEED)
-    experts = [_expert(inputs, statistics, "statistics")]
-    experts += [_expert(bands, attention, f"attention_{i}") for i in (1, 2)]
-    x = keras.layers.Concatenate(name="distributions")(experts)
-    x = RatingMean(scale, [SHARPNESS / 2, SHARPNESS / 4, SHARPNESS / 4], name="valence")(x)
-    return keras.Model(inputs, x, name="recommended")
-
-
-def _expert(inputs: Tensor, summary: Callable[[Tensor], Tensor], name: str) -> Tensor:
-    """The distribution that a network of its own predicts from a summary of its input."""
-    own = keras.Input(inputs.shape[1:], name=f"{name}_input")
-    return keras.Model(own, _distribution(summary(own)), name=name)(inputs)
+    x = ClipStatistics(tracks=2 if pitch else 0, name="statistics")(inputs)
+    return keras.Model(inputs, _head(x, scale, RECOMMENDED_NETWORKS), name="recommended")
 
 
 def _normalised(x: Tensor, name: str) -> Tensor:

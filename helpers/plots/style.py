@@ -47,6 +47,7 @@ NAMES = {
     "tuned": "Tuned CNN",
     "egemaps_svr": "eGeMAPS, SVR",
     "egemaps_network": "eGeMAPS, network",
+    "statistics": "Statistics",
     "recommended": "Recommended",
     "fusion": "With eGeMAPS",
     "noise_floor": "Noise floor",

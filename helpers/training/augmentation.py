@@ -1,7 +1,6 @@
 """Data augmentation: training clips are changed a little, anew in each epoch.
 
 It works on decibels of mel bands, a batch at a time, so that no waveform has to be read again.
-Random speed is a layer, see `layers.RandomSpeed`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from helpers.models import RatingMean, Tensor, keras
+from helpers.models import RatingMedian, Tensor, keras
 
 ops = keras.ops
 
@@ -55,7 +55,7 @@ def distribution(scale: tuple[float, float], distributions: int = 1) -> Loss:
             each is trained as if it were alone
 
     Returns:
-        a loss of ratings [batch, 1] and the output of `layers.RatingMean`
+        a loss of ratings [batch, 1] and the output of `layers.RatingMedian`
 
     See: notebooks/06_improvements.ipynb
     """
@@ -77,7 +77,7 @@ def named(name: str, model: keras.Model) -> str | Loss:
     """A loss as Keras takes it.
 
     Args:
-        name: ``"distribution"`` (see `distribution`) if the network ends in `layers.RatingMean`,
+        name: ``"distribution"`` (see `distribution`) if the network ends in `layers.RatingMedian`,
             else ``"mae"`` or ``"mae+ccc"`` (see `mae_ccc`)
         model: the network
 
@@ -86,8 +86,8 @@ def named(name: str, model: keras.Model) -> str | Loss:
     """
     fitting: dict[str, str | Loss] = {"mae": "mean_absolute_error", "mae+ccc": mae_ccc}
     last = model.layers[-1]
-    if isinstance(last, RatingMean):
-        fitting = {"distribution": distribution(last.scale, len(last.of_each))}
+    if isinstance(last, RatingMedian):
+        fitting = {"distribution": distribution(last.scale, last.distributions)}
     if name not in fitting:
         raise ValueError(f"loss is {name!r}: for {model.name} it is {' or '.join(fitting)}.")
     return fitting[name]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers.models import jit_compile, keras, seed_everything
+from helpers.models import ClipStatistics, jit_compile, keras, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
 from helpers.training import losses
@@ -154,10 +154,11 @@ def train(
     model = keras.models.clone_model(model)
     if start_at_median and isinstance(model.layers[-1], keras.layers.Dense):
         model.layers[-1].bias.assign([np.median(ratings[split.train])])
-    _compile(model, settings, epochs * -(-len(split.train) // batch_size))
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     start = time.perf_counter()
-    history, validation = _fit(run, weights, transform, on_epoch)
+    fitted = run if transform or bucket_by_length else _without_statistics(run)
+    _compile(fitted.model, settings, epochs * -(-len(split.train) // batch_size))
+    history, validation = _fit(fitted, weights, transform, on_epoch)
     seconds = time.perf_counter() - start
     scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
     if validation is not None:
@@ -199,6 +200,27 @@ def _compile(model: keras.Model, settings: dict[str, Any], steps: int) -> None:
     model.compile(adam, losses.named(settings["loss"], model), jit_compile=jit_compile())
 
 
+def _without_statistics(run: Run) -> Run:
+    """The same run for the layers after `models.ClipStatistics`, if the network begins with it.
+
+    That layer has no weights and no chance, so what it gives is computed once and not in each
+    epoch. The two networks share all other layers.
+    """
+    first = run.model.layers[1]
+    if not isinstance(first, ClipStatistics):
+        return run
+    rows = np.union1d(run.split.train, run.split.validation)
+    front = keras.Model(run.model.inputs, first.output)
+    batches = prefetch(
+        lambda batch: _standardised(run.features[batch], run.settings), in_batches(rows, 64)
+    )
+    found = np.full((len(run.features), first.output.shape[1]), np.nan, np.float32)
+    found[rows] = np.concatenate([front.predict_on_batch(each) for each in batches])
+    settings = {**run.settings, "mean": 0.0, "deviation": 1.0}
+    rest = keras.Model(first.output, run.model.outputs, name=run.model.name)
+    return replace(run, model=rest, features=found, settings=settings)
+
+
 def _fit(
     run: Run, weights: np.ndarray | None, transform: Transform | None, on_epoch: OnEpoch | None
 ) -> tuple[pd.DataFrame, np.ndarray | None]:
@@ -211,8 +233,9 @@ def _fit(
 
     def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Inputs, targets and weights of a batch."""
-        longest = None if lengths is None else lengths[rows].max()
-        clips, targets = features[rows][:, :, :longest], run.ratings[rows]
+        clips, targets = features[rows], run.ratings[rows]
+        if lengths is not None:
+            clips = clips[:, :, : lengths[rows].max()]
         if transform is not None:
             clips, targets = transform(clips, targets, rng=changes)
         return _standardised(clips, settings), targets, None if weights is None else weights[rows]

@@ -10,9 +10,9 @@ from tests.comparison.conftest import fast
 
 @pytest.mark.parametrize("by_speaker", [False, True])
 def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
-    _, (_, contender) = comparison.named("fusion", by_speaker=by_speaker)
+    contender = comparison.named("fusion", by_speaker=by_speaker)
     both = fits._inputs(corpus, contender)
-    assert both.shape == (12, 3 * (64 + 30 + 2) + 16 * 5 + 5 * (2 * 13 + 2) + 1 + 88)
+    assert both.shape == (12, 2 * 12 + 2 * (3 + 2 + 19) + 13 + 3 * (2 * 7 + 2) + 88)
     if by_speaker:
         mine = both[corpus.clips["speaker"] == "s0"]
         assert mine.mean(axis=0) == pytest.approx(np.zeros(both.shape[1]), abs=1e-4)

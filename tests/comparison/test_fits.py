@@ -10,7 +10,7 @@ from helpers import comparison, corpora, splits, workers
 from helpers.cli import UserError
 from helpers.comparison import fits
 from helpers.storage import PROJECT, cache_folder
-from tests.comparison.conftest import fast, statistics
+from tests.comparison.conftest import statistics
 
 
 def fit(corpus, **options):
@@ -139,16 +139,6 @@ def test_what_cannot_be_fitted_says_why(corpus, corpus_folder):
     median = {"median": comparison.named("egemaps_svr", by_speaker=True)}
     with pytest.raises(UserError, match="have no speaker"):
         comparison.fit_all(unknown, median, by="clip", folds=2)
-
-
-@pytest.mark.parametrize("name", ["recommended", "fusion"])
-def test_several_contenders_count_as_one_with_their_mean_and_all_their_costs(corpus, name):
-    mine, other = (fast(each) for _, each in comparison.named(name, by_speaker=True))
-    alone = comparison.fit_all(corpus, {"a": mine, "b": other}, folds=2)
-    found = comparison.fit_all(corpus, {name: ((2, mine), (1, other))}, folds=2)[name]
-    mean = (2 * alone["a"].predictions + alone["b"].predictions) / 3
-    assert found.predictions == pytest.approx(mean)
-    assert np.array_equal(found.costs, alone["a"].costs + alone["b"].costs)
 
 
 def test_an_official_split_is_the_only_one_and_its_validation_part_is_trained_on(corpus):

@@ -80,7 +80,7 @@ def demo(tmp_path_factory):
         matrix = features.extract(corpus, mel, duration=duration)
     network = models.clip_statistics(matrix.shape[1:], tracks=mel.rows - mel.n_mels)
     split = splits.speaker_split(corpus.clips, seed=0)
-    recipe = {**models.RECOMMENDED_TRAINING, "batch_size": 64, "epochs": 30, "per_band": True}
+    recipe = {**models.RECOMMENDED_TRAINING, "epochs": 30}
     run = training.train(network, matrix, corpus.clips["valence"], split, **recipe)
     inference.save(run, folder / "demo.keras", corpus=corpus, mel=mel, duration=duration)
     clips = corpus.clips[corpus.clips["speaker"] == "s01"].sort_values("valence")

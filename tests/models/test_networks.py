@@ -91,30 +91,28 @@ def test_a_kernel_that_does_not_fit_is_named_with_how_to_fix_it(pool):
         models.parallel_cnn((128, 32), pool=pool)
 
 
-def test_the_recommended_network_predicts_the_product_of_its_three_distributions():
+def test_the_recommended_network_pools_the_distributions_of_its_networks():
     model = models.recommended((66, 80), scale=(1, 5))
     x = np.random.default_rng(0).uniform(-2, 2, (3, 66, 80)).astype(np.float32)
-    statistics, first, second = (
-        keras.ops.convert_to_numpy(model.get_layer(name)(rows))
-        for name, rows in [
-            ("statistics", x),
-            ("attention_1", x[:, :64]),
-            ("attention_2", x[:, :64]),
-        ]
-    )
-    assert not np.allclose(first, second, atol=1e-3)
-    product = statistics * np.sqrt(first * second)
-    product /= product.sum(axis=1, keepdims=True)
     found = keras.ops.convert_to_numpy(model(x))
-    assert found[:, 0] == pytest.approx(product @ np.linspace(1, 5, 21), abs=1e-3)
-    assert found[:, 1:] == pytest.approx(np.hstack([statistics, first, second]), abs=1e-5)
+    assert found.shape == (3, 1 + models.RECOMMENDED_NETWORKS * 21)
+    each = found[:, 1:].reshape(3, -1, 21)
+    assert each.sum(axis=2) == pytest.approx(np.ones((3, models.RECOMMENDED_NETWORKS)), abs=1e-4)
+    assert not np.allclose(each[:, 0], each[:, 1], atol=1e-3)  # their weights differ
+    pooled = keras.ops.convert_to_numpy(models.RatingMedian((1, 5), 4)(found[:, 1:]))
+    assert np.array_equal(pooled, found)
 
 
-@pytest.mark.parametrize(("pitch", "bands"), [(True, 64), (False, 66)])
-def test_whether_there_is_pitch_is_said_and_not_guessed_from_the_rows(pitch, bands):
+@pytest.mark.parametrize(("pitch", "tracks"), [(True, 2), (False, 0)])
+def test_whether_there_is_pitch_is_said_and_not_guessed_from_the_rows(pitch, tracks):
     model = models.recommended((66, 80), pitch=pitch)
-    assert model.get_layer("bands").output.shape[1] == bands
+    assert model.get_layer("statistics").tracks == tracks
     x = np.random.default_rng(0).uniform(-60, 0, (2, 66, 80)).astype(np.float32)
-    statistics = models.clip_statistics((66, 80), tracks=66 - bands)
-    assert model.get_layer("statistics").count_params() == statistics.count_params()
-    assert model(x).shape == (2, 1 + 3 * 21)
+    assert np.isfinite(keras.ops.convert_to_numpy(model(x))).all()
+
+
+def test_a_statistic_that_is_far_from_all_others_counts_as_six_deviations():
+    model = models.statistics_network((3, 1))
+    x = np.array([[[6.0], [0], [0]], [[1000], [0], [0]]], np.float32)
+    near, far = keras.ops.convert_to_numpy(model(x))
+    assert near == pytest.approx(far, abs=1e-4)

@@ -264,9 +264,9 @@ def test_a_recipe_that_does_not_exist_is_refused(wrong):
 
 
 def test_the_recommended_recipe_learns_the_easy_task():
-    model = models.recommended((16, 48), pitch=False)
+    model = models.recommended((32, 24), pitch=False)
     recipe = {**models.RECOMMENDED_TRAINING, "batch_size": 8, "epochs": 20}
-    found = training.train(model, FEATURES.repeat(4, axis=2), RATINGS, SPLIT, **recipe)
+    found = training.train(model, np.tile(FEATURES, (1, 2, 2)), RATINGS, SPLIT, **recipe)
     guess = np.abs(RATINGS[SPLIT.validation] - np.median(RATINGS[SPLIT.train])).mean()
     assert found.scores["validation"] < 0.8 * guess
 
@@ -288,14 +288,14 @@ def padded(features, lengths):
 
 def test_batches_by_length_hold_every_clip_and_little_padding():
     lengths = RANDOM.integers(10, 120, 48)
-    features = padded(RANDOM.normal(-20, 10, (48, 4, 120)).astype(np.float32), lengths)
+    features = padded(RANDOM.normal(-20, 10, (48, 20, 120)).astype(np.float32), lengths)
     seen = []
 
     def remember(clips, ratings, *, rng):
         seen.append((clips, ratings))
         return clips, ratings
 
-    network = models.clip_statistics((4, None), groups=2)
+    network = models.clip_statistics((20, None))
     training.train(
         network,
         features,
@@ -319,11 +319,11 @@ def test_batches_by_length_hold_every_clip_and_little_padding():
 
 
 def test_batches_by_length_follow_the_seed():
-    features = padded(FEATURES.repeat(4, axis=2), RANDOM.integers(10, 49, 48))
+    features = padded(np.tile(FEATURES, (1, 2, 4)), RANDOM.integers(10, 49, 48))
     options = {"epochs": 2, "batch_size": 4, "bucket_by_length": True}
     first, second = (
         training.train(
-            models.clip_statistics((16, None), distribution=False),
+            models.clip_statistics((32, None), distribution=False),
             features,
             RATINGS,
             SPLIT,
