@@ -1,14 +1,15 @@
 """Which clips are trained on, which choose the settings, and which are tested on.
 
 A split by clip (the original study's) puts the same speakers into training and test, so that the
-test says nothing about new voices. A split by speaker does. The split that a corpus's authors made
-makes results comparable with those that others published.
+test says nothing about new voices. A split by speaker does. Folds by sentence say how well a model
+does on words that it was not trained on, of voices that it knows. The split that a corpus's authors
+made makes results comparable with those that others published.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 from helpers.cli import UserError
 
 #: What is kept together in one part.
-Unit = Literal["speaker", "clip"]
+Unit = Literal["speaker", "clip", "sentence"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 #: Share of the clips, or of the speakers, in the test part; and of the rest in the validation part.
 HELD_OUT = 0.2
@@ -177,8 +179,8 @@ def folds(clips: pd.DataFrame, k: int, *, by: Unit = "speaker", seed: int) -> li
         speaker is left), drawn for each split anew, is for validation
 
     Raises:
-        SplitError: if speakers are unknown, or there are fewer than two folds, or more than
-            speakers (or clips)
+        SplitError: if speakers (or sentences) are unknown, or there are fewer than two folds, or
+            more than speakers (sentences, clips)
     """
     groups = _groups(clips, by)
     most = len(set(groups))
@@ -213,7 +215,7 @@ def possible_folds(
         that is not as one might expect
 
     Raises:
-        SplitError: if `by` is ``"speaker"`` and speakers are unknown
+        SplitError: if `by` is ``"speaker"`` or ``"sentence"`` and these are unknown
 
     Examples:
         >>> possible_folds(pd.DataFrame({"speaker": ["a", "a", "b", "b", "c"]}), 6)
@@ -261,9 +263,10 @@ def _groups(clips: pd.DataFrame, by: Unit) -> np.ndarray:
     """What each clip must stay together with; a split by clip is one where each is alone."""
     if by == "clip":
         return np.arange(len(clips))
-    if clips["speaker"].isna().any():
+    unknown = clips[by].isna().sum() if by in clips else len(clips)
+    if unknown:
         raise SplitError(
-            f"{clips['speaker'].isna().sum()} of {len(clips)} clips have no speaker, so they "
-            "cannot be split by speaker: add a column of speakers to the labels, or split by clip."
+            f"{unknown} of {len(clips)} clips have no {by}, so they cannot be split by {by}: add a "
+            f"column of {by}s to the labels, or split by clip."
         )
-    return clips["speaker"].to_numpy()
+    return clips[by].to_numpy()

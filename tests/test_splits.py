@@ -80,6 +80,22 @@ def test_folds_by_clip_need_no_speakers():
         splits.folds(unknown, 5, seed=0)
 
 
+def test_folds_by_sentence_test_words_that_were_not_trained_on():
+    clips = table(np.repeat(range(6), 8)).assign(sentence=np.tile(list("abcd"), 12))
+    for split in splits.folds(clips, 4, by="sentence", seed=0):
+        said = [set(clips["sentence"].iloc[rows]) for rows in split]
+        assert len(said[2]) == 1 and sum(map(len, said)) == 4
+        assert clips["speaker"].iloc[split.test].nunique() == 6  # of voices that are known
+    for unknown, count in (
+        (clips.drop(columns="sentence"), 48),
+        (clips.assign(sentence=clips["sentence"].where(clips.index > 1)), 2),
+    ):
+        with pytest.raises(
+            splits.SplitError, match=f"^{count} of 48 clips have no sentence, .* add"
+        ):
+            splits.folds(unknown, 4, by="sentence", seed=0)
+
+
 def test_folds_can_be_made_of_two_speakers_with_a_validation_part_by_clip():
     clips = table(np.repeat([0, 1], 10))
     found = splits.folds(clips, 2, seed=0)

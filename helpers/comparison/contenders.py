@@ -51,15 +51,18 @@ class Contender:
         return asdict(self)
 
 
-def dense_network(*inputs: str, by_speaker: bool = False) -> Contender:
+def dense_network(
+    *inputs: str, networks: int = models.RECOMMENDED_NETWORKS, by_speaker: bool = False
+) -> Contender:
     """The dense layers of the recommended network on numbers about whole clips.
 
     Args:
         *inputs: ``"statistics"``, ``"functionals"`` or both, see `Contender`
+        networks: side by side
         by_speaker: see `Contender`
     """
     training = {**models.RECOMMENDED_TRAINING, "per_band": True}
-    options = {"networks": models.RECOMMENDED_NETWORKS}
+    options = {"networks": networks}
     mel = models.RECOMMENDED_MEL
     return Contender("statistics_network", options, inputs, mel, training, by_speaker)
 
@@ -138,7 +141,8 @@ def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Contend
     """
     if name not in NAMES:
         raise ComparisonError(f"{name!r} is no model: choose from {', '.join(NAMES)}.")
-    if name == "recommended" and by_speaker:
-        return dense_network("statistics", by_speaker=True)
+    if by_speaker and name in ("recommended", "statistics"):
+        several = {} if name == "recommended" else {"networks": 1}
+        return dense_network("statistics", by_speaker=True, **several)
     contender = parallel_cnn(filters) if name == "parallel_cnn" else NAMED[name]
     return replace(contender, by_speaker=by_speaker)

@@ -1,8 +1,8 @@
 """Tables of a comparison, and the command that prints them.
 
 From a terminal, ``python -m helpers.comparison [PATH] [--scale LOW HIGH] [--models NAME,NAME]
-[--by speaker|clip] [--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]`` compares models
-and baselines.
+[--by speaker|clip|sentence] [--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]`` compares
+models and baselines.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def score_table(
     fits: Mapping[str, FoldPredictions],
     *,
     reference: str | None = None,
+    listener: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Scores of contenders with 95 % intervals, and their costs.
@@ -46,6 +47,8 @@ def score_table(
         corpus: see `corpora.load`
         fits: see `fit_all`; of the same folds
         reference: name of the contender that gains are over; the first if None
+        listener: add the row ``"one_listener"`` (see `evaluation.one_listener`) where a corpus has
+            several raters; it has no gains and no costs
         seed: of the bootstrap, over speakers if all are known, else over clips
 
     Returns:
@@ -55,15 +58,42 @@ def score_table(
     See: notebooks/06_improvements.ipynb
     """
     rows = next(iter(fits.values())).rows
+    groups = evaluation.known_speakers(corpus.clips.iloc[rows])
     scores = evaluation.compare(
         corpus.clips["valence"].to_numpy()[rows],
         {name: found.predictions for name, found in fits.items()},
-        groups=evaluation.known_speakers(corpus.clips.iloc[rows]),
+        groups=groups,
         reference=reference,
         seed=seed,
     )
+    if listener and corpus.raters is not None:
+        raters = corpus.raters.iloc[rows]
+        scores.loc["one_listener"] = evaluation.one_listener(raters, groups=groups, seed=seed)
     costs = pd.DataFrame({name: found.costs.mean() for name, found in fits.items()}).T
     return scores.drop(columns="rmse", level=0).join(pd.concat({"cost": costs}, axis=1))
+
+
+def out_of_fold(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> pd.DataFrame:
+    """What each contender predicted for each clip, by a training that did not have it.
+
+    Args:
+        corpus: see `corpora.load`
+        fits: see `fit_all`; of the same folds
+
+    Returns:
+        a row a tested clip, in the order of the corpus: ``file``, ``speaker``, ``valence`` and a
+        column for each contender, with a number for each of several trainings
+
+    See: notebooks/06_improvements.ipynb
+    """
+    rows = next(iter(fits.values())).rows
+    columns = {}
+    for name, found in fits.items():
+        several = len(found.predictions) > 1
+        for number, prediction in enumerate(found.predictions, start=1):
+            columns[f"{name} {number}" if several else name] = prediction
+    known = corpus.clips.iloc[rows][["file", "speaker", "valence"]]
+    return known.assign(**columns).sort_index()
 
 
 def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -88,12 +118,18 @@ def main(arguments: list[str] | None = None) -> int:
     add, models = parser.add_argument, "recommended,egemaps_svr,median"
     corpora.add_arguments(parser)
     add("--models", default=models, help=f"some of {', '.join(NAMES)}, with commas (%(default)s)")
-    add("--by", choices=("speaker", "clip"), help="what folds keep together (speaker, if known)")
+    add("--by", choices=splits.UNITS, help="what folds keep together (speaker, if known)")
     add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker, without labels")
     add("--jobs", type=int, default=-1, help="fits at once (-1: as many as memory allows)")
-    add("--csv", type=Path, metavar="OUT", help="write the table with all digits")
+    add(
+        "--csv",
+        type=Path,
+        metavar="OUT",
+        help="write the table with all digits, and "
+        "beside it OUT_clips.csv, what each model predicted for each clip",
+    )
     options = parser.parse_args(arguments)
     names = options.models.split(",")
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
@@ -107,10 +143,12 @@ def main(arguments: list[str] | None = None) -> int:
     how = {"by": by, "folds": folds, "seeds": options.seeds, "jobs": options.jobs}
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
-    table = score_table(corpus, fits, reference=reference)
+    table = score_table(corpus, fits, reference=reference, listener=True)
     if options.csv:
         flat = table.set_axis([" ".join(pair) for pair in table.columns], axis=1)
         write_file(options.csv, flat.to_csv())
+        beside = options.csv.with_name(f"{options.csv.stem}_clips.csv")
+        write_file(beside, out_of_fold(corpus, fits).to_csv(index=False))
     print(
         f"{corpus.name}: {folds} folds by {by}, networks trained {options.seeds} times in each; "
         f"gains are over {reference}, intervals 95 %\n"

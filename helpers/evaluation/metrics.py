@@ -150,18 +150,23 @@ def compare(
     weights = draws(len(truth), groups, seed=seed)
     found = {}
     for name, predicted in trainings.items():
-        each = [_scored(truth, training, weights) for training in predicted]
+        each = [scored(truth, training, weights) for training in predicted]
         found[name] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
     base = found[next(iter(found)) if reference is None else reference]
     rows = {}
-    for name, scored in found.items():
-        gains = {"mae gain": base["mae"] - scored["mae"], "ccc gain": scored["ccc"] - base["ccc"]}
-        rows[name] = {
-            (score, part): number
-            for score, drawn in {**scored, **gains}.items()
-            for part, number in {"value": drawn[0], **interval(drawn[1:])}.items()
-        }
+    for name, own in found.items():
+        gains = {"mae gain": base["mae"] - own["mae"], "ccc gain": own["ccc"] - base["ccc"]}
+        rows[name] = row_of({**own, **gains})
     return pd.DataFrame(rows).T.rename_axis(index="model", columns=["metric", None])
+
+
+def row_of(found: Mapping[str, np.ndarray]) -> dict[tuple[str, str], float]:
+    """A row of a table: each score's value and interval, from `scored`."""
+    return {
+        (score, part): number
+        for score, drawn in found.items()
+        for part, number in {"value": drawn[0], **interval(drawn[1:])}.items()
+    }
 
 
 def _checked(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -293,7 +298,7 @@ def _times(count: int, seed: int | tuple[int, ...]) -> np.ndarray:
     return np.stack(times).astype(np.float64)
 
 
-def _scored(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def scored(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Each score of one training: its value, then that of each resample [1 + draws]."""
     constant = np.ptp(p) == 0  # its computed spread may be a rounding error of 0, and is divided by
     undefined = constant or np.ptp(t) == 0

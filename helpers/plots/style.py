@@ -51,6 +51,7 @@ NAMES = {
     "recommended": "Recommended",
     "fusion": "With eGeMAPS",
     "noise_floor": "Noise floor",
+    "one_listener": "One listener",
 }
 
 #: Names on an axis, beyond which they are left out.

@@ -1,3 +1,4 @@
+import dataclasses
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -50,6 +51,31 @@ def test_intervals_are_over_speakers_where_all_are_known(corpus):
     assert comparison.score_table(corpus, fits)["mae"].equals(over_clips)
 
 
+def test_one_listener_stands_beside_the_models_where_there_are_several(corpus):
+    fits = comparison.fit_all(corpus, {"median": comparison.named("median")}, folds=2)
+    assert list(comparison.score_table(corpus, fits, listener=True).index) == ["median"]
+    valence = corpus.clips["valence"].to_numpy()
+    ears = {"a": valence + 0.5, "b": valence - 0.5, "c": np.where(valence > 2, valence, np.nan)}
+    heard = dataclasses.replace(corpus, raters=pd.DataFrame(ears, corpus.clips.index))
+    table = comparison.score_table(heard, fits, listener=True)
+    row, frame = table.loc["one_listener"], heard.raters
+    errors = [(frame[name] - frame.drop(columns=name).mean(axis=1)).abs().mean() for name in frame]
+    assert row["mae", "value"] == pytest.approx(np.mean(errors))
+    assert row["mae", "low"] <= row["mae", "value"] <= row["mae", "high"]
+    assert row[["mae gain", "ccc gain", "cost"]].isna().all()
+    assert evaluation.readable(table).loc["one_listener", "mae gain"] == "–"
+
+
+def test_predictions_are_listed_by_clip(corpus):
+    compared = {"median": comparison.named("median"), "statistics": statistics()}
+    fits = comparison.fit_all(corpus, compared, folds=2, seeds=2)
+    listed = comparison.out_of_fold(corpus, fits)
+    assert list(listed) == ["file", "speaker", "valence", "median", "statistics 1", "statistics 2"]
+    assert listed[["file", "speaker", "valence"]].equals(corpus.clips[list(listed)[:3]])
+    rows, predictions = fits["statistics"].rows, fits["statistics"].predictions
+    assert listed["statistics 2"].to_numpy()[rows] == pytest.approx(predictions[1])
+
+
 def test_a_table_becomes_plain_numbers_for_a_results_file(corpus):
     median = comparison.fit_all(corpus, {"median": comparison.named("median")}, folds=2)["median"]
     constant = median._replace(predictions=np.full((1, 12), 3.0))
@@ -79,6 +105,7 @@ def test_the_command_compares_what_it_was_asked_to(
     fit_all, score_table = MagicMock(), MagicMock()
     monkeypatch.setattr(tables, "fit_all", fit_all)
     monkeypatch.setattr(tables, "score_table", score_table)
+    monkeypatch.setattr(tables, "out_of_fold", lambda corpus, fits: corpus.clips[["file"]])
     scores = evaluation.compare(TRUTH, {"a model": PREDICTION})
     scores["cost", "seconds"] = 1.239
     score_table.return_value = scores
@@ -97,7 +124,9 @@ def test_the_command_compares_what_it_was_asked_to(
     default = {"by": "speaker", "folds": 4, "seeds": 1, "jobs": -1}  # of four speakers
     assert options == (asked if more else default)
     reference = "cnn_blstm" if more else "egemaps_svr"
-    score_table.assert_called_once_with(corpus, fit_all.return_value, reference=reference)
+    score_table.assert_called_once_with(
+        corpus, fit_all.return_value, reference=reference, listener=True
+    )
 
     title, *shown = capsys.readouterr().out.split("\n\n")
     sizes = (
@@ -115,6 +144,8 @@ def test_the_command_compares_what_it_was_asked_to(
         assert list(written.columns[:3]) == ["mae value", "mae low", "mae high"]
         found = written.loc["a model"].tolist()
         assert found == pytest.approx(scores.loc["a model"].tolist(), nan_ok=True)
+        clips = pd.read_csv(tmp_path / "table_clips.csv")
+        assert clips["file"].tolist() == corpus.clips["file"].tolist()
     assert comparison.main([*arguments, "--by", "speaker"]) == 0  # what is asked last counts
 
 

@@ -276,7 +276,7 @@ def test_ratings_in_a_table_say_more_than_emotions_in_names(tmp_path, output):
     assert corpus.clips["valence"].tolist() == [2.5, 3.5]
     assert corpus.clips["speaker"].tolist() == ["01", "01"]
     assert corpora.summary(corpus)["also"] == (
-        "emotion, intensity, statement, repetition, speaker from the files' names (RAVDESS)"
+        "emotion, intensity, sentence, repetition, speaker from the files' names (RAVDESS)"
     )
 
 
