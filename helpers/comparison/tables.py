@@ -47,7 +47,7 @@ def score_table(
         corpus: see `corpora.load`
         fits: see `fit_all`; of the same folds
         reference: name of the contender that gains are over; the first if None
-        listener: add the row ``"one_listener"`` (see `evaluation.one_listener`) where a corpus has
+        listener: add the row ``"one_listener"`` (see `evaluation.one_listener`) where a clip has
             several raters; it has no gains and no costs
         seed: of the bootstrap, over speakers if all are known, else over clips
 
@@ -66,8 +66,8 @@ def score_table(
         reference=reference,
         seed=seed,
     )
-    if listener and corpus.raters is not None:
-        raters = corpus.raters.iloc[rows]
+    raters = None if corpus.raters is None else corpus.raters.iloc[rows]
+    if listener and raters is not None and raters.notna().sum(axis=1).gt(1).any():
         scores.loc["one_listener"] = evaluation.one_listener(raters, groups=groups, seed=seed)
     costs = pd.DataFrame({name: found.costs.mean() for name, found in fits.items()}).T
     return scores.drop(columns="rmse", level=0).join(pd.concat({"cost": costs}, axis=1))

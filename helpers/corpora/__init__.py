@@ -12,4 +12,4 @@ from helpers.corpora.corpus import (
 )
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import LABELS
-from helpers.corpora.raters import agreement, reliability
+from helpers.corpora.raters import against_others, agreement, reliability

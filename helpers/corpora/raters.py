@@ -7,6 +7,27 @@ import numpy as np
 import pandas as pd
 
 
+def against_others(raters: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Each rater beside the mean of the others.
+
+    Args:
+        raters: `Corpus.raters`
+
+    Returns:
+        by rater, the columns ``one`` and ``others``, of the clips that both have rated
+
+    Examples:
+        >>> against_others(pd.DataFrame({"a": [1.0, 2], "b": [3.0, None]}))["a"].values.tolist()
+        [[1.0, 3.0]]
+    """
+    return {
+        name: pd.DataFrame(
+            {"one": raters[name], "others": raters.drop(columns=name).mean(axis=1)}
+        ).dropna()
+        for name in raters
+    }
+
+
 def agreement(raters: pd.DataFrame) -> pd.DataFrame:
     """Each rater against the mean of the others: how near one listener comes to the rest.
 
@@ -22,9 +43,8 @@ def agreement(raters: pd.DataFrame) -> pd.DataFrame:
         [3.0, 0.67, 0.86]
     """
     rows = {}
-    for name in raters:
-        others = raters.drop(columns=name).mean(axis=1)
-        a, b = pd.concat([raters[name], others], axis=1).dropna().to_numpy().T
+    for name, both in against_others(raters).items():
+        a, b = both.to_numpy().T
         mae = np.abs(a - b).mean() if len(a) else np.nan
         rows[name] = {"clips": len(a), "mae": mae, "ccc": audmetric.concordance_cc(a, b)}
     return pd.DataFrame.from_dict(rows, orient="index")

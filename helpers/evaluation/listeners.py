@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from helpers.corpora import against_others
 from helpers.evaluation.metrics import draws, row_of, scored
 
 
@@ -24,14 +25,18 @@ def one_listener(
     Returns:
         a row of `compare`, without gains
 
+    Raises:
+        ValueError: if no clip was rated by two raters
+
     See: notebooks/06_improvements.ipynb
     """
-    weights, found = draws(len(raters), groups, seed=seed), []
-    for name in raters:
-        others = raters.drop(columns=name).mean(axis=1)
-        both = (raters[name].notna() & others.notna()).to_numpy()
-        if both.any():
-            t, p = others.to_numpy(float)[both], raters[name].to_numpy(float)[both]
-            found.append(scored(t, p, weights[:, both]))
+    weights = draws(len(raters), groups, seed=seed)
+    found = [
+        scored(both["others"].to_numpy(), both["one"].to_numpy(), weights[:, both.index])
+        for both in against_others(raters.reset_index(drop=True)).values()
+        if len(both)
+    ]
+    if not found:
+        raise ValueError("No clip was rated by two raters.")
     means = {score: np.mean([one[score] for one in found], axis=0) for score in found[0]}
     return pd.Series(row_of(means), name="one_listener")

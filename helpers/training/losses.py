@@ -37,8 +37,8 @@ def mae_ccc(truth: Tensor, prediction: Tensor) -> Tensor:
     return error + (1 - 2 * covariance / (spread + keras.config.epsilon()))
 
 
-#: Standard deviation of the distribution that a rating becomes, as a share of the scale. Raters of
-#: speech differ by about this much, and it spans more than one class.
+#: Standard deviation of the distribution that a rating becomes, as a share of the scale. It spans
+#: more than one class, so that neighbouring ratings have a part in it.
 WIDTH = 0.075
 
 

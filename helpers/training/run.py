@@ -211,11 +211,8 @@ def _without_statistics(run: Run) -> Run:
         return run
     rows = np.union1d(run.split.train, run.split.validation)
     front = keras.Model(run.model.inputs, first.output)
-    batches = prefetch(
-        lambda batch: _standardised(run.features[batch], run.settings), in_batches(rows, 64)
-    )
     found = np.full((len(run.features), first.output.shape[1]), np.nan, np.float32)
-    found[rows] = np.concatenate([front.predict_on_batch(each) for each in batches])
+    found[rows] = _outputs(front, run.features, rows, run.settings)
     settings = {**run.settings, "mean": 0.0, "deviation": 1.0}
     rest = keras.Model(first.output, run.model.outputs, name=run.model.name)
     return replace(run, model=rest, features=found, settings=settings)
@@ -354,9 +351,16 @@ def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     See: notebooks/03_model.ipynb
     """
-    batches = in_batches(np.asarray(rows), run.settings["batch_size"])
-    inputs = prefetch(lambda batch: _standardised(features[batch], run.settings), batches)
-    return np.concatenate([run.model.predict_on_batch(each) for each in inputs])[:, 0]
+    return _outputs(run.model, features, np.asarray(rows), run.settings)[:, 0]
+
+
+def _outputs(
+    model: keras.Model, features: np.ndarray, rows: np.ndarray, settings: dict[str, Any]
+) -> np.ndarray:
+    """All that a network gives for some clips [rows, outputs]."""
+    batches = in_batches(rows, settings["batch_size"])
+    inputs = prefetch(lambda batch: _standardised(features[batch], settings), batches)
+    return np.concatenate([model.predict_on_batch(each) for each in inputs])
 
 
 def _standardised(clips: np.ndarray, settings: dict[str, Any]) -> np.ndarray:

@@ -64,6 +64,11 @@ def test_one_listener_stands_beside_the_models_where_there_are_several(corpus):
     assert row["mae", "low"] <= row["mae", "value"] <= row["mae", "high"]
     assert row[["mae gain", "ccc gain", "cost"]].isna().all()
     assert evaluation.readable(table).loc["one_listener", "mae gain"] == "–"
+    alone = np.where(np.arange(12)[:, None] % 2 == [0, 1], valence[:, None], np.nan)
+    apart = dataclasses.replace(corpus, raters=pd.DataFrame(alone, corpus.clips.index))
+    assert list(comparison.score_table(apart, fits, listener=True).index) == ["median"]
+    with pytest.raises(ValueError, match="No clip was rated by two raters"):
+        evaluation.one_listener(apart.raters)
 
 
 def test_predictions_are_listed_by_clip(corpus):
