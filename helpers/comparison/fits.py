@@ -147,8 +147,7 @@ class Fit(NamedTuple):
         about = {
             "comparison": VERSION,
             "features": features.VERSION,
-            "functionals": features.FUNCTIONALS_VERSION,
-            "versions": {**versions(), "opensmile": version("opensmile")},
+            "versions": versions(),
             "backend": keras.backend.backend() if contender.is_network else None,
             "corpus": corpus.fingerprint,
             "model": contender.as_dict(),
@@ -156,6 +155,8 @@ class Fit(NamedTuple):
             "test": split.test.tolist(),
             "seed": seed if contender.is_network else None,
         }
+        if "functionals" in contender.inputs:
+            about["functionals"] = [features.FUNCTIONALS_VERSION, version("opensmile")]
         key = digest(json.dumps(about, sort_keys=True))
         about["train"], about["test"] = len(split.train), len(split.test)
         return cls(key, contender, split, seed, {"key": key, **json.loads(json.dumps(about))})
