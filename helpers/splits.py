@@ -2,8 +2,9 @@
 
 A split by clip (the original study's) puts the same speakers into training and test, so that the
 test says nothing about new voices. A split by speaker does. Folds by sentence say how well a model
-does on words that it was not trained on, of voices that it knows. The split that a corpus's authors
-made makes results comparable with those that others published.
+does on words that it was not trained on, of voices that it knows. Folds by corpus test on
+recordings that have nothing in common with the training. The split that a corpus's authors made
+makes results comparable with those that others published.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 from helpers.cli import UserError
 
 #: What is kept together in one part.
-Unit = Literal["speaker", "clip", "sentence"]
+Unit = Literal["speaker", "clip", "sentence", "corpus"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 #: Share of the clips, or of the speakers, in the test part; and of the rest in the validation part.
@@ -234,7 +235,7 @@ def possible_folds(
             notes.append(f"Folds are by clip, so scores are of known voices: {why} speaker.")
     most = len(set(_groups(clips, by)))
     if k > most > 1:
-        notes.append(f"There are {most} folds and not {k}: the corpus has {most} {by}s.")
+        notes.append(f"There are {most} folds and not {k}: the corpus has {most} {_plural(by)}.")
         k = most
     if "split" in clips and clips["split"].notna().any():
         notes.append("The corpus's official split is not used: folds test every clip once.")
@@ -253,10 +254,14 @@ def _two_parts(
     """Some rows without the share that is held out, and that share, both sorted."""
     groups = _groups(clips.iloc[rows], by)
     if len(set(groups)) < 2:
-        raise SplitError(f"There are too few {by}s for three parts: three are the least.")
+        raise SplitError(f"There are too few {_plural(by)} for three parts: three are the least.")
     splitter = GroupShuffleSplit(n_splits=1, test_size=HELD_OUT, random_state=seed)
     first, second = next(splitter.split(rows, groups=groups))
     return rows[first], rows[second]
+
+
+def _plural(by: Unit) -> str:
+    return "corpora" if by == "corpus" else f"{by}s"
 
 
 def _groups(clips: pd.DataFrame, by: Unit) -> np.ndarray:
@@ -267,6 +272,6 @@ def _groups(clips: pd.DataFrame, by: Unit) -> np.ndarray:
     if unknown:
         raise SplitError(
             f"{unknown} of {len(clips)} clips have no {by}, so they cannot be split by {by}: add a "
-            f"column of {by}s to the labels, or split by clip."
+            f"column of {_plural(by)} to the labels, or split by clip."
         )
     return clips[by].to_numpy()

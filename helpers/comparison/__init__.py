@@ -1,7 +1,15 @@
-"""Models and baselines on the same folds: notebook 6."""
+"""Models and baselines on the same folds, and across corpora: notebooks 6 and 8."""
 
 from helpers.comparison.baselines import median, svr
 from helpers.comparison.contenders import NAMES, ComparisonError, Contender, named, tuned
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.ideas import ideas
 from helpers.comparison.tables import as_dict, averaged, main, out_of_fold, score_table
+from helpers.comparison.transfer import (
+    Transfer,
+    fit_transfers,
+    onto,
+    shifted,
+    transfer_table,
+    transfers,
+)

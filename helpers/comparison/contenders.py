@@ -110,6 +110,9 @@ RECOMMENDED = Contender(
 
 NAMED = {
     "recommended": RECOMMENDED,
+    "three_views": Contender(
+        "three_views", mel=models.RECOMMENDED_MEL, training=models.THREE_VIEWS_TRAINING
+    ),
     "statistics": statistics(),
     "fusion": dense_network("statistics", "functionals"),
     "egemaps_network": dense_network("functionals"),
@@ -126,7 +129,8 @@ def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Contend
     """A contender that can be asked for by name.
 
     ``"statistics"`` is one of the networks that the recommended one consists of; ``"fusion"`` is
-    the recommended network with eGeMAPS functionals beside its statistics.
+    the recommended network with eGeMAPS functionals beside its statistics; ``"three_views"`` is for
+    corpora that it is not trained on.
 
     Args:
         name: one of `NAMES`

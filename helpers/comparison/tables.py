@@ -1,8 +1,9 @@
 """Tables of a comparison, and the command that prints them.
 
 From a terminal, ``python -m helpers.comparison [PATH] [--scale LOW HIGH] [--models NAME,NAME]
-[--by speaker|clip|sentence] [--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]`` compares
-models and baselines.
+[--by speaker|clip|sentence|corpus] [--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]``
+compares models and baselines. ``python -m helpers.comparison PATH... --on PATH`` trains on whole
+corpora and tests on another.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from helpers import corpora, evaluation, splits
 from helpers.comparison.contenders import NAMES, named
 from helpers.comparison.fits import FoldPredictions, fit_all
+from helpers.comparison.transfer import onto, shifted
 from helpers.corpora import Corpus
 from helpers.settings import Settings
 from helpers.storage import make_folder, write_file
@@ -109,16 +112,57 @@ def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Compare models on the same folds.
+    """Compare models on the same folds, or on a corpus that they were not trained on.
 
-    They are by speaker, or by clip where speakers are unknown. Where there are fewer speakers than
+    Folds are by speaker, or by clip where speakers are unknown. Where there are fewer speakers than
     folds, there are as many folds as speakers. An official split is not used. A line says so.
     """
+    options = _arguments(arguments)
+    names = options.models.split(",")
+    sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
+    contenders = {name: named(name, **sizes) for name in names}
+    corpus = corpora.from_arguments(options)
+    if options.csv:
+        make_folder(options.csv.parent)
+    how: dict[str, Any] = {"seeds": options.seeds, "jobs": options.jobs}
+    if options.on:
+        tested = corpora.load(options.on)
+        corpus, target = corpora.together([corpus, tested]), tested.name
+        how["parts"] = [onto(corpus, target)]
+        parts = f"trained on all corpora but {target}, tested on all of it"
+    else:
+        folds, by, notes = splits.possible_folds(corpus.clips, options.folds, by=options.by)
+        how |= {"by": by, "folds": folds}
+        parts = f"{folds} folds by {by}"
+        print(*notes, sep="\n", end="\n" if notes else "")
+    fits = fit_all(corpus, contenders, **how)
+    reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
+    table = score_table(corpus, fits, reference=reference, listener=True)
+    if options.csv:
+        flat = table.set_axis([" ".join(pair) for pair in table.columns], axis=1)
+        write_file(options.csv, flat.to_csv())
+        beside = options.csv.with_name(f"{options.csv.stem}_clips.csv")
+        write_file(beside, out_of_fold(corpus, fits).to_csv(index=False))
+    print(
+        f"{corpus.name}: {parts}, networks trained {options.seeds} times in each; "
+        f"gains are over {reference}, intervals 95 %\n"
+    )
+    print(f"{evaluation.readable(table).to_string()}\n")
+    if options.on:
+        moved = score_table(corpus, shifted(corpus, fits), reference=reference)
+        print(f"after shifting each model's predictions to the mean rating of {target}:\n")
+        print(f"{evaluation.readable(moved[['mae', 'ccc']]).to_string()}\n")
+    print(table["cost"].round(2).to_string())
+    return 0
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m helpers.comparison", description=main.__doc__)
     add, models = parser.add_argument, "recommended,egemaps_svr,median"
-    corpora.add_arguments(parser)
+    corpora.add_arguments(parser, several=True)
     add("--models", default=models, help=f"some of {', '.join(NAMES)}, with commas (%(default)s)")
     add("--by", choices=splits.UNITS, help="what folds keep together (speaker, if known)")
+    add("--on", metavar="PATH", help="test on this corpus, and train on all of the others")
     add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker, without labels")
@@ -131,28 +175,6 @@ def main(arguments: list[str] | None = None) -> int:
         "beside it OUT_clips.csv, what each model predicted for each clip",
     )
     options = parser.parse_args(arguments)
-    names = options.models.split(",")
-    sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
-    contenders = {name: named(name, **sizes) for name in names}
-    corpus = corpora.from_arguments(options)
-    if options.csv:
-        make_folder(options.csv.parent)
-    folds, by, notes = splits.possible_folds(corpus.clips, options.folds, by=options.by)
-    for note in notes:
-        print(note)
-    how = {"by": by, "folds": folds, "seeds": options.seeds, "jobs": options.jobs}
-    fits = fit_all(corpus, contenders, **how)
-    reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
-    table = score_table(corpus, fits, reference=reference, listener=True)
-    if options.csv:
-        flat = table.set_axis([" ".join(pair) for pair in table.columns], axis=1)
-        write_file(options.csv, flat.to_csv())
-        beside = options.csv.with_name(f"{options.csv.stem}_clips.csv")
-        write_file(beside, out_of_fold(corpus, fits).to_csv(index=False))
-    print(
-        f"{corpus.name}: {folds} folds by {by}, networks trained {options.seeds} times in each; "
-        f"gains are over {reference}, intervals 95 %\n"
-    )
-    print(f"{evaluation.readable(table).to_string()}\n")
-    print(table["cost"].round(2).to_string())
-    return 0
+    if options.on and options.by:
+        parser.error("--on tests on a whole corpus, so it has no folds: leave --by out")
+    return options

@@ -9,6 +9,7 @@ from helpers.corpora.corpus import (
     load,
     main,
     summary,
+    together,
 )
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import LABELS

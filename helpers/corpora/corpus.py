@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     """Read a corpus of rated speech.
 
     Args:
-        source: a folder, a zip or a tar with audio at any depth (see `audio`), which is a known
+        source: several corpora with commas between them, which become one (see `together`); or a
+            folder, a zip or a tar with audio at any depth (see `audio`), which is a known
             corpus or several (see `layouts.LAYOUTS`), has a labels table, or has a folder for each
             emotion. A labels table (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for
             training and test) has a column of file names, a column of valence ratings or one for
@@ -109,6 +111,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     See: notebooks/01_exploration.ipynb
     """
+    if source is not None and "," in str(source) and not os.path.exists(source):  # noqa: PTH110
+        return together([load(each) for each in str(source).split(",")], scale=scale)
     # os.path, since methods of Path raise errors of their own for names that no file can have.
     source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
     if not os.path.exists(source):  # noqa: PTH110
@@ -163,6 +167,84 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         notes=found.notes,
         **about,
     )
+
+
+def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = None) -> Corpus:
+    """Several corpora as one, such as for training on all of them.
+
+    Ratings are mapped linearly to one scale, which a note says. Speakers are told apart by the name
+    of their corpus. A clip that is in an earlier corpus, too, is in ``rejected``.
+
+    Args:
+        several: see `load`
+        scale: lowest and highest rating of the whole; None is the scale of the first corpus
+
+    Returns:
+        the clips of each corpus in turn, with the column ``corpus``; its name also stands before
+        each ``file`` and ``speaker``. The kind of its labels is the one that says least
+
+    Raises:
+        CorpusError: if two corpora have the same name
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    names = [corpus.name for corpus in several]
+    if len(set(names)) < len(names):
+        raise CorpusError(
+            f"Of {', '.join(names)}, two have the same name: rename the folder of one of them."
+        )
+    scale = scale or several[0].scale
+    parts = [_part_of_several(corpus, scale) for corpus in several]
+    clips, rejected = (
+        pd.concat([getattr(part, table) for part in parts], ignore_index=True)
+        for table in ("clips", "rejected")
+    )
+    raters = None
+    if any(part.raters is not None for part in parts):
+        tables = [
+            pd.DataFrame(index=p.clips.index) if p.raters is None else p.raters for p in parts
+        ]
+        raters = pd.concat(tables, ignore_index=True)
+    if not all("split" in part.clips for part in parts):
+        clips = clips.drop(columns="split", errors="ignore")
+    first = clips.groupby("sha256")["file"].transform("first")
+    again = first != clips["file"]
+    repeated = clips.loc[again, ["file", "path"]].assign(
+        reason="is the same clip as " + first[again]
+    )
+    return Corpus(
+        name="_".join(names),
+        scale=scale,
+        clips=clips[~again].reset_index(drop=True),
+        rejected=pd.concat([rejected, repeated], ignore_index=True),
+        layout=", ".join(corpus.layout for corpus in several),
+        labels=min(corpus.labels for corpus in several),  # see `labels.read`
+        citation="; ".join(dict.fromkeys(c.citation for c in several if c.citation)),
+        licence="; ".join(dict.fromkeys(c.licence for c in several if c.licence)),
+        raters=None if raters is None else raters[~again.to_numpy()].reset_index(drop=True),
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+
+
+def _part_of_several(corpus: Corpus, scale: tuple[float, float]) -> Corpus:
+    """A corpus with its name in its tables, and its ratings on another scale."""
+    (low, high), name = corpus.scale, corpus.name
+    notes = [f"{name}: {note}" for note in corpus.notes]
+    clips, raters = corpus.clips.assign(corpus=name), corpus.raters
+    clips["file"] = name + "/" + clips["file"]
+    clips["speaker"] = name + " " + clips["speaker"].astype(str).where(clips["speaker"].notna())
+    if corpus.scale != scale:
+        factor = (scale[1] - scale[0]) / (high - low)
+        clips["valence"] = scale[0] + (clips["valence"] - low) * factor
+        raters = None if raters is None else scale[0] + (raters - low) * factor
+        notes.append(
+            f"{name}: its ratings from {low:g} to {high:g} are mapped to {scale[0]:g} to "
+            f"{scale[1]:g}"
+        )
+    if raters is not None:
+        raters = raters.add_prefix(f"{name} ")
+    rejected = corpus.rejected.assign(file=name + "/" + corpus.rejected["file"])
+    return replace(corpus, clips=clips, rejected=rejected, raters=raters, notes=tuple(notes))
 
 
 def _name(source: Path) -> str:
@@ -235,9 +317,15 @@ def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
     return sorted(found, key=lambda kind: -kind[0])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every command needs to know about a corpus, for `from_arguments`."""
-    parser.add_argument("path", nargs="?", help="folder, zip or name; left out, the demo corpus")
+def add_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add what every command needs to know about a corpus, for `from_arguments`.
+
+    Args:
+        parser: of the command
+        several: whether several corpora may be named, which become one
+    """
+    what = "folder, zip or name; several with commas between them; left out, the demo corpus"
+    parser.add_argument("path", nargs="*" if several else "?", help=what)
     parser.add_argument(
         "--scale",
         nargs=2,
@@ -248,8 +336,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(options: argparse.Namespace) -> Corpus:
-    """Load the corpus of a command line, see `add_arguments` and `load`."""
-    return load(options.path, scale=tuple(options.scale) if options.scale else None)
+    """Load the corpus of a command line, see `add_arguments`, `load` and `together`."""
+    scale = tuple(options.scale) if options.scale else None
+    if isinstance(options.path, list) and len(options.path) > 1:
+        return together([load(path) for path in options.path], scale=scale)
+    path = options.path[0] if isinstance(options.path, list) and options.path else options.path
+    return load(path or None, scale=scale)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,13 +9,14 @@ from helpers.models.backend import (
     seed_everything,
 )
 from helpers.models.conv_max_pool import ConvMaxPool, KernelSizeError
-from helpers.models.layers import ClipStatistics, RatingMedian
+from helpers.models.layers import MELODY, RHYTHM, ClipStatistics, RatingMedian
 from helpers.models.networks import (
     KERNELS,
     MOMENTUM,
     RECOMMENDED_MEL,
     RECOMMENDED_NETWORKS,
     RECOMMENDED_TRAINING,
+    THREE_VIEWS_TRAINING,
     attention_cnn,
     clip_statistics,
     cnn_blstm,
@@ -23,4 +24,5 @@ from helpers.models.networks import (
     parallel_cnn_size,
     recommended,
     statistics_network,
+    three_views,
 )

@@ -24,6 +24,13 @@ UNVOICED = range(1, 14)
 #: Those that are followed through the parts of the phrase.
 FOLLOWED = range(7)
 
+#: Numbers of statistics that `ClipStatistics` gives of level and pitch, and of rhythm.
+MELODY, RHYTHM = 24, 11
+
+#: The pitch does not change by so many times its median change, unless it was taken for another
+#: octave.
+JUMP = 10
+
 #: Percentiles of a track.
 PERCENTILES = (10, 20, 50, 80, 90)
 
@@ -36,6 +43,10 @@ class ClipStatistics(keras.layers.Layer):
     the spectrum over its lower quarter and over the rest, the difference of its two halves and,
     where they are given, pitch and harmonicity. The percentiles, the slope in time and the mean
     rise and fall of each are what eGeMAPS takes of its tracks (Eyben et al. 2016).
+
+    Rhythm, where it is asked for: stretches of voice for each frame, frames of a stretch and frames
+    between stretches; mean and deviation of how much the bands change from one frame to the next,
+    with voice and without, and of how much the pitch rises and how much it falls.
 
     Timbre is in cepstral coefficients, the cosine transform of the bands of a frame: means and
     deviations of `VOICED` ones over the frames with voice, means of `UNVOICED` ones over those
@@ -56,19 +67,21 @@ class ClipStatistics(keras.layers.Layer):
         tracks: number of rows after the bands: 2 with pitch and harmonicity, else 0, see
             `features.waveform_features`
         parts: of the phrase; 0 leaves them out
+        rhythm: whether it is among the statistics; it needs both tracks
         **kwargs: of every Keras layer, such as `name`
 
     Input: [batch, n_mels + tracks, frames], of any number of frames and 20 bands or more; an
     increasing function of decibels that is the same for all rows.
-    Output: [batch, statistics].
+    Output: [batch, statistics]: those of level and pitch first, then rhythm, timbre and parts.
 
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, tracks: int = 0, parts: int = 3, **kwargs: Any):
+    def __init__(self, tracks: int = 0, parts: int = 3, rhythm: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.tracks = tracks
         self.parts = parts
+        self.rhythm = rhythm
 
     def call(self, inputs: Tensor) -> Tensor:
         """Statistics of every clip."""
@@ -88,14 +101,16 @@ class ClipStatistics(keras.layers.Layer):
             simple = ops.concatenate([simple, tracks], axis=1)
         timbre = ops.concatenate([simple, cepstrum[:, VOICED.start : VOICED.stop]], axis=1)
         mean = _mean(timbre, voiced)
-        found = [
-            _of_track(level, active),
+        found = [_of_track(level, active)]
+        if self.tracks:
+            found.append(_of_track(tracks[:, :1], voiced))
+        if self.rhythm:
+            found.append(_of_rhythm(bands, tracks[:, :1], voiced, active))
+        found += [
             mean[:, :, 0],
             _deviation(timbre, mean, voiced),
             _mean(cepstrum[:, UNVOICED.start : UNVOICED.stop], unvoiced)[:, :, 0],
         ]
-        if self.tracks:
-            found.append(_of_track(tracks[:, :1], voiced))
         if self.parts:
             parts = _parts(bands, sounds, self.parts)
             found += _of_parts(cepstrum[:, FOLLOWED.start : FOLLOWED.stop], sounds, parts)
@@ -137,6 +152,35 @@ def _of_track(track: Tensor, counts: Tensor) -> Tensor:
     change = _percentiles(track[:, :, 1:] - track[:, :, :-1], both)
     found = [_percentiles(centred, counts), _deviation(track, mean, counts), slope, change]
     return ops.concatenate(found, axis=1)
+
+
+def _of_rhythm(bands: Tensor, pitch: Tensor, voiced: Tensor, active: Tensor) -> Tensor:
+    """How the voice sets in and pauses, and how fast bands and pitch change [batch, 11]."""
+    span = _span(active)
+    frames, spoken = ops.sum(span, axis=2), ops.sum(voiced, axis=2)
+    both = voiced[:, :, 1:] * voiced[:, :, :-1]
+    stretches = ops.maximum(spoken - ops.sum(both, axis=2), 1)
+    found = [stretches / ops.maximum(frames, 1), spoken / stretches, (frames - spoken) / stretches]
+    change = ops.mean(ops.abs(bands[:, :, 1:] - bands[:, :, :-1]), axis=1, keepdims=True)
+    rise = pitch[:, :, 1:] - pitch[:, :, :-1]
+    steady = ops.abs(rise) <= JUMP * _percentiles(ops.abs(rise), both)[:, None, 2:3]
+    steady = both * ops.cast(steady, both.dtype)
+    for track, counts in (
+        (change, both),
+        (change, (span * (1 - voiced))[:, :, 1:]),
+        (rise, steady * ops.cast(rise > 0, both.dtype)),
+        (rise, steady * ops.cast(rise < 0, both.dtype)),
+    ):
+        mean = _mean(track, counts)
+        found += [mean[:, :, 0], _deviation(track, mean, counts)]
+    return ops.concatenate(found, axis=1)
+
+
+def _span(active: Tensor) -> Tensor:
+    """1 from the first active frame to the last [batch, 1, frames]."""
+    before = ops.cumsum(active, axis=2)
+    begun, left = before > 0, before - active < before[:, :, -1:]
+    return ops.cast(ops.logical_and(begun, left), active.dtype)
 
 
 def _percentiles(track: Tensor, counts: Tensor) -> Tensor:
@@ -207,17 +251,17 @@ def _mean(values: Tensor, counts: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="valence")
 class RatingMedian(keras.layers.Layer):
-    r"""The median of a distribution over ratings, followed by the distributions it was made of.
+    """The median of a distribution over ratings, followed by the distributions it was made of.
 
     The median has the smallest expected absolute error. Where a voice might be happy or angry, it
     is the likelier of the two, while the mean is in the middle, which is neither.
 
-    With several distributions, it is the median of their normalised geometric mean:
-    :math:`p(r) \propto \prod_i p_i(r)^{1/n}` (logarithmic opinion pool, Genest & Zidek 1986).
+    With several distributions, it is the mean of their medians.
 
     Args:
         scale: lowest and highest rating; the classes are spread evenly from one to the other
         distributions: how many, which are concatenated in the input
+        stretch: factor of the distance from the middle of the scale, within the scale
         **kwargs: of every Keras layer, such as `name`
 
     Input: probabilities [batch, distributions * classes].
@@ -226,21 +270,30 @@ class RatingMedian(keras.layers.Layer):
     See: notebooks/06_improvements.ipynb
     """
 
-    def __init__(self, scale: tuple[float, float], distributions: int = 1, **kwargs: Any):
+    def __init__(
+        self,
+        scale: tuple[float, float],
+        distributions: int = 1,
+        stretch: float = 1.0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.scale = scale
         self.distributions = distributions
+        self.stretch = stretch
 
     def call(self, inputs: Tensor) -> Tensor:
-        """The median of the pooled distribution, and the probabilities."""
+        """The mean of the medians, and the probabilities."""
         classes = inputs.shape[1] // self.distributions
         each = ops.reshape(inputs, (-1, self.distributions, classes))
-        pooled = ops.softmax(ops.mean(ops.log(each + keras.config.epsilon()), axis=1))
         low, high = self.scale
         width = (high - low) / (classes - 1)
-        below = ops.cumsum(pooled, axis=1) - pooled  # the share below each class [batch, classes]
-        last = ops.sum(ops.cast(below <= 0.5, "int32"), axis=1, keepdims=True) - 1
-        missing = 0.5 - ops.take_along_axis(below, last, axis=1)
-        inside = missing / ops.maximum(ops.take_along_axis(pooled, last, axis=1), 1e-12)
-        median = low + width * (ops.cast(last, "float32") - 0.5 + inside)
-        return ops.concatenate([ops.clip(median, low, high), inputs], axis=1)
+        below = ops.cumsum(each, axis=2) - each  # the share below each class
+        last = ops.sum(ops.cast(below <= 0.5, "int32"), axis=2, keepdims=True) - 1
+        missing = 0.5 - ops.take_along_axis(below, last, axis=2)
+        inside = missing / ops.maximum(ops.take_along_axis(each, last, axis=2), 1e-12)
+        medians = low + width * (ops.cast(last, "float32") - 0.5 + inside)
+        mean = ops.mean(ops.clip(medians, low, high), axis=1)
+        middle = (low + high) / 2
+        valence = ops.clip(middle + self.stretch * (mean - middle), low, high)
+        return ops.concatenate([valence, inputs], axis=1)

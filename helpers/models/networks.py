@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from helpers.features import MelSettings
 from helpers.models.backend import Tensor, keras
 from helpers.models.conv_max_pool import ConvMaxPool, count_positions
-from helpers.models.layers import ClipStatistics, RatingMedian, SoundingFrames
+from helpers.models.layers import MELODY, RHYTHM, ClipStatistics, RatingMedian, SoundingFrames
 
 #: Kernels of the four branches, frequency x time (Tripathi et al. 2019).
 KERNELS = ((12, 16), (18, 24), (24, 32), (30, 40))
@@ -168,7 +168,7 @@ def clip_statistics(
     scale: tuple[float, float] = (1.0, 5.0),
     networks: int = 1,
     distribution: bool = True,
-    **statistics: int,
+    **statistics: Any,
 ) -> keras.Model:
     """Statistics of how a voice sounds over time, then dense layers, then a distribution.
 
@@ -269,10 +269,7 @@ def _head(
     x: Tensor, scale: tuple[float, float], networks: int = 1, distribution: bool = True
 ) -> Tensor:
     """The layers from a clip's features to its valence."""
-    unscaled = {"center": False, "scale": False}  # only standardises
-    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
-    x = keras.layers.Rescaling(1 / FARTHEST, name="farthest")(x)
-    x = keras.layers.Activation("hard_tanh", name="within")(x)
+    x = _standardised(x)
     if not distribution:
         x = keras.layers.Dense(1, name="linear")(_hidden(x, ""))
         return keras.layers.Rescaling(1.0, offset=sum(scale) / 2, name="valence")(x)
@@ -280,6 +277,14 @@ def _head(
     each = [_distribution(_hidden(x, name), name) for name in names]
     x = keras.layers.Concatenate(name="distributions")(each) if networks > 1 else each[0]
     return RatingMedian(scale, networks, name="valence")(x)
+
+
+def _standardised(x: Tensor) -> Tensor:
+    """A clip's features, each with a deviation of 1 / `FARTHEST` and none beyond 1."""
+    unscaled = {"center": False, "scale": False}
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name="standardise", **unscaled)(x)
+    x = keras.layers.Rescaling(1 / FARTHEST, name="farthest")(x)
+    return keras.layers.Activation("hard_tanh", name="within")(x)
 
 
 def _distribution(x: Tensor, name: str) -> Tensor:
@@ -318,8 +323,8 @@ def recommended(
     """The network that notebook 6 recommends; its features and training are the constants above.
 
     Four small networks side by side, which differ by their random weights alone, read the same
-    statistics of the clip, see `clip_statistics`. The prediction is the median of their pooled
-    distribution, see `layers.RatingMedian`.
+    statistics of the clip, see `clip_statistics`. The prediction is the mean of the medians of
+    their distributions, see `layers.RatingMedian`.
 
     Args:
         input_shape: (rows, frames); frames may be None, for clips of any length
@@ -331,6 +336,47 @@ def recommended(
     inputs = keras.Input(input_shape, name="mel_spectrogram")
     x = ClipStatistics(tracks=2 if pitch else 0, name="statistics")(inputs)
     return keras.Model(inputs, _head(x, scale, RECOMMENDED_NETWORKS), name="recommended")
+
+
+#: Trained for less time than the recommended network: more fits the corpora, not valence.
+THREE_VIEWS_TRAINING = {**RECOMMENDED_TRAINING, "batch_size": 128, "epochs": 20}
+
+#: How far `three_views` is from the middle of the scale, as a multiple of the mean of its medians.
+STRETCH = 2.0
+
+
+def three_views(
+    input_shape: tuple[int, ...],
+    *,
+    scale: tuple[float, float] = (1.0, 5.0),
+    stretch: float = STRETCH,
+) -> keras.Model:
+    """The network for voices, languages and recordings unlike those that it is trained on.
+
+    Three small networks side by side, each of which reads another view of the clip: melody (level
+    and pitch), rhythm, or timbre (see `layers.ClipStatistics`). What a corpus teaches about one
+    view is often wrong for another corpus, but seldom for all views at once, and so the mean of
+    three networks carries over better than one network that reads everything.
+
+    Args:
+        input_shape: (rows, frames) with pitch and harmonicity as the last two rows; frames may be
+            None, for clips of any length
+        scale: lowest and highest rating
+        stretch: of the predictions away from the middle of the scale. The three networks disagree
+            about strange voices, so that their mean stays too near to the middle; 1 leaves it there
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    inputs = keras.Input(input_shape, name="mel_spectrogram")
+    layer = ClipStatistics(tracks=2, parts=0, rhythm=True, name="statistics")
+    x = _standardised(layer(inputs))
+    ends = (MELODY, MELODY + RHYTHM, x.shape[1])
+    each = []
+    for name, start, end in zip(("_melody", "_rhythm", "_timbre"), (0, *ends), ends, strict=False):
+        each.append(_distribution(_hidden(x[:, start:end], name), name))
+    x = keras.layers.Concatenate(name="distributions")(each)
+    x = RatingMedian(scale, len(each), stretch=stretch, name="valence")(x)
+    return keras.Model(inputs, x, name="three_views")
 
 
 def _normalised(x: Tensor, name: str) -> Tensor:

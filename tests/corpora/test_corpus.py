@@ -1,5 +1,6 @@
 """Corpora as a whole: folders and zips, errors, summaries."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -156,3 +157,62 @@ def test_every_command_takes_a_scale(corpus_folder, capsys, package):
 def test_what_was_told_of_the_scale_reaches_the_corpus(corpus_folder, capsys):
     assert features.main([str(corpus_folder), "--scale", "-3", "7.5", "--jobs", "1"]) == 0
     assert "12 clips" in capsys.readouterr().out
+
+
+def second_corpus(folder, scale=(1, 9)):
+    """A copy of a corpus under another name, with other sounds and ratings on another scale."""
+    other = shutil.copytree(folder, folder.with_name("other"))
+    labels = pd.read_csv(other / "labels.csv")
+    labels["valence"] = 2 * labels["valence"] - 1  # from 1..5 to 1..9
+    labels.to_csv(other / "labels.csv", index=False)
+    for number, file in enumerate(labels["file"][1:], start=1):  # the first is in both
+        path = next(other.rglob(Path(file).name))
+        soundfile.write(path, voice(0.9, seed=200 + number), 16000)
+    return other
+
+
+def test_several_corpora_become_one_with_speakers_apart_and_ratings_on_one_scale(corpus_folder):
+    first, other = corpora.load(corpus_folder), second_corpus(corpus_folder)
+    second = corpora.load(other, scale=(1, 9))
+    whole = corpora.together([first, second])
+    assert whole.name == "my_corpus_other" and whole.scale == first.scale
+    assert whole.clips["corpus"].value_counts().to_dict() == {
+        "my_corpus": len(first.clips),
+        "other": len(second.clips) - 1,
+    }
+    expected = [*first.clips["valence"], *((second.clips["valence"] + 1) / 2)[1:]]
+    assert whole.clips["valence"].tolist() == pytest.approx(expected)
+    assert whole.clips["speaker"].nunique() == 2 * first.clips["speaker"].nunique()
+    assert whole.clips["file"].is_unique and whole.clips["file"][0].startswith("my_corpus/")
+    assert "other: its ratings from 1 to 9 are mapped to 1 to 5" in whole.notes
+
+
+def test_a_clip_that_is_in_two_corpora_counts_once_and_is_listed(corpus_folder):
+    whole = corpora.load(f"{corpus_folder},{second_corpus(corpus_folder)}")
+    again = whole.rejected.iloc[-1]
+    first = whole.clips["file"][0]
+    assert again["reason"] == f"is the same clip as {first}" and again["file"].startswith("other/")
+    assert not whole.clips["sha256"].duplicated().any()
+
+
+def test_single_ratings_are_kept_for_each_corpus_that_has_them(corpus_folder):
+    first = corpora.load(corpus_folder)
+    raters = pd.DataFrame({"a": first.clips["valence"], "b": first.clips["valence"] + 0.5})
+    second = corpora.load(second_corpus(corpus_folder), scale=(1, 9))
+    whole = corpora.together([dataclasses.replace(first, raters=raters), second])
+    assert whole.raters.index.equals(whole.clips.index)
+    assert whole.raters["my_corpus b"].notna().sum() == len(first.clips)
+
+
+def test_two_corpora_of_one_name_are_refused(corpus_folder):
+    with pytest.raises(CorpusError, match="my_corpus, my_corpus, two have the same name: rename"):
+        corpora.load(f"{corpus_folder},{corpus_folder}")
+
+
+def test_folds_by_corpus_test_on_a_whole_corpus(corpus_folder):
+    whole = corpora.load(f"{corpus_folder},{second_corpus(corpus_folder)}")
+    parts = splits.folds(whole.clips, 2, by="corpus", seed=0)
+    assert [set(whole.clips["corpus"].iloc[part.test]) for part in parts] in (
+        [{"my_corpus"}, {"other"}],
+        [{"other"}, {"my_corpus"}],
+    )

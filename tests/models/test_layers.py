@@ -56,12 +56,34 @@ def test_clip_statistics_are_those_of_numpy_and_scipy():
     timbre = np.concatenate([slopes, clips[:, 24:], cepstra[:, 1:20]], axis=1)[:, :, VOICED]
     expected = [
         of_track(bands.max(axis=1)[:, ACTIVE]),
+        of_track(clips[:, 24, VOICED]),
         timbre.mean(axis=2),
         timbre.std(axis=2),
         cepstra[:, 1:14][:, :, UNVOICED].mean(axis=2),
-        of_track(clips[:, 24, VOICED]),
     ]
     assert found == pytest.approx(np.hstack(expected), abs=2e-3)
+
+
+def test_rhythm_is_counted_from_the_first_active_frame_to_the_last():
+    clip = speech_like()[:1]
+    lowest = clip.min()
+    clip[:, 24, 18:22] = lowest  # two stretches of voice, of 8 frames each
+    layer = models.ClipStatistics(tracks=2, parts=0, rhythm=True)
+    found = ops.convert_to_numpy(layer(clip))
+    assert found.shape[1:] == inferred(layer, clip)[1:]
+    change = np.abs(np.diff(clip[0, :24])).mean(axis=0)
+    voiced = clip[0, 24] > lowest
+    both, without = voiced[1:] & voiced[:-1], np.zeros(39, bool)
+    without[4:34] = ~voiced[5:35]
+    rise = np.diff(clip[0, 24])
+    jump = 10 * np.percentile(np.abs(rise[both]), 50, method="nearest")
+    steady = both & (np.abs(rise) <= jump)
+    groups = [change[both], change[without], rise[steady & (rise > 0)], rise[steady & (rise < 0)]]
+    expected = [2 / 30, 16 / 2, 14 / 2, *(f(each) for each in groups for f in (np.mean, np.std))]
+    melody, rhythm = models.MELODY, models.RHYTHM
+    assert found[0, melody : melody + rhythm] == pytest.approx(expected, abs=2e-3)
+    plain = ops.convert_to_numpy(models.ClipStatistics(tracks=2, parts=0)(clip))
+    assert np.array_equal(np.delete(found, np.s_[melody : melody + rhythm], axis=1), plain)
 
 
 def test_without_pitch_all_frames_but_padding_count():
@@ -110,7 +132,9 @@ def test_a_jump_of_the_pitch_by_an_octave_moves_no_percentile_of_its_change():
     found = []
     for jump in (0, 12):
         clips[:, 24, 20:22] += jump
-        found.append(ops.convert_to_numpy(models.ClipStatistics(tracks=2, parts=0)(clips))[:, -5:])
+        found.append(
+            ops.convert_to_numpy(models.ClipStatistics(tracks=2, parts=0)(clips))[:, 19:24]
+        )
     assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 
@@ -144,16 +168,22 @@ def test_a_distribution_answers_with_its_median():
     assert np.array_equal(found[:, 1:], probabilities)
 
 
-def test_several_distributions_answer_with_the_median_of_their_geometric_mean():
+def test_several_distributions_answer_with_the_mean_of_their_medians():
     each = np.random.default_rng(0).dirichlet(np.ones(21), size=(5, 3)).astype("float32")
     layer = models.RatingMedian((1, 5), 3)
     found = ops.convert_to_numpy(layer(each.reshape(5, 63)))
-    pooled = np.exp(np.log(each + 1e-7).mean(axis=1))
-    pooled /= pooled.sum(axis=1, keepdims=True)
-    assert found[:, 0] == pytest.approx([median(one) for one in pooled], abs=1e-3)
+    expected = [np.mean([median(one) for one in clip]) for clip in each]
+    assert found[:, 0] == pytest.approx(expected, abs=1e-3)
     assert np.array_equal(found[:, 1:], each.reshape(5, 63))
     again = models.RatingMedian.from_config(layer.get_config())
     assert np.array_equal(ops.convert_to_numpy(again(each.reshape(5, 63))), found)
+
+
+def test_an_answer_can_be_stretched_away_from_the_middle_but_not_off_the_scale():
+    each = scipy.stats.norm.pdf(np.linspace(1, 5, 21), [[2.7], [4.4]], 0.2).astype("float32")
+    each /= each.sum(axis=1, keepdims=True)
+    found = ops.convert_to_numpy(models.RatingMedian((1, 5), stretch=2)(each))
+    assert found[:, 0] == pytest.approx([2.4, 5], abs=0.01)
 
 
 @pytest.mark.parametrize("rating", [1.7, 3, 4.2])
@@ -174,7 +204,8 @@ def test_an_answer_is_on_the_scale(place, rating):
     [
         models.ConvMaxPool(3, (4, 5), grid=(1, 2), name="a"),
         models.ClipStatistics(tracks=2, parts=4, name="a"),
-        models.RatingMedian((1, 5), 2, name="a"),
+        models.ClipStatistics(tracks=2, parts=0, rhythm=True, name="a"),
+        models.RatingMedian((1, 5), 2, stretch=1.5, name="a"),
     ],
 )
 def test_a_layer_is_built_again_from_its_own_configuration(layer):

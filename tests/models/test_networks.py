@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -91,7 +93,7 @@ def test_a_kernel_that_does_not_fit_is_named_with_how_to_fix_it(pool):
         models.parallel_cnn((128, 32), pool=pool)
 
 
-def test_the_recommended_network_pools_the_distributions_of_its_networks():
+def test_the_recommended_network_joins_the_distributions_of_its_networks():
     model = models.recommended((66, 80), scale=(1, 5))
     x = np.random.default_rng(0).uniform(-2, 2, (3, 66, 80)).astype(np.float32)
     found = keras.ops.convert_to_numpy(model(x))
@@ -101,6 +103,21 @@ def test_the_recommended_network_pools_the_distributions_of_its_networks():
     assert not np.allclose(each[:, 0], each[:, 1], atol=1e-3)  # their weights differ
     pooled = keras.ops.convert_to_numpy(models.RatingMedian((1, 5), 4)(found[:, 1:]))
     assert np.array_equal(pooled, found)
+
+
+def test_each_of_three_views_depends_on_its_own_statistics():
+    model = models.three_views((66, None))
+    x = np.random.default_rng(0).uniform(-60, 0, (2, 66, 40)).astype(np.float32)
+    rest = keras.Model(model.get_layer("statistics").output, model.output)
+    statistics = model.get_layer("statistics")(x)
+    before = keras.ops.convert_to_numpy(rest(statistics))[:, 1:].reshape(2, 3, 21)
+    ends = (0, models.MELODY, models.MELODY + models.RHYTHM, statistics.shape[1])
+    for view, (start, end) in enumerate(itertools.pairwise(ends)):
+        changed = keras.ops.convert_to_numpy(statistics).copy()
+        changed[:, start:end] += 3
+        after = keras.ops.convert_to_numpy(rest(changed))[:, 1:].reshape(2, 3, 21)
+        moved = np.abs(after - before).max(axis=(0, 2)) > 1e-6
+        assert moved.tolist() == [number == view for number in range(3)]
 
 
 @pytest.mark.parametrize(("pitch", "tracks"), [(True, 2), (False, 0)])

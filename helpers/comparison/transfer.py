@@ -1,0 +1,182 @@
+"""What networks know of corpora that they were not trained on.
+
+From a terminal, ``python -m helpers.comparison A B --on C`` trains on all of A and B and tests on
+all of C.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from helpers import evaluation, splits
+from helpers.comparison.contenders import ComparisonError, Contender
+from helpers.comparison.fits import FoldPredictions, fit_all
+from helpers.corpora import Corpus
+from helpers.splits import Split
+
+
+class Transfer(NamedTuple):
+    """Which corpora are trained on, and which one is tested on.
+
+    Attributes:
+        trained_on: names of corpora; that of `tested_on` alone for folds within it
+        tested_on: name of a corpus
+    """
+
+    trained_on: tuple[str, ...]
+    tested_on: str
+
+
+def onto(corpus: Corpus, target: str) -> Split:
+    """Train on all corpora but one, and test on that one.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+        target: name of the corpus that is tested on
+
+    Raises:
+        ComparisonError: if there is no such corpus, or no other one
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    names = _names(corpus)
+    if target not in names or len(names) < 2:
+        raise ComparisonError(
+            f"{corpus.name} cannot be tested on {target!r}: name at least one other corpus."
+        )
+    return _split(corpus, Transfer(tuple(name for name in names if name != target), target))
+
+
+def transfers(corpus: Corpus) -> list[Transfer]:
+    """Each corpus as a target of each other one, and of all others together.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+
+    Examples:
+        >>> [len(each.trained_on) for each in transfers(corpora.together([corpora.load()]))]
+        []
+    """
+    names, found = _names(corpus), []
+    for target in names:
+        others = [name for name in names if name != target]
+        found += [Transfer((name,), target) for name in others]
+        found += [Transfer(tuple(others), target)] if len(others) > 1 else []
+    return found
+
+
+def fit_transfers(
+    corpus: Corpus,
+    compared: Mapping[str, Contender],
+    *,
+    folds: int = 6,
+    seeds: int = 1,
+    jobs: int = -1,
+) -> dict[Transfer, dict[str, FoldPredictions]]:
+    """What contenders predict for corpora that they were not trained on, and within each.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+        compared: contenders by the name that tables show
+        folds: by speaker within each corpus, at most
+        seeds: see `fit_all`
+        jobs: see `fit_all`
+
+    Returns:
+        by `Transfer`, what each contender predicted for all clips of the target
+
+    Raises:
+        splits.SplitError: if a corpus cannot be split into folds by speaker
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    parts = {each: [_split(corpus, each)] for each in transfers(corpus)}
+    for name in _names(corpus):
+        parts[Transfer((name,), name)] = _within(corpus, name, folds)
+    every = list(itertools.chain(*parts.values()))
+    fits = fit_all(corpus, compared, parts=every, seeds=seeds, jobs=jobs)
+    ends = np.cumsum([0, *(sum(len(split.test) for split in each) for each in parts.values())])
+    places = zip(parts, itertools.pairwise(ends), strict=True)
+    return {
+        each: {
+            name: FoldPredictions(found.rows[a:b], found.predictions[:, a:b], found.costs)
+            for name, found in fits.items()
+        }
+        for each, (a, b) in places
+    }
+
+
+def shifted(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> dict[str, FoldPredictions]:
+    """Predictions moved so that their mean is that of the ratings.
+
+    People use a scale in different ways. This shows how well a model orders clips and how far apart
+    it puts them, whatever its mean.
+
+    Args:
+        corpus: see `corpora.load`
+        fits: see `fit_all`; of the same folds
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    moved = {}
+    for name, found in fits.items():
+        truth = corpus.clips["valence"].to_numpy()[found.rows]
+        offset = truth.mean() - found.predictions.mean(axis=1, keepdims=True)
+        moved[name] = found._replace(predictions=found.predictions + offset)
+    return moved
+
+
+def transfer_table(
+    corpus: Corpus, fits: Mapping[Transfer, Mapping[str, FoldPredictions]], *, seed: int = 0
+) -> pd.DataFrame:
+    """Scores of every transfer, with 95 % intervals.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+        fits: see `fit_transfers`
+        seed: of the bootstrap, over the target's speakers if all are known, else over its clips
+
+    Returns:
+        a row a transfer and model, indexed by ``trained on``, ``tested on`` and ``model``; columns
+        are pairs of a score (``mae``, ``ccc``, ``pearson``; ``shifted mae`` and ``shifted ccc``,
+        see `shifted`) and ``value``, ``low`` or ``high``
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    tables = {}
+    for each, found in fits.items():
+        rows = next(iter(found.values())).rows
+        speakers = evaluation.known_speakers(corpus.clips.iloc[rows])
+        truth = corpus.clips["valence"].to_numpy()[rows]
+        both = []
+        for kind in (found, shifted(corpus, found)):
+            predictions = {name: one.predictions for name, one in kind.items()}
+            both.append(evaluation.compare(truth, predictions, groups=speakers, seed=seed))
+        table = both[0][["mae", "ccc", "pearson"]]
+        moved = both[1][["mae", "ccc"]].rename(columns=lambda name: f"shifted {name}", level=0)
+        tables[" + ".join(each.trained_on), each.tested_on] = table.join(moved)
+    return pd.concat(tables, names=["trained on", "tested on", "model"])
+
+
+def _names(corpus: Corpus) -> list[str]:
+    return list(corpus.clips["corpus"].unique()) if "corpus" in corpus.clips else [corpus.name]
+
+
+def _split(corpus: Corpus, transfer: Transfer) -> Split:
+    of = corpus.clips["corpus"]
+    train, test = of.isin(transfer.trained_on), of == transfer.tested_on
+    return Split(np.flatnonzero(train), np.array([], dtype=int), np.flatnonzero(test))
+
+
+def _within(corpus: Corpus, name: str, folds: int) -> list[Split]:
+    """Folds by speaker of one of several corpora, in row numbers of them all."""
+    rows = np.flatnonzero(corpus.clips["corpus"] == name)
+    clips = corpus.clips.iloc[rows]
+    count, by, _ = splits.possible_folds(clips, folds)
+    parts = splits.folds(clips, count, by=by, seed=0)
+    return [Split(*(rows[part] for part in split)) for split in parts]

@@ -1,0 +1,92 @@
+"""Training on some corpora and testing on another one."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from helpers import comparison, corpora
+from tests.comparison.conftest import fast
+from tests.conftest import voice
+
+
+def other_corpus(folder, name):
+    """A copy of a corpus with other sounds and lower ratings, still from 1 to 5."""
+    other = shutil.copytree(folder, folder.with_name(name))
+    labels = pd.read_csv(other / "labels.csv")
+    labels["valence"] = 1 + (labels["valence"] - 1) ** 2 / 4  # lower, still from 1 to 5
+    labels.to_csv(other / "labels.csv", index=False)
+    for number, path in enumerate(sorted(other.rglob("*.wav"))):
+        soundfile.write(path, voice(0.9, seed=100 * len(name) + number), 16000)
+    return other
+
+
+@pytest.fixture
+def folders(corpus_folder):
+    return [corpus_folder, other_corpus(corpus_folder, "b"), other_corpus(corpus_folder, "cc")]
+
+
+def test_every_corpus_is_a_target_of_each_other_one_and_of_all_others(folders):
+    whole = corpora.together([corpora.load(each) for each in folders])
+    found = comparison.transfers(whole)
+    assert len(found) == len(set(found)) == 9
+    assert comparison.Transfer(("b", "cc"), "my_corpus") in found
+    assert comparison.Transfer(("b",), "cc") in found
+    assert all(each.tested_on not in each.trained_on for each in found)
+
+
+def test_a_transfer_trains_on_whole_corpora_and_tests_on_another_one(folders):
+    whole = corpora.together([corpora.load(each) for each in folders])
+    split = comparison.onto(whole, "b")
+    assert set(whole.clips["corpus"].iloc[split.train]) == {"my_corpus", "cc"}
+    assert whole.clips["corpus"].eq("b").sum() == len(split.test)
+    with pytest.raises(comparison.ComparisonError, match="cannot be tested on 'd': name at least"):
+        comparison.onto(whole, "d")
+
+
+def test_what_is_predicted_for_a_corpus_comes_from_those_that_were_trained_on(corpus, folders):
+    whole = corpora.together([corpora.load(each) for each in folders])
+    fits = comparison.fit_transfers(whole, {"median": comparison.named("median")}, folds=2)
+    ratings = whole.clips.groupby("corpus")["valence"]
+    for each in comparison.transfers(whole):
+        found = fits[each]["median"]
+        assert set(whole.clips["corpus"].iloc[found.rows]) == {each.tested_on}
+        expected = whole.clips.loc[whole.clips["corpus"].isin(each.trained_on), "valence"].median()
+        assert np.allclose(found.predictions, expected)
+    within = fits[comparison.Transfer(("b",), "b")]["median"]
+    assert sorted(within.rows) == np.flatnonzero(whole.clips["corpus"] == "b").tolist()
+    table = comparison.transfer_table(whole, fits)
+    row = table.loc[("my_corpus", "b", "median")]
+    median = ratings.median()["my_corpus"]
+    truth = whole.clips.loc[whole.clips["corpus"] == "b", "valence"]
+    assert row["mae", "value"] == pytest.approx((truth - median).abs().mean())
+    assert row["shifted mae", "value"] == pytest.approx((truth - truth.mean()).abs().mean())
+
+
+def test_three_views_predict_a_corpus_that_they_were_not_trained_on(corpus, folders):
+    whole = corpora.together([corpora.load(each) for each in folders[:2]])
+    network = {"three_views": fast(comparison.named("three_views"))}
+    fits = comparison.fit_all(whole, network, parts=[comparison.onto(whole, "b")])
+    predictions = fits["three_views"].predictions
+    assert predictions.shape == (1, whole.clips["corpus"].eq("b").sum())
+    assert ((predictions >= 1) & (predictions <= 5)).all()
+    moved = comparison.shifted(whole, fits)["three_views"].predictions
+    truth = whole.clips["valence"].to_numpy()[fits["three_views"].rows]
+    assert moved.mean() == pytest.approx(truth.mean())
+    assert np.ptp(moved) == pytest.approx(np.ptp(predictions))
+
+
+def test_the_command_trains_on_some_corpora_and_tests_on_another(corpus, folders, capsys):
+    paths = [str(folder) for folder in folders]
+    assert comparison.main([*paths[:2], "--on", paths[2], "--models", "median,egemaps_svr"]) == 0
+    out = capsys.readouterr().out
+    assert "trained on all corpora but cc, tested on all of it" in out
+    assert "after shifting each model's predictions to the mean rating of cc" in out
+
+
+def test_folds_of_a_target_are_refused(folders, capsys):
+    with pytest.raises(SystemExit):
+        comparison.main([str(folders[0]), "--on", str(folders[1]), "--by", "clip"])
+    assert "so it has no folds" in capsys.readouterr().err
