@@ -4,4 +4,11 @@ from helpers.comparison.baselines import median, svr
 from helpers.comparison.contenders import NAMES, ComparisonError, Contender, named, tuned
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.ideas import ideas
-from helpers.comparison.tables import as_dict, averaged, main, out_of_fold, score_table
+from helpers.comparison.tables import (
+    as_dict,
+    averaged,
+    cross_val_predict,
+    main,
+    out_of_fold,
+    score_table,
+)

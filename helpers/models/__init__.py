@@ -9,7 +9,7 @@ from helpers.models.backend import (
     seed_everything,
 )
 from helpers.models.conv_max_pool import ConvMaxPool, KernelSizeError
-from helpers.models.layers import ClipStatistics, RatingMedian
+from helpers.models.layers import QUANTILES, ClipStatistics, RatingMedian, quantiles
 from helpers.models.networks import (
     KERNELS,
     MOMENTUM,
