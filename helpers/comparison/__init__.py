@@ -4,7 +4,14 @@ from helpers.comparison.baselines import median, svr
 from helpers.comparison.contenders import NAMES, ComparisonError, Contender, named, tuned
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.ideas import ideas
-from helpers.comparison.tables import as_dict, averaged, main, out_of_fold, score_table
+from helpers.comparison.tables import (
+    as_dict,
+    averaged,
+    cross_val_predict,
+    main,
+    out_of_fold,
+    score_table,
+)
 from helpers.comparison.transfer import (
     Transfer,
     fit_transfers,

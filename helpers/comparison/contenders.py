@@ -46,6 +46,11 @@ class Contender:
         """Whether it is trained from random weights, so that seeds differ."""
         return self.network not in ("median", "egemaps_svr")
 
+    @property
+    def has_distribution(self) -> bool:
+        """Whether it predicts a distribution over ratings, and not only a number."""
+        return self.training.get("loss") == "distribution"
+
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain data, from which the keys of stored fits are made."""
         return asdict(self)

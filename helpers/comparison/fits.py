@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -44,11 +45,14 @@ class FoldPredictions(NamedTuple):
         rows: row numbers of the clips, fold by fold [clips]
         predictions: valence, by each seed [seeds, clips]
         costs: a row a fit, see `COSTS`
+        quantiles: of the predicted distributions, see `models.quantiles` [seeds, clips, 2]; None
+            for a contender that predicts none
     """
 
     rows: np.ndarray
     predictions: np.ndarray
     costs: pd.DataFrame
+    quantiles: np.ndarray | None = None
 
 
 def fit_all(
@@ -121,7 +125,10 @@ def _collected(
     """What a contender predicted in its fits, seed by seed."""
     table = pd.DataFrame([records[fit.key] for fit in fits])
     predictions = np.concatenate(table["prediction"]).reshape(-1, len(rows))
-    return FoldPredictions(rows, predictions, table[list(COSTS)])
+    quantiles = None
+    if "quantiles" in table:
+        quantiles = np.concatenate(table["quantiles"]).reshape(-1, len(rows), 2)
+    return FoldPredictions(rows, predictions, table[list(COSTS)], quantiles)
 
 
 class Fit(NamedTuple):
@@ -157,16 +164,21 @@ class Fit(NamedTuple):
         }
         if "functionals" in contender.inputs:
             about["functionals"] = [features.FUNCTIONALS_VERSION, version("opensmile")]
+        if contender.has_distribution:
+            about["quantiles"] = models.QUANTILES
         key = digest(json.dumps(about, sort_keys=True))
         about["train"], about["test"] = len(split.train), len(split.test)
         return cls(key, contender, split, seed, {"key": key, **json.loads(json.dumps(about))})
 
     def is_whole(self, record: Record) -> bool:
-        """Whether a record has ``prediction``, all `COSTS` and ``made_by`` of this fit."""
-        numbers = [*record["prediction"], *(record[cost] for cost in COSTS)]
+        """Whether a record has all that `_fit` gives, and ``made_by`` of this fit."""
+        quantiles = record["quantiles"] if self.contender.has_distribution else []
+        ends = list(itertools.chain(*quantiles))
+        numbers = [*record["prediction"], *ends, *(record[cost] for cost in COSTS)]
         return (
             record["made_by"] == self.made_by
             and len(record["prediction"]) == len(self.split.test)
+            and len(ends) == 2 * len(self.split.test) * self.contender.has_distribution
             and all(isinstance(each, int | float) for each in numbers)
         )
 
@@ -202,7 +214,7 @@ def _fit_once(store: Store, corpus: Corpus, fit: Fit) -> Record:
 def _fit(corpus: Corpus, fit: Fit) -> Record:
     contender, (train, _, test) = fit.contender, fit.split
     ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
-    costs = (0.0, 0, 0.0)
+    costs, more = (0.0, 0, 0.0), {}
     if contender.network == "median":
         prediction = baselines.median(ratings, train, test)
     elif contender.network == "egemaps_svr":
@@ -212,11 +224,12 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
     else:
         run = _train(fit, _inputs(corpus, contender), ratings, corpus.scale)
         start = time.perf_counter()
-        prediction = training.predict(run, run.features, test)
+        prediction, quantiles = training.predict_with_quantiles(run, run.features, test)
         milliseconds = 1000 * (time.perf_counter() - start) / len(test)
         costs = (run.seconds, run.settings["parameters"], milliseconds)
+        more = {"quantiles": quantiles.tolist()} if contender.has_distribution else {}
     named = dict(zip(COSTS, costs, strict=True))
-    return {"prediction": prediction.tolist(), **named, "made_by": fit.made_by}
+    return {"prediction": prediction.tolist(), **more, **named, "made_by": fit.made_by}
 
 
 def _train(

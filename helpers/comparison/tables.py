@@ -13,14 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from helpers import corpora, evaluation, splits
-from helpers.comparison.contenders import NAMES, named
+from helpers.comparison.contenders import NAMES, Contender, named
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.transfer import onto, shifted
 from helpers.corpora import Corpus
 from helpers.settings import Settings
+from helpers.splits import Split
 from helpers.storage import make_folder, write_file
 
 
@@ -97,6 +99,49 @@ def out_of_fold(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> pd.DataF
             columns[f"{name} {number}" if several else name] = prediction
     known = corpus.clips.iloc[rows][["file", "speaker", "valence"]]
     return known.assign(**columns).sort_index()
+
+
+def cross_val_predict(
+    corpus: Corpus,
+    contender: Contender,
+    split: Split,
+    *,
+    folds: int = 6,
+    seed: int = 0,
+    jobs: int = -1,
+) -> pd.DataFrame:
+    """What a contender predicts for the clips that are not tested on, by trainings without them.
+
+    The training and validation part are cut into folds, by speaker if all are known. A training on
+    the other folds predicts each, so no prediction is for a voice that it was trained on. The test
+    part is not used. Its errors tell how wide prediction intervals must be, see `inference.save`.
+
+    Args:
+        corpus: see `corpora.load`
+        contender: see `named`
+        split: see `splits.main_split`
+        folds: number of folds; fewer if there are fewer speakers (or clips)
+        seed: of the folds and the trainings
+        jobs: see `fit_all`
+
+    Returns:
+        a row a clip of the training and validation part, with its row number in the corpus as the
+        index: number of its ``fold``, ``prediction``, and ``low`` and ``high``, see
+        `models.quantiles`
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    rows = np.union1d(split.train, split.validation)
+    clips = corpus.clips.iloc[rows]
+    count, by, _ = splits.possible_folds(clips, folds)
+    within = splits.folds(clips, count, by=by, seed=seed)
+    parts = [Split(*(rows[part] for part in each)) for each in within]
+    found = fit_all(corpus, {"": contender}, parts=parts, seed=seed, jobs=jobs)[""]
+    prediction = found.predictions[0]
+    low, high = (prediction,) * 2 if found.quantiles is None else found.quantiles[0].T
+    fold = np.repeat(np.arange(count), [len(each.test) for each in parts])
+    columns = {"fold": fold, "prediction": prediction, "low": low, "high": high}
+    return pd.DataFrame(columns, index=found.rows).sort_index()
 
 
 def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:

@@ -1,6 +1,7 @@
 """A trained network in one file, and the valence of any recording: notebook 7."""
 
-from helpers.inference.cards import Card, card_markdown, conformal_margin, coverage
+from helpers.inference.cards import Card, card_markdown, coverage, coverage_table
+from helpers.inference.intervals import conformal_margin
 from helpers.inference.model_file import Model, ModelError, load, save
 from helpers.inference.predictions import curve, main, predict, stream
 from helpers.inference.recorder import panel, recording_figure

@@ -6,8 +6,7 @@ weights, and what a reader should know before trusting one.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,12 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from helpers import comparison, evaluation, training
+from helpers import comparison, evaluation, models, training
 from helpers.corpora import LABELS, Corpus
 from helpers.features import MelSettings, is_padding
+from helpers.inference.intervals import LEVEL, calibrate, count_held, extended, reach
 from helpers.results import commit, versions
 from helpers.training import Run
-
-#: Share of new clips whose rating lies in the interval of its prediction.
-LEVEL = 0.9
 
 #: Share of the training clips that count as similar to the training data.
 FAMILIAR = 0.99
@@ -52,14 +49,15 @@ class Card:
         ratings: histogram of the training part's ratings: ``edges`` of the bins and ``counts``
         scores: ``train`` and ``validation`` MAE; ``test``, if there was a test part: each of
             `evaluation.METRICS` for the network and the median predictor
-        margin: half the width of an interval that holds the rating with probability `LEVEL`; None
-            if there were too few validation clips to know
-        coverage: number of test ``clips``, and how many of their ratings the intervals ``held``; if
-            the speakers are known, their number and the ``low`` and ``high`` end of the share's
-            95 % interval, drawing speakers
+        margin: how far an interval extends that holds the rating with probability `LEVEL`, see
+            `intervals.Calibration`
+        coverage: of the test part, see `intervals.count_held`; empty if there is none
         familiar: ``mean`` and ``deviation`` of each value of `profile` over the training clips, and
             the ``limit`` of `distance` beyond which a recording is unlike them
         made_by: versions of the packages and the code's commit
+        from_quantiles: see `intervals.Calibration`
+        errors: see there
+        out_of_fold: see there
     """
 
     corpus: dict[str, Any]
@@ -74,12 +72,24 @@ class Card:
     ratings: dict[str, list[float]]
     scores: dict[str, Any]
     margin: float | None
-    coverage: dict[str, float]
+    coverage: dict[str, Any]
     familiar: dict[str, Any]
     made_by: dict[str, Any]
+    # Files of format 1 do not have these.
+    from_quantiles: bool = False
+    errors: dict[str, Any] = field(default_factory=dict)
+    out_of_fold: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_run(cls, run: Run, *, corpus: Corpus, mel: MelSettings, duration: float) -> Card:
+    def from_run(
+        cls,
+        run: Run,
+        *,
+        corpus: Corpus,
+        mel: MelSettings,
+        duration: float,
+        out_of_fold: pd.DataFrame | None = None,
+    ) -> Card:
         """The card of a trained network; the test part of its split is predicted for it.
 
         Args:
@@ -87,18 +97,19 @@ class Card:
             corpus: the corpus that the run was trained on
             mel: settings of the features that the run was trained on
             duration: seconds that its clips were cut or padded to
+            out_of_fold: see `model_file.save`
 
         Raises:
-            ValueError: if the run has no validation part, or the corpus is not the run's
+            ValueError: if the run has no validation part, the corpus is not the run's, or the
+                out-of-fold predictions are of test clips or of another network
         """
         if run.validation is None:
-            raise ValueError("The run has no validation part, whose errors give the intervals.")
+            raise ValueError("The run has no validation part, whose error is in the card.")
         if not np.array_equal(run.ratings, corpus.clips["valence"].to_numpy(np.float32)):
             raise ValueError(f"The run was not trained on the ratings of {corpus.name}.")
         split, ratings = run.split, run.ratings
-        margin = conformal_margin(run.validation[-1] - ratings[split.validation])
-        speakers = evaluation.known_speakers(corpus.clips.iloc[split.test])
-        test_scores, coverage = _tested(run, margin, speakers)
+        calibration = calibrate(run, corpus, out_of_fold)
+        test_scores, coverage = _tested(run, corpus, calibration.margin)
         counts, edges = np.histogram(ratings[split.train], bins=16, range=corpus.scale)
         return cls(
             corpus={name: getattr(corpus, name) for name in ABOUT},
@@ -112,65 +123,43 @@ class Card:
             clips={part: len(rows) for part, rows in split._asdict().items()},
             ratings={"edges": edges.tolist(), "counts": counts.tolist()},
             scores={**run.scores, **test_scores},
-            margin=margin,
+            **calibration._asdict(),
             coverage=coverage,
             familiar=_familiar(run.features, split.train),
             made_by={"commit": commit(), "versions": versions()},
         )
 
-    def interval(self, valence: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, valence: np.ndarray, quantiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest rating to expect with these predictions, within the scale.
 
         Args:
-            valence: predictions, any shape
+            valence: predictions [clips]
+            quantiles: see `models.quantiles` [clips, 2]
 
         Returns:
-            two arrays of the same shape
+            two arrays [clips]
         """
-        margin = np.inf if self.margin is None else self.margin
-        return np.clip(valence - margin, *self.scale), np.clip(valence + margin, *self.scale)
+        if not self.from_quantiles:
+            quantiles = np.stack([valence, valence], axis=-1)
+        low, high = extended(valence, quantiles, reach(self.margin))
+        return np.clip(low, *self.scale), np.clip(high, *self.scale)
 
 
 def _tested(
-    run: Run, margin: float | None, speakers: np.ndarray | None
-) -> tuple[dict[str, Any], dict[str, float]]:
+    run: Run, corpus: Corpus, margin: float | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Scores and coverage of the test part; both are empty without one."""
     train, _, test = run.split
     if not len(test):
         return {}, {}
-    truth, predicted = run.ratings[test], training.predict(run, run.features, test)
+    truth, speakers = run.ratings[test], evaluation.known_speakers(corpus.clips.iloc[test])
+    predicted, quantiles = training.predict_with_quantiles(run, run.features, test)
     median = comparison.median(run.ratings, train, test)
-    models = {"network": predicted, "median": median}
-    table = evaluation.compare(truth, models, groups=speakers)
-    held = np.abs(truth - predicted) <= (np.inf if margin is None else margin)
-    coverage: dict[str, float] = {"clips": len(truth), "held": int(held.sum())}
-    if speakers is not None:
-        weights = evaluation.draws(len(truth), speakers, seed=0)
-        shares = evaluation.interval(weights @ held / weights.sum(axis=1))
-        coverage |= {"speakers": len(set(speakers)), **shares}
-    return {"test": evaluation.as_dict(table)}, coverage
-
-
-def conformal_margin(errors: np.ndarray) -> float | None:
-    """Half the width of the intervals of split conformal prediction.
-
-    Args:
-        errors: of the validation part, of any sign [clips]
-
-    Returns:
-        the ceil((n + 1) `LEVEL`)-th smallest absolute error; None if there are fewer
-
-    Examples:
-        >>> conformal_margin([0.1, -0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-        0.9
-        >>> conformal_margin([0.1, 0.2]) is None
-        True
-
-    See: notebooks/07_your_speech.ipynb
-    """
-    ordered = np.sort(np.abs(errors))
-    rank = math.ceil((len(ordered) + 1) * LEVEL)
-    return float(ordered[rank - 1]) if rank <= len(ordered) else None
+    both = {"network": predicted, "median": median}
+    table = evaluation.compare(truth, both, groups=speakers)
+    low, high = extended(predicted, quantiles, reach(margin))
+    held = count_held(truth, low, high, scale=corpus.scale, speakers=speakers)
+    return {"test": evaluation.as_dict(table)}, held
 
 
 def profile(levels: np.ndarray) -> np.ndarray:
@@ -228,6 +217,45 @@ def coverage(card: Card) -> pd.Series:
     low, high = scipy.stats.binomtest(held, clips).proportion_ci()
     low, high = card.coverage.get("low", low), card.coverage.get("high", high)
     return pd.Series({"value": held / clips, "low": low, "high": high})
+
+
+def coverage_table(card: Card) -> pd.DataFrame:
+    """Where the intervals hold the ratings, and where they do not.
+
+    Args:
+        card: see `Card.from_run`
+
+    Returns:
+        text, a column for the ``test part`` and one for the predictions ``out of fold``, if they
+        are there, see `intervals.count_held`. Rows are the share of all ratings and of those in
+        each part of the scale, with numbers of clips; the share of the speakers where it is lowest
+        and highest; and the mean width of an interval
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    return pd.DataFrame(
+        {
+            name: _column(held)
+            for name, held in (("test part", card.coverage), ("out of fold", card.out_of_fold))
+            if "parts" in held
+        }
+    )
+
+
+def _column(held: dict[str, Any]) -> dict[str, str]:
+    rows = {"all": _share(held)}
+    rows |= {f"rated {p['from']:.3g} to {p['to']:.3g}": _share(p) for p in held["parts"]}
+    for name in ("worst", "best"):
+        share = held.get(f"{name}_speaker")
+        of = f" (of {held.get('speakers')} speakers)"
+        rows[f"{name} speaker"] = "unknown" if share is None else f"{100 * share:.0f} %{of}"
+    return {**rows, "mean width": f"{held['width']:.2f}"}
+
+
+def _share(held: dict[str, Any]) -> str:
+    if not held["clips"]:
+        return "no clips"
+    return f"{100 * held['held'] / held['clips']:.0f} % of {held['clips']} clips"
 
 
 def card_markdown(card: Card) -> str:
@@ -288,11 +316,47 @@ def _cell(score: dict[str, Any]) -> str:
 def _intervals(card: Card) -> str:
     level = f"{100 * LEVEL:.0f} %"
     if card.margin is None:
-        few = f"{card.clips['validation']} validation clips are too few for intervals at {level}"
+        few = f"{_errors(card)} are too few for intervals at {level}"
         text = f"Intervals span the whole scale: {few}."
     else:
-        text = f"Prediction interval at {level}: {card.margin:.2f} to each side."
+        text = f"Prediction interval at {level}: {_width(card)}."
+        text += f"\nIt is calibrated on the errors of {_errors(card)}."
     if card.coverage:
         value, low, high = coverage(card) * 100
         text += f"\nIt held {value:.0f} % of the test ratings ({low:.0f} to {high:.0f} %)."
-    return text
+    return text + _coverage_text(card)
+
+
+def _width(card: Card) -> str:
+    assert card.margin is not None
+    if not card.from_quantiles:
+        return f"{card.margin:.2f} to each side"
+    low, high = (f"{100 * each:g} %" for each in models.QUANTILES)
+    way = "wider" if card.margin >= 0 else "narrower"
+    return (
+        f"from the {low} to the {high} quantile of the predicted distribution, made "
+        f"{abs(card.margin):.2f} {way} at each side"
+    )
+
+
+def _errors(card: Card) -> str:
+    """Whose errors calibrated the intervals."""
+    about = card.errors or {"clips": card.clips["validation"]}  # a file of format 1
+    part = "out-of-fold" if "folds" in about else "validation"
+    text = f"{about['clips']} {part} clips"
+    if "speakers" in about:
+        text += f" of {about['speakers']} speakers"
+    return text + (f" ({about['folds']} folds by {about['by']})" if "folds" in about else "")
+
+
+def _coverage_text(card: Card) -> str:
+    """`coverage_table` as Markdown; empty for a file of format 1, which does not say so."""
+    table = coverage_table(card)
+    if table.empty:
+        return ""
+    lines = [["ratings held", *table.columns], ["---"] * (1 + table.shape[1])]
+    lines += [[name, *cells] for name, cells in zip(table.index, table.to_numpy(), strict=True)]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    if card.out_of_fold:
+        text += "\n\nOut of fold, the interval of each fold comes from the errors in the others."
+    return f"\n\n{text}"

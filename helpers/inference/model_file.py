@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from helpers.cli import UserError
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
@@ -26,8 +28,8 @@ from helpers.training import Run
 #: The member that `save` adds to Keras's file.
 MEMBER = "valence.json"
 
-#: Version of its content.
-FORMAT = 1
+#: Version of its content. Version 1 is read, too: its intervals are of constant width.
+FORMAT = 2
 
 
 class ModelError(UserError):
@@ -46,17 +48,32 @@ class Model(NamedTuple):
     card: Card
 
 
-def save(run: Run, path: str | Path, *, corpus: Corpus, mel: MelSettings, duration: float) -> None:
+def save(
+    run: Run,
+    path: str | Path,
+    *,
+    corpus: Corpus,
+    mel: MelSettings,
+    duration: float,
+    out_of_fold: pd.DataFrame | None = None,
+) -> None:
     """Write a trained network and its card into one file, whole or not at all.
 
     The test part of the split is predicted here, for the scores in the card.
 
-    The intervals are those of split conformal prediction (Vovk et al. 2005; Lei et al. 2018). With
-    n validation clips, they extend to each side by the ceil((n + 1) 0.9)-th smallest of their
-    absolute errors. If a new clip is exchangeable with the validation clips, the interval holds its
-    rating with a probability of at least 90 %, whatever the network and the distribution. Clips of
-    new speakers are not exchangeable with them, so the coverage on the test part is the better
-    guide.
+    The intervals are those of conformal prediction (Vovk et al. 2005; Lei et al. 2018). With n
+    absolute errors on clips that were not trained on, they extend to each side by the
+    ceil((n + 1) 0.9)-th smallest. If the network predicts a distribution, they start from its 5 %
+    and 95 % quantiles, and an error is how far a rating is outside these, below 0 inside
+    (conformalised quantiles, Romano et al. 2019). So each clip has an interval of its own.
+
+    The errors are those of the validation part or, better, of `out_of_fold` predictions
+    (cross-conformal prediction, Vovk 2015), which are of all speakers but the tested ones. If a new
+    clip is exchangeable with those clips, its interval holds the rating with a probability of 90 %
+    or more, whatever the network and the distribution. For out-of-fold errors this is what is
+    usually found; what is proved of a similar method is 80 % (Barber et al. 2021). Clips of one
+    speaker resemble each other, so a new speaker's are not exchangeable with them, and the coverage
+    in the card is the better guide.
 
     Args:
         run: see `training.train`
@@ -64,10 +81,14 @@ def save(run: Run, path: str | Path, *, corpus: Corpus, mel: MelSettings, durati
         corpus: the corpus that the run was trained on
         mel: settings of the features that the run was trained on
         duration: seconds that its clips were cut or padded to
+        out_of_fold: predictions for clips that are not in the test part, by trainings of the same
+            network without them, see `comparison.cross_val_predict`; None calibrates the intervals
+            on the validation part
 
     Raises:
         ValueError: if the path does not end in ``.keras``, the run has no validation part, the
-            corpus is not the run's, or such features do not fit the network
+            corpus is not the run's, such features do not fit the network, or the out-of-fold
+            predictions are of test clips or of another network
         storage.OutputError: if the file cannot be written
 
     See: notebooks/07_your_speech.ipynb
@@ -81,7 +102,7 @@ def save(run: Run, path: str | Path, *, corpus: Corpus, mel: MelSettings, durati
             f"The network takes {rows} rows x {frames} frames and {duration:g} s of audio "
             f"are {mel.rows} x {mel.frames(duration)}: pass the settings of its own features."
         )
-    card = Card.from_run(run, corpus=corpus, mel=mel, duration=duration)
+    card = Card.from_run(run, corpus=corpus, mel=mel, duration=duration, out_of_fold=out_of_fold)
     network = keras.Model.from_config(run.model.get_config())  # without optimiser and loss
     network.set_weights(run.model.get_weights())
     make_folder(path.parent)
@@ -110,10 +131,10 @@ def load(path: str | Path) -> Model:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read(MEMBER))
         found = content.pop("format")
-        if found != FORMAT:
+        if found not in (1, FORMAT):
             raise ModelError(
-                f"{path} has format {found} and this version of the study reads {FORMAT}: train "
-                "the model again, or use the version that wrote it."
+                f"{path} has format {found} and this version of the study reads 1 and {FORMAT}: "
+                "train the model again, or use the version that wrote it."
             )
         # Older files may lack the corpus, and the scale with it.
         content["corpus"] = content["corpus"] or dict.fromkeys(ABOUT, "unknown")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import audio, features
+from helpers import audio, features, models
 from helpers.audio import Clip
 from helpers.cli import UserError
 from helpers.inference import cards, pauses, sources
@@ -228,31 +228,33 @@ def _warnings(y: np.ndarray, windows: _Windows, rate: int, card: Card) -> str:
     return "; ".join(found)
 
 
-def _valence(model: Model, levels: np.ndarray) -> np.ndarray:
-    """Prediction for each window [windows]."""
+def _outputs(model: Model, levels: np.ndarray) -> np.ndarray:
+    """Valence and `models.quantiles` of each window [windows, 3]."""
     network, card = model
     mean, deviation = (np.asarray(each, np.float32) for each in (card.mean, card.deviation))
-    predicted = np.empty(len(levels), np.float32)
+    found = np.empty((len(levels), 3))
     for start in range(0, len(levels), BATCH):
         batch = (levels[start : start + BATCH] - mean) / deviation
         batch = batch.reshape(-1, *network.input_shape[1:])
-        predicted[start : start + BATCH] = network.predict_on_batch(batch)[:, 0]
-    return predicted
+        outputs = network.predict_on_batch(batch)
+        found[start : start + BATCH, 0] = outputs[:, 0]
+        found[start : start + BATCH, 1:] = models.quantiles(network, outputs)
+    return found
 
 
 def _rows(model: Model, recordings: list[_Prepared]) -> Iterator[dict[str, Any]]:
-    predicted = _valence(model, np.concatenate([each.windows.levels for each in recordings]))
+    outputs = _outputs(model, np.concatenate([each.windows.levels for each in recordings]))
     ends = np.cumsum([len(each.windows.levels) for each in recordings])
-    for each, valence in zip(recordings, np.split(predicted, ends[:-1]), strict=True):
-        yield _row(model.card, each.name, valence, each.windows.weights, each.problem)
+    for each, own in zip(recordings, np.split(outputs, ends[:-1]), strict=True):
+        yield _row(model.card, each.name, own, each.windows.weights, each.problem)
 
 
 def _row(
-    card: Card, name: str, predicted: np.ndarray, weights: np.ndarray, problem: str
+    card: Card, name: str, outputs: np.ndarray, weights: np.ndarray, problem: str
 ) -> dict[str, Any]:
-    """A row of `predict`, from the predictions for its windows."""
-    valence = float(np.average(predicted, weights=weights)) if len(predicted) else np.nan
-    low, high = (float(end) for end in card.interval(valence))
+    """A row of `predict`, from the outputs for its windows."""
+    mean = np.average(outputs, axis=0, weights=weights) if len(outputs) else np.full(3, np.nan)
+    valence, low, high = map(float, (mean[0], *card.interval(mean[0], mean[1:])))
     return dict(zip(COLUMNS, (name, valence, low, high, problem), strict=True))
 
 
@@ -294,11 +296,11 @@ def analyse(model: Model, clip: Clip) -> Analysis:
     except audio.UnusableError as error:
         raise UserError(f"The recording {error}.") from error
     count, more = len(windows.levels), [] if whole is windows else [whole.levels]
-    valence = _valence(model, np.concatenate([windows.levels, *more])).astype(float)
-    curve = pd.DataFrame({"seconds": windows.seconds, "valence": valence[:count]})
-    curve["low"], curve["high"] = card.interval(curve["valence"].to_numpy())
+    outputs = _outputs(model, np.concatenate([windows.levels, *more]))
+    curve = pd.DataFrame({"seconds": windows.seconds, "valence": outputs[:count, 0]})
+    curve["low"], curve["high"] = card.interval(outputs[:count, 0], outputs[:count, 1:])
     problem = _warnings(y, whole, rate, card)
-    row = _row(card, "recording", valence[-len(whole.levels) :], whole.weights, problem)
+    row = _row(card, "recording", outputs[-len(whole.levels) :], whole.weights, problem)
     return Analysis(y, curve, row)
 
 

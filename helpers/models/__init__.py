@@ -9,7 +9,14 @@ from helpers.models.backend import (
     seed_everything,
 )
 from helpers.models.conv_max_pool import ConvMaxPool, KernelSizeError
-from helpers.models.layers import MELODY, RHYTHM, ClipStatistics, RatingMedian
+from helpers.models.layers import (
+    MELODY,
+    QUANTILES,
+    RHYTHM,
+    ClipStatistics,
+    RatingMedian,
+    quantiles,
+)
 from helpers.models.networks import (
     KERNELS,
     MOMENTUM,

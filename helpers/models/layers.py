@@ -6,6 +6,7 @@ arguments and infers the shapes of their outputs by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ JUMP = 10
 
 #: Percentiles of a track.
 PERCENTILES = (10, 20, 50, 80, 90)
+
+#: Quantiles of a predicted distribution, from which prediction intervals are made.
+QUANTILES = (0.05, 0.95)
 
 
 @keras.saving.register_keras_serializable(package="valence")
@@ -297,3 +301,45 @@ class RatingMedian(keras.layers.Layer):
         middle = (low + high) / 2
         valence = ops.clip(middle + self.stretch * (mean - middle), low, high)
         return ops.concatenate([valence, inputs], axis=1)
+
+    def quantiles(self, outputs: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+        """Quantiles of the predicted distributions, averaged and stretched as their medians are.
+
+        Each class stands for the ratings that are nearest to it, all of them equally likely.
+
+        Args:
+            outputs: of this layer [clips, 1 + distributions * classes]
+            shares: of the distributions below each quantile
+
+        Returns:
+            on the scale of the ratings [clips, shares]
+        """
+        each = outputs[:, 1:].reshape(len(outputs) * self.distributions, -1).astype(np.float64)
+        below = np.pad(each.cumsum(axis=1), ((0, 0), (1, 0)))
+        low, high = self.scale
+        half = (high - low) / (each.shape[1] - 1) / 2
+        borders = np.linspace(low - half, high + half, below.shape[1])
+        found = np.array([np.interp(shares, row / row[-1], borders) for row in below])
+        found = np.clip(found, low, high).reshape(-1, self.distributions, len(shares))
+        middle = (low + high) / 2
+        mean = found.mean(axis=1)
+        return np.clip(middle + self.stretch * (mean - middle), low, high)
+
+
+def quantiles(network: keras.Model, outputs: np.ndarray) -> np.ndarray:
+    """Between which ratings a network expects most of the ratings of such a clip.
+
+    Args:
+        network: such as `networks.recommended`
+        outputs: all that it gives for some clips [clips, outputs]
+
+    Returns:
+        `QUANTILES` of its distribution if it ends with `RatingMedian`; else the prediction, twice
+        [clips, 2]
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    last = network.layers[-1]
+    if isinstance(last, RatingMedian):
+        return last.quantiles(outputs, QUANTILES)
+    return np.repeat(outputs[:, :1], 2, axis=1)

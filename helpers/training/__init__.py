@@ -2,4 +2,12 @@
 
 from helpers.training.augmentation import Augmentation, augment
 from helpers.training.losses import rarity
-from helpers.training.run import Run, band_statistics, predict, refit, statistics, train
+from helpers.training.run import (
+    Run,
+    band_statistics,
+    predict,
+    predict_with_quantiles,
+    refit,
+    statistics,
+    train,
+)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers.models import ClipStatistics, jit_compile, keras, seed_everything
+from helpers.models import ClipStatistics, jit_compile, keras, quantiles, seed_everything
 from helpers.progress import bar
 from helpers.splits import Split
 from helpers.training import losses
@@ -352,6 +352,25 @@ def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     See: notebooks/03_model.ipynb
     """
     return _outputs(run.model, features, np.asarray(rows), run.settings)[:, 0]
+
+
+def predict_with_quantiles(
+    run: Run, features: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the valence of some clips, with quantiles of the predicted distributions.
+
+    Args:
+        run: see `predict`
+        features: see `predict`
+        rows: see `predict`
+
+    Returns:
+        valence [rows], and `models.quantiles` [rows, 2]
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    outputs = _outputs(run.model, features, np.asarray(rows), run.settings)
+    return outputs[:, 0], quantiles(run.model, outputs)
 
 
 def _outputs(

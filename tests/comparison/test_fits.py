@@ -106,6 +106,19 @@ def test_a_stored_fit_that_is_spoilt_is_made_anew(corpus, what, spoilt):
     assert path.read_text() == whole
 
 
+def test_a_stored_fit_without_its_quantiles_is_made_anew(corpus):
+    contender = {"statistics": statistics()}
+    expected = comparison.fit_all(corpus, contender, folds=2)["statistics"]
+    assert expected.quantiles.shape == (1, 12, 2)
+    path = next(iter(files()))
+    whole = json.loads(path.read_text())
+    for spoilt in ([], whole["quantiles"][1:], [["?", 1.0], *whole["quantiles"][1:]]):
+        path.write_text(json.dumps({**whole, "quantiles": spoilt}))
+        found = comparison.fit_all(corpus, contender, folds=2)["statistics"]
+        assert np.array_equal(found.quantiles, expected.quantiles)
+    assert fit(corpus)["median"].quantiles is None
+
+
 def test_keys_say_nothing_about_where_things_are(corpus):
     compared = {name: comparison.named(name) for name in ("median", "egemaps_network")}
     comparison.fit_all(corpus, compared, folds=2)

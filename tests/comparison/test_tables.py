@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import cli, comparison, corpora, evaluation
+from helpers import cli, comparison, corpora, evaluation, splits
 from helpers.comparison import tables
 from tests.comparison.conftest import statistics
 from tests.conftest import write_corpus
@@ -79,6 +79,26 @@ def test_predictions_are_listed_by_clip(corpus):
     assert listed[["file", "speaker", "valence"]].equals(corpus.clips[list(listed)[:3]])
     rows, predictions = fits["statistics"].rows, fits["statistics"].predictions
     assert listed["statistics 2"].to_numpy()[rows] == pytest.approx(predictions[1])
+
+
+def test_out_of_fold_predictions_are_of_no_test_clip_and_of_no_speaker_of_their_training(corpus):
+    split = splits.main_split(corpus.clips, seed=0)
+    table = comparison.cross_val_predict(corpus, comparison.named("median"), split, folds=2)
+    assert table.index.tolist() == sorted([*split.train, *split.validation])
+    own = corpus.clips.loc[table.index]
+    assert (table["fold"].groupby(own["speaker"]).nunique() == 1).all()
+    for fold in (0, 1):
+        others = own["valence"][table["fold"] != fold].median()
+        columns = table.loc[table["fold"] == fold, ["prediction", "low", "high"]]
+        assert len(columns) and columns.to_numpy() == pytest.approx(np.full(columns.shape, others))
+
+
+def test_a_distribution_has_out_of_fold_quantiles(corpus):
+    split = splits.main_split(corpus.clips, seed=0)
+    table = comparison.cross_val_predict(corpus, statistics(), split)
+    assert table["fold"].nunique() == corpus.clips.loc[table.index, "speaker"].nunique() < 6
+    assert (table["low"] < table["prediction"]).all()
+    assert (table["prediction"] < table["high"]).all()
 
 
 def test_a_table_becomes_plain_numbers_for_a_results_file(corpus):

@@ -47,6 +47,16 @@ def model(study):
     return inference.load(study.path)
 
 
+@pytest.fixture(scope="session")
+def distribution(study):
+    """A run of a network that predicts a distribution, on the same clips."""
+    run, corpus = study.run, study.corpus
+    shape = run.model.input_shape[1:]
+    network = models.recommended(shape, scale=corpus.scale, pitch=False)
+    clips = run.features, run.ratings, run.split
+    return training.train(network, *clips, epochs=2, loss="distribution")
+
+
 @pytest.fixture
 def recording(tmp_path):
     path = tmp_path / "voice.wav"

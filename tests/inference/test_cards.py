@@ -7,27 +7,16 @@ import scipy.stats
 from helpers import inference
 
 
-def test_the_margin_is_the_conformal_quantile():
-    errors = np.random.default_rng(0).normal(size=99)
-    assert inference.conformal_margin(errors) == np.sort(np.abs(errors))[89]  # the 90th of 99
-    assert inference.conformal_margin(errors[:8]) is None
-
-
-def test_intervals_of_exchangeable_clips_hold_nine_in_ten_ratings():
-    random = np.random.default_rng(0)
-    held = []
-    for _ in range(2000):
-        errors = random.standard_t(3, size=40)
-        held.append(abs(errors[-1]) <= inference.conformal_margin(errors[:-1]))
-    assert 0.9 - 0.02 < np.mean(held) < 0.925 + 0.02  # between 1 - alpha and that + 1 / (n + 1)
-
-
 def test_an_interval_stays_on_the_scale(model):
     card = replace(model.card, scale=(1.0, 5.0), margin=0.5)
-    low, high = card.interval(np.array([1.2, 3.0, 4.9, 5.2]))
+    valence = np.array([1.2, 3.0, 4.9, 5.2])
+    low, high = card.interval(valence, np.full((4, 2), np.nan))  # which do not count
     assert low.tolist() == pytest.approx([1.0, 2.5, 4.4, 4.7])
     assert high.tolist() == pytest.approx([1.7, 3.5, 5.0, 5.0])
-    assert replace(card, margin=None).interval(3.0) == (1.0, 5.0)
+    ends = replace(card, margin=None).interval(valence, np.full((4, 2), np.nan))
+    assert [end.tolist() for end in ends] == [[1.0] * 4, [5.0] * 4]
+    low, high = replace(card, from_quantiles=True).interval(valence[:1], np.array([[1.1, 4.0]]))
+    assert (low, high) == (1.0, 4.5)
 
 
 def test_a_card_knows_its_corpus_and_its_parts(study, model):
@@ -51,6 +40,7 @@ def test_the_coverage_counts_the_test_ratings_in_their_intervals(study, model):
     about = model.card.coverage
     assert (about["clips"], about["held"]) == (len(test), held)
     assert about["low"] <= held / len(test) <= about["high"]
+    assert about["width"] == pytest.approx((table["high"] - table["low"]).mean(), abs=1e-6)
     coverage = inference.coverage(replace(model.card, coverage={"clips": 10, "held": 9}))
     assert coverage["value"] == 0.9  # the ends are quantiles of the beta distribution
     assert coverage["low"] == pytest.approx(scipy.stats.beta.ppf(0.025, 9, 2))
@@ -62,8 +52,32 @@ def test_the_text_says_what_is_known(model):
     assert text.startswith("# Valence of speech, trained on voices\n")
     assert "on a scale of 1 to 5." in text and "Labels: ratings of valence" in text
     assert f"Prediction interval at 90 %: {model.card.margin:.2f} to each side.\n" in text
+    assert "calibrated on the errors of 12 validation clips of 6 speakers.\n" in text
+    about = model.card.coverage
+    assert f"| all | {100 * about['held'] / 8:.0f} % of 8 clips |\n" in text
+    low, middle, _ = about["parts"]
+    assert f"| rated 1 to 2.33 | {shown(low)} |\n| rated 2.33 to 3.67 | {shown(middle)} |" in text
+    worst = f"{100 * about['worst_speaker']:.0f} % (of {about['speakers']} speakers)"
+    assert f"| worst speaker | {worst} |\n" in text
+    assert f"| mean width | {about['width']:.2f} |\n" in text and "ut of fold" not in text
     assert "| pearson | " in text and " | not defined |" in text
     assert "Citation" not in text and "Synthetic" not in text
+
+
+def shown(part):
+    return f"{100 * part['held'] / part['clips']:.0f} % of {part['clips']} clips"
+
+
+def test_the_text_tells_out_of_fold_coverage_from_that_of_the_test_part(model):
+    other = {**model.card.coverage, "width": 1.234, "worst_speaker": 0.25, "speakers": 7}
+    errors = {"clips": 32, "speakers": 7, "folds": 6, "by": "speaker"}
+    known = {"errors": errors, "out_of_fold": other, "from_quantiles": True}
+    text = inference.card_markdown(replace(model.card, **known, margin=-0.125))
+    assert "from the 5 % to the 95 % quantile of the predicted distribution, made 0.12 narr" in text
+    assert "on the errors of 32 out-of-fold clips of 7 speakers (6 folds by speaker).\n" in text
+    assert "| ratings held | test part | out of fold |\n| --- | --- | --- |\n" in text
+    assert " | 25 % (of 7 speakers) |\n" in text and " | 1.23 |\n" in text
+    assert "Out of fold, the interval of each fold comes from the errors in the others.\n" in text
 
 
 def test_the_text_says_what_is_not_known(model):
@@ -73,5 +87,5 @@ def test_the_text_says_what_is_not_known(model):
     text = inference.card_markdown(card)
     assert "Synthetic voices with simulated ratings: no evidence about people.\n" in text
     assert "Citation: Nobody (2020).\nLicence: CC0.\n" in text
-    assert "Intervals span the whole scale: 12 validation clips are too few" in text
-    assert "| mae |" not in text and "It held" not in text
+    assert "Intervals span the whole scale: 12 validation clips of 6 speakers are too few" in text
+    assert "| mae |" not in text and "It held" not in text and "| all |" not in text

@@ -49,7 +49,28 @@ def test_the_recommended_network_comes_back(study, tmp_path, output):
     network = models.recommended(matrix.shape[1:], scale=corpus.scale)
     recipe = {**models.RECOMMENDED_TRAINING, "epochs": 2}
     run = training.train(network, matrix, study.run.ratings, study.run.split, **recipe)
-    assert_same_as_in_memory(study.save(run, tmp_path / "a.keras", mel=mel), run, corpus)
+    rows = np.union1d(run.split.train, run.split.validation)
+    prediction, quantiles = training.predict_with_quantiles(run, matrix, rows)
+    low, high = quantiles.T
+    out_of_fold = pd.DataFrame(
+        {"fold": np.arange(len(rows)) % 4, "prediction": prediction, "low": low, "high": high}, rows
+    )
+    model = study.save(run, tmp_path / "a.keras", mel=mel, out_of_fold=out_of_fold)
+    assert_same_as_in_memory(model, run, corpus)
+    card, table = model.card, inference.predict(model, corpus.clips["path"].iloc[rows])
+    assert card.from_quantiles and card.errors["folds"] == 4
+    np.testing.assert_allclose(table["low"], np.clip(low - card.margin, 1, 5), atol=1e-4)
+    np.testing.assert_allclose(table["high"], np.clip(high + card.margin, 1, 5), atol=1e-4)
+    held = (
+        corpus.clips["valence"]
+        .iloc[rows]
+        .between(low - card.margin - 1e-6, high + card.margin + 1e-6)
+    )
+    assert held.sum() == np.ceil(0.9 * (len(rows) + 1))  # of its own calibration clips
+    tested = inference.predict(model, corpus.clips["path"].iloc[run.split.test])
+    ratings = corpus.clips["valence"].iloc[run.split.test].to_numpy()
+    inside = (tested["low"] <= ratings) & (ratings <= tested["high"])
+    assert card.coverage["held"] == inside.sum()
 
 
 def test_a_network_whose_bands_were_standardised_one_by_one_comes_back(study, tmp_path):
@@ -104,13 +125,15 @@ def rewritten(source, target, change):
         for name in old.namelist():
             content = old.read(name)
             if name == model_file.MEMBER:
-                content = json.dumps({**json.loads(content), **change})
+                content = json.dumps(change(json.loads(content)))
             new.writestr(name, content)
     return target
 
 
 def test_a_file_of_before_that_does_not_name_its_corpus_is_read(study, model, recording, tmp_path):
-    path = rewritten(study.path, tmp_path / "a.keras", {"corpus": {}, "scale": None})
+    path = rewritten(
+        study.path, tmp_path / "a.keras", lambda card: {**card, "corpus": {}, "scale": None}
+    )
     card = inference.load(path).card
     assert card.scale == (-math.inf, math.inf)
     row = inference.predict(inference.load(path), recording).iloc[0]
@@ -120,17 +143,45 @@ def test_a_file_of_before_that_does_not_name_its_corpus_is_read(study, model, re
     assert inference.card_markdown(card).startswith("# Valence of speech, trained on unknown\n")
 
 
+def test_a_file_of_format_1_has_intervals_of_constant_width(study, distribution, tmp_path):
+    study.save(distribution, tmp_path / "new.keras")
+    with zipfile.ZipFile(tmp_path / "new.keras") as archive:
+        content = json.loads(archive.read(model_file.MEMBER))
+    old = {name: each for name, each in content.items() if name not in NEW}
+    old |= {"format": 1, "margin": 0.25, "coverage": {"clips": 8, "held": 6}}
+    path = rewritten(tmp_path / "new.keras", tmp_path / "old.keras", lambda content: old)
+    model = inference.load(path)
+    table = inference.predict(model, study.corpus.clips["path"][:5])
+    np.testing.assert_allclose(table["high"] - table["low"], 0.5)
+    text = inference.card_markdown(model.card)
+    assert "Prediction interval at 90 %: 0.25 to each side.\n" in text
+    assert "It held 75 % of the test ratings" in text and "ratings held" not in text
+
+
+#: What cards of format 1 did not have.
+NEW = ("from_quantiles", "errors", "out_of_fold")
+
+
 def test_a_file_that_is_not_ours_is_refused_with_one_sentence(study, tmp_path):
     text, foreign, broken = (tmp_path / f"{name}.keras" for name in "abc")
     text.write_text("no zip")
     study.run.model.save(foreign)
     with zipfile.ZipFile(study.path) as source, zipfile.ZipFile(broken, "w") as target:
         target.writestr(model_file.MEMBER, source.read(model_file.MEMBER))
+
+    def changed(name, change):
+        path = tmp_path / f"{name}.keras"
+        return rewritten(study.path, path, lambda card: {**card, **change})
+
     for path, reason in {
         text: "is no model of this study",
         foreign: "is no model of this study",
-        rewritten(study.path, tmp_path / "d.keras", {"format": 99}): "has format 99",
-        rewritten(study.path, tmp_path / "e.keras", {"odd": 1}): "is no model of this study",
+        rewritten(
+            study.path, tmp_path / "d.keras", lambda card: {**card, "format": 99}
+        ): "has format 99",
+        rewritten(
+            study.path, tmp_path / "e.keras", lambda card: {**card, "odd": 1}
+        ): "is no model of this study",
         broken: "is no model of this study",
         tmp_path / "none.keras": "There is no file",
         tmp_path: "There is no file",

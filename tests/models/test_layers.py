@@ -186,6 +186,34 @@ def test_an_answer_can_be_stretched_away_from_the_middle_but_not_off_the_scale()
     assert found[:, 0] == pytest.approx([2.4, 5], abs=0.01)
 
 
+def test_quantiles_are_the_mean_of_those_of_each_distribution():
+    each = np.random.default_rng(1).dirichlet(np.ones(21), size=(5, 3)).astype("float32")
+    layer = models.RatingMedian((1, 5), 3)
+    outputs = ops.convert_to_numpy(layer(each.reshape(5, 63)))
+    found = layer.quantiles(outputs, (0.05, 0.5, 0.95))
+    assert found[:, 1] == pytest.approx(outputs[:, 0], abs=1e-3)
+    drawn, ends = np.random.default_rng(2), []
+    for own in each.reshape(15, 21).astype(float):
+        ratings = drawn.choice(np.linspace(1, 5, 21), 40_000, p=own / own.sum())
+        ratings = np.clip(ratings + drawn.uniform(-0.1, 0.1, len(ratings)), 1, 5)
+        ends.append(np.quantile(ratings, (0.05, 0.95)))
+    expected = np.reshape(ends, (5, 3, 2)).mean(axis=1)
+    assert found[:, [0, 2]] == pytest.approx(expected, abs=0.02)
+    wide = models.RatingMedian((1, 5), 3, stretch=1.2).quantiles(outputs, (0.05, 0.5, 0.95))
+    assert wide == pytest.approx(np.clip(3 + 1.2 * (found - 3), 1, 5))
+
+
+def test_only_a_network_with_a_distribution_has_quantiles_that_differ():
+    shape, clips = (24, 40), np.random.default_rng(0).uniform(-60, 0, (3, 24, 40))
+    certain = models.parallel_cnn(shape, filters=2, kernels=((3, 3),), units=(4, 3))
+    outputs = certain.predict_on_batch(clips)
+    assert np.array_equal(models.quantiles(certain, outputs), outputs[:, [0, 0]])
+    network = without_pitch(shape)
+    outputs = network.predict_on_batch(clips)
+    low, high = models.quantiles(network, outputs).T
+    assert (low < outputs[:, 0]).all() and (outputs[:, 0] < high).all()
+
+
 @pytest.mark.parametrize("rating", [1.7, 3, 4.2])
 def test_the_median_of_a_distribution_around_a_rating_is_the_rating(rating):
     probabilities = scipy.stats.norm.pdf(np.linspace(1, 5, 21), rating, 0.2)[None].astype("float32")
