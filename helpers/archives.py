@@ -25,11 +25,6 @@ from helpers.cli import UserError
 from helpers.progress import bar
 from helpers.storage import cache_folder, digest
 
-
-class ArchiveError(UserError):
-    """An archive that cannot be unpacked; the message names it and says how to fix it."""
-
-
 #: What `zipfile` and `tarfile` raise for damaged bytes, besides an `OSError` without a number.
 UNREADABLE = (
     zipfile.BadZipFile,
@@ -57,13 +52,17 @@ LARGEST_RATIO = 100
 HARMLESS = 10**9
 
 
+class ArchiveError(UserError):
+    """An archive that cannot be unpacked; the message names it and says how to fix it."""
+
+
 class _Wanted(NamedTuple):
     """The arguments of `unpacked`."""
 
     kind: str
     name: str
     suffixes: tuple[str, ...]
-    words: str
+    what: str
 
     def folder(self, key: str) -> Path:
         return cache_folder(self.kind) / f"{self.name}-{key}"
@@ -80,7 +79,7 @@ def unpacked(
     suffixes: tuple[str, ...],
     *,
     kind: str = "corpora",
-    words: str = "audio and no table",
+    what: str = "audio and no table",
 ) -> Path:
     """Unpack a zip or tar file into the cache, unless it is there already.
 
@@ -89,7 +88,7 @@ def unpacked(
         name: beginning of the folder's name; the rest is a digest of the archive's content
         suffixes: of the files that are wanted, in lower case
         kind: folder in the cache
-        words: what an archive without such files is said to lack
+        what: what an archive without such files is said to lack
 
     Returns:
         the folder
@@ -101,7 +100,7 @@ def unpacked(
     """
     form, unpack = ("tar", _unpacked_tar) if _is_tar(source) else ("zip", _unpacked_zip)
     try:
-        return unpack(source, _Wanted(kind, name, suffixes, words))
+        return unpack(source, _Wanted(kind, name, suffixes, what))
     except UserError:  # before its base class ValueError, which `zipfile` raises
         raise
     except (*UNREADABLE, OSError) as error:
@@ -153,7 +152,7 @@ def _unpacked_zip(source: Path, asked: _Wanted) -> Path:
         # Of members with the same name the last counts, as zips are updated by adding to them.
         by_name = {m.filename: m for m in members if asked.has(m.filename)}
         wanted = list(by_name.values())
-        _refuse_empty(wanted, [member.filename for member in members], source, asked.words)
+        _refuse_empty(wanted, [member.filename for member in members], source, asked.what)
         _refuse_bomb(sum(member.file_size for member in wanted), source)
         key = digest("\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted))
         folder = asked.folder(key)
@@ -196,7 +195,7 @@ def _unpacked_tar(source: Path, asked: _Wanted) -> Path:
                     archive.extract(member, partial, filter="data")
                     wanted.append(member)
             _refuse_damaged(archive, len(names))
-        _refuse_empty(wanted, names, source, asked.words)
+        _refuse_empty(wanted, names, source, asked.what)
     return folder
 
 
@@ -219,11 +218,11 @@ def _refuse_unsafe(name: str, link: bool, source: Path) -> None:
         )
 
 
-def _refuse_empty(wanted: list[Any], names: list[str], source: Path, words: str) -> None:
+def _refuse_empty(wanted: list[Any], names: list[str], source: Path, what: str) -> None:
     if not wanted:
         example = f" but {names[0]!r}" if names else ""
         example += f" and {len(names) - 1} others" if len(names) > 1 else ""
-        raise ArchiveError(f"{source} holds no {words}{example}: name one with both, or a folder.")
+        raise ArchiveError(f"{source} holds no {what}{example}: name one with both, or a folder.")
 
 
 def _refuse_bomb(size: int, source: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import corpora, evaluation, splits
+from helpers.comparison import pretrained
 from helpers.comparison.contenders import NAMES, named
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.corpora import Corpus
@@ -138,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.csv:
         make_folder(options.csv.parent)
     folds, by, notes = splits.possible_folds(corpus.clips, options.folds, by=options.by)
-    for note in notes:
+    for note in [*notes, *pretrained.notes(corpus, names)]:
         print(note)
     how = {"by": by, "folds": folds, "seeds": options.seeds, "jobs": options.jobs}
     fits = fit_all(corpus, contenders, **how)

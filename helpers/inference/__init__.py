@@ -3,4 +3,5 @@
 from helpers.inference.cards import Card, card_markdown, conformal_margin, coverage
 from helpers.inference.model_file import Model, ModelError, load, save
 from helpers.inference.predictions import curve, main, predict, stream
+from helpers.inference.pretrained import predict_pretrained
 from helpers.inference.recorder import panel, recording_figure
