@@ -9,6 +9,8 @@ in this list; from outside, a package is used through the names that its ``__ini
 - `results`: what made a result, and the files that results are kept in
 - `audio`: any audio file as samples; what makes a recording useless
 - `progress`: one look for every progress bar
+- `downloads`: files from the internet, resumed and checked
+- `archives`: zip and tar files, unpacked once into the cache
 - `workers`: processes that networks are trained in
 - `splits`: which clips are trained on, and which are tested on
 - `corpora`: any rated speech as one table (notebook 1)

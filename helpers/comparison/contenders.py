@@ -16,15 +16,21 @@ class ComparisonError(UserError):
     """A comparison that cannot be made; the message says why and how to fix it."""
 
 
+#: Predictors on top of a pretrained network, see `pretrained_valence` and `pretrained_head`.
+PRETRAINED = ("pretrained", "pretrained_head")
+
+
 @dataclass(frozen=True)
 class Contender:
     """All that decides what a model predicts, given clips and a seed.
 
     Attributes:
-        network: name of a function in `models`, or ``"median"`` or ``"egemaps_svr"``
+        network: name of a function in `models`, or ``"median"`` or ``"egemaps_svr"``, or one of
+            `PRETRAINED`
         options: arguments of that function
         inputs: what it is given: the ``"spectrogram"``, or any of ``"statistics"`` of the
-            spectrogram (see `models.ClipStatistics`) and eGeMAPS ``"functionals"`` side by side
+            spectrogram (see `models.ClipStatistics`) and eGeMAPS ``"functionals"`` side by side;
+            or the ``"embeddings"`` of a pretrained network
         mel: how clips become mel spectrograms
         training: arguments of `training.train`
         by_speaker: normalise the inputs by speaker first, see `features.normalise_by_speaker`
@@ -44,7 +50,7 @@ class Contender:
     @property
     def is_network(self) -> bool:
         """Whether it is trained from random weights, so that seeds differ."""
-        return self.network not in ("median", "egemaps_svr")
+        return self.network not in ("median", "egemaps_svr", *PRETRAINED)
 
     @property
     def has_distribution(self) -> bool:
@@ -124,6 +130,7 @@ NAMED = {
     "egemaps_svr": Contender("egemaps_svr", inputs=("functionals",)),
     "median": Contender("median", inputs=()),
     "cnn_blstm": Contender("cnn_blstm"),
+    **{name: Contender(name, inputs=("embeddings",)) for name in PRETRAINED},
 }
 
 #: All that can be asked for by name.
@@ -134,8 +141,9 @@ def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Contend
     """A contender that can be asked for by name.
 
     ``"statistics"`` is one of the networks that the recommended one consists of; ``"fusion"`` is
-    the recommended network with eGeMAPS functionals beside its statistics; ``"three_views"`` is for
-    corpora that it is not trained on.
+    the recommended network with eGeMAPS functionals beside its statistics. ``"three_views"`` is for
+    corpora that it is not trained on. ``"pretrained"`` and ``"pretrained_head"`` use
+    `features.pretrained_model`, which is downloaded on first use.
 
     Args:
         name: one of `NAMES`

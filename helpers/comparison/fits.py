@@ -19,7 +19,8 @@ import pandas as pd
 
 from helpers import features, models, splits, training, workers
 from helpers.comparison import baselines
-from helpers.comparison.contenders import ComparisonError, Contender
+from helpers.comparison.contenders import PRETRAINED, ComparisonError, Contender
+from helpers.comparison.pretrained import pretrained_head, pretrained_valence
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.models import keras
@@ -166,6 +167,8 @@ class Fit(NamedTuple):
             about["functionals"] = [features.FUNCTIONALS_VERSION, version("opensmile")]
         if contender.has_distribution:
             about["quantiles"] = models.QUANTILES
+        if "embeddings" in contender.inputs:
+            about["pretrained"] = features.pretrained_model().made_by
         key = digest(json.dumps(about, sort_keys=True))
         about["train"], about["test"] = len(split.train), len(split.test)
         return cls(key, contender, split, seed, {"key": key, **json.loads(json.dumps(about))})
@@ -221,6 +224,14 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
         matrix, start = _inputs(corpus, contender), time.perf_counter()
         prediction = baselines.svr(matrix, ratings, train, test)
         costs = (time.perf_counter() - start, 0, 0.0)
+    elif contender.network in PRETRAINED:
+        matrix, start = _inputs(corpus, contender), time.perf_counter()
+        if contender.network == "pretrained":
+            prediction = pretrained_valence(matrix, ratings, train, test)
+        else:
+            speakers = corpus.clips["speaker"]
+            prediction = pretrained_head(matrix, ratings, train, test, speakers)
+        costs = (time.perf_counter() - start, 0, 0.0)
     else:
         run = _train(fit, _inputs(corpus, contender), ratings, corpus.scale)
         start = time.perf_counter()
@@ -275,7 +286,9 @@ def _part(corpus: Corpus, kind: str, mel: MelSettings, by_speaker: bool) -> np.n
 
 
 def _extracted(corpus: Corpus, kind: str, mel: MelSettings) -> np.ndarray:
-    """What inputs of a kind are made of, from the cache: functionals or mel spectrograms."""
+    """What inputs of a kind are made of, from the cache."""
+    if kind == "embeddings":
+        return features.embeddings(corpus)
     if kind == "functionals":
         return np.nan_to_num(features.functionals(corpus))
     duration = features.target_duration(corpus.clips["duration"])

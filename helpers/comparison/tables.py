@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import corpora, evaluation, splits
+from helpers.comparison import pretrained
 from helpers.comparison.contenders import NAMES, Contender, named
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.transfer import onto, shifted
@@ -180,6 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
         how |= {"by": by, "folds": folds}
         parts = f"{folds} folds by {by}"
         print(*notes, sep="\n", end="\n" if notes else "")
+    for note in pretrained.notes(corpus, names):
+        print(note)
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
     table = score_table(corpus, fits, reference=reference, listener=True)

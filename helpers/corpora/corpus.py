@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.corpora import archives, checks, downloads, labels, layouts, matching, raters, segments
-from helpers.corpora.errors import CorpusError
+from helpers import archives
+from helpers.corpora import checks, downloads, labels, layouts, matching, raters, segments
+from helpers.corpora.errors import CorpusError, of_its_file
 from helpers.storage import PROJECT, digest
 
 #: The bundled corpus.
@@ -123,7 +124,10 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             )
         source = downloads.fetch(str(source))
     zipped = not source.is_dir()
-    folder = archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
+    with of_its_file():
+        folder = (
+            archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
+        )
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache

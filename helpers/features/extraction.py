@@ -114,7 +114,7 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
 
     def fill(path: Path) -> None:
         mel_basis(settings), hann_window(settings.n_fft)  # made once, before the workers need them
-        _extract_to(path, shape, clips, make, jobs)
+        extract_to(path, shape, clips, make, jobs)
 
     return cached("features", corpus, key, shape, fill)
 
@@ -144,12 +144,26 @@ def cached(
     return array
 
 
-def _extract_to(
-    path: Path, shape: tuple[int, ...], clips: list[tuple[str, str]], make: Make, jobs: int
+def extract_to(
+    path: Path,
+    shape: tuple[int, ...],
+    clips: list[tuple[str, str]],
+    make: Make,
+    jobs: int,
+    *,
+    per_task: int = CLIPS_PER_TASK,
+    processes: bool = False,
 ) -> None:
     """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it.
 
-    Clips are paths, each with the SHA-256 that it had when it was checked.
+    Args:
+        path: of the finished array
+        shape: of the array
+        clips: paths, each with the SHA-256 that it had when it was checked
+        make: see `Make`
+        jobs: parallel workers; -1 is one for each core
+        per_task: clips that one task reads before it writes them
+        processes: use them even for few clips
     """
     partial, done = path.with_suffix(".partial"), path.with_suffix(".done")
     if not (partial.exists() and done.exists()):
@@ -158,8 +172,8 @@ def _extract_to(
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
         done.touch()
     finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
-    starts = range(0, len(clips), CLIPS_PER_TASK)
-    tasks = {n: clips[n : n + CLIPS_PER_TASK] for n in starts if str(n) not in finished}
+    starts = range(0, len(clips), per_task)
+    tasks = {n: clips[n : n + per_task] for n in starts if str(n) not in finished}
     missing = sum(map(len, tasks.values()))
 
     with (
@@ -169,7 +183,10 @@ def _extract_to(
     ):
         progress.update(len(clips) - missing)
         parallel = joblib.Parallel(
-            jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs", **_workers(missing)
+            jobs,
+            return_as="generator_unordered",
+            pre_dispatch="2*n_jobs",
+            **_workers(missing, processes),
         )
         for start in parallel(
             joblib.delayed(_extract_block)(partial, start, block, make)
@@ -182,13 +199,13 @@ def _extract_to(
     done.unlink()
 
 
-def _workers(clips: int) -> dict[str, Any]:
+def _workers(clips: int, processes: bool) -> dict[str, Any]:
     """Threads, or processes if there are enough clips to be worth starting them.
 
     Threads share one interpreter, which decoding and filtering hold for half of the time. Processes
     end soon after their last task, since those of a killed run would wait for more.
     """
-    if clips < CLIPS_WORTH_PROCESSES:
+    if clips < CLIPS_WORTH_PROCESSES and not processes:
         return {"prefer": "threads"}
     return {"backend": "loky", "idle_worker_timeout": 5}
 

@@ -1,7 +1,8 @@
 """The valence of any recording, from a trained network.
 
 From a terminal, ``python -m helpers.inference MODEL`` prints the card of a model, and ``python -m
-helpers.inference MODEL CLIP...`` the valence of recordings.
+helpers.inference MODEL CLIP...`` the valence of recordings; with ``--model pretrained`` instead of
+MODEL, from a pretrained network, see `predict_pretrained`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from helpers.cli import UserError
 from helpers.inference import cards, pauses, sources
 from helpers.inference.cards import Card
 from helpers.inference.model_file import Model, load
+from helpers.inference.pretrained import predict_pretrained
 from helpers.inference.sources import Recording
 from helpers.progress import bar
 from helpers.storage import OutputError, make_folder, write_file
@@ -155,22 +157,13 @@ def _is_enough(coming: Collection[Future[_Prepared]], tasks: int) -> bool:
 
 def _prepare(recording: Recording, card: Card) -> _Prepared:
     try:
-        y, rate = _read(recording.clip, card, recording.channel)
+        y, rate = sources.read(recording.clip, card.mel.sample_rate, recording.channel)
         windows = _windows(y, card, cut=len(y) <= _longest(card))
     except audio.UnusableError as error:
         none = np.empty((0, card.mel.rows, card.mel.frames(card.duration)), np.float32)
         nothing = np.empty(0)
         return _Prepared(recording.name, _Windows(none, nothing, nothing, 0), str(error))
     return _Prepared(recording.name, windows, _warnings(y, windows, rate, card))
-
-
-def _read(clip: Clip, card: Card, channel: int | None = None) -> tuple[np.ndarray, int]:
-    if isinstance(clip, str | os.PathLike) and (reason := sources.refusal(os.fspath(clip))):
-        raise audio.UnusableError(reason)
-    try:
-        return audio.read(clip, card.mel.sample_rate, channel=channel)
-    except OSError as error:
-        raise audio.UnusableError(f"cannot be read ({error.strerror or error})") from error
 
 
 def _longest(card: Card) -> int:
@@ -289,7 +282,7 @@ def analyse(model: Model, clip: Clip) -> Analysis:
     """
     card = model.card
     try:
-        y, rate = _read(clip, card)
+        y, rate = sources.read(clip, card.mel.sample_rate)
         windows = whole = _windows(y, card, cut=False)
         if card.duration * card.mel.sample_rate < len(y) <= _longest(card):
             whole = _windows(y, card, cut=True)
@@ -316,10 +309,19 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("model", help="a .keras file that `make report` or inference.save wrote")
     add("clip", nargs="*", help="recordings, or folders of them")
+    add(
+        "--model",
+        dest="pretrained",
+        metavar="pretrained|PATH",
+        help="instead of MODEL: the pretrained network of helpers.features, or the .onnx file or "
+        "folder of another",
+    )
     add("--channels", action="store_true", help="a row for each channel, not for their mean")
     add("--csv", type=Path, metavar="OUT", help="write the table to this file")
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
+    if options.pretrained:  # what stands in the place of MODEL is a clip
+        options.clip = [*filter(None, [options.model]), *options.clip]
     refused = [(path, why) for path in options.clip if (why := sources.refusal(path))]
     if refused and len(refused) == len(options.clip):
         found = "; ".join(f"{sources.encodable(path)} {why}" for path, why in refused)
@@ -328,11 +330,15 @@ def main(arguments: list[str] | None = None) -> int:
         make_folder(path.parent)
         if path.is_dir():
             raise OutputError(f"{path} is a folder: name a file.")
-    model = load(options.model)
-    if not options.clip:
-        _show(cards.card_markdown(model.card))
-        return 0
-    table = predict(model, options.clip, channels=options.channels)
+    if options.pretrained:
+        source = None if options.pretrained == "pretrained" else options.pretrained
+        table = predict_pretrained(options.clip, source, channels=options.channels)
+    else:
+        model = load(options.model)
+        if not options.clip:
+            _show(cards.card_markdown(model.card))
+            return 0
+        table = predict(model, options.clip, channels=options.channels)
     unknown = table["valence"].isna()
     if options.csv:
         write_file(options.csv, table.to_csv(index=False))

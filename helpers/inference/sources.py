@@ -92,6 +92,22 @@ def refusal(path: str) -> str:
     return "does not exist: check its path"
 
 
+def read(clip: Clip, sample_rate: int, channel: int | None = None) -> tuple[np.ndarray, int]:
+    """Read a recording, see `audio.read`; every reason why it cannot be read is an `UnusableError`.
+
+    Args:
+        clip: see `audio.Clip`
+        sample_rate: wanted sampling rate in Hz
+        channel: see `Recording`
+    """
+    if isinstance(clip, str | os.PathLike) and (reason := refusal(os.fspath(clip))):
+        raise audio.UnusableError(reason)
+    try:
+        return audio.read(clip, sample_rate, channel=channel)
+    except OSError as error:
+        raise audio.UnusableError(f"cannot be read ({error.strerror or error})") from error
+
+
 def encodable(text: str, encoding: str = "utf-8") -> str:
     r"""Text whose characters can all be written; a file's name may hold bytes that are no text.
 

@@ -13,8 +13,8 @@ import zipfile
 
 import pytest
 
-from helpers import cli, corpora
-from helpers.corpora import CorpusError, archives
+from helpers import archives, cli, corpora
+from helpers.corpora import CorpusError
 from helpers.storage import OutputError
 from tests.conftest import write_corpus
 from tests.corpora.conftest import zipped

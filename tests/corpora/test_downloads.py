@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from helpers import cli, corpora
+from helpers import downloads as files
 from helpers.corpora import CorpusError, downloads
 from helpers.storage import PROJECT, OutputError
 from tests.conftest import voice, write_corpus
@@ -164,7 +165,7 @@ def test_what_came_before_the_connection_broke_is_kept(server, content, part):
     with pytest.raises(CorpusError, match="IncompleteRead.*: run the same command again to go"):
         downloads.fetch("ravdess")
     kept = part.read_bytes()
-    assert len(kept) > 200_000 - downloads.CHUNK and content.startswith(kept)
+    assert len(kept) > 200_000 - files.CHUNK and content.startswith(kept)
     server.breaks = False
     assert downloads.fetch("ravdess").read_bytes() == content
     assert server.asked == [None, f"bytes={len(kept)}-"]
@@ -290,7 +291,7 @@ def test_without_a_server_the_sentence_says_where_to_get_the_file_and_where_to_p
 
 
 def test_a_refusal_of_the_server_is_named(server, monkeypatch):
-    monkeypatch.setitem(downloads.HEADERS, "User-Agent", "python-requests/2.32.5")
+    monkeypatch.setitem(files.HEADERS, "User-Agent", "python-requests/2.32.5")
     with pytest.raises(CorpusError, match=r"\(the server answers 403 Forbidden\)"):
         downloads.fetch("ravdess")
 

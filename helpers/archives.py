@@ -18,11 +18,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from helpers.audio import HIDDEN
 from helpers.cli import UserError
-from helpers.corpora.errors import CorpusError
 from helpers.progress import bar
 from helpers.storage import cache_folder, digest
 
@@ -53,43 +52,73 @@ LARGEST_RATIO = 100
 HARMLESS = 10**9
 
 
-def unpacked(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
+class ArchiveError(UserError):
+    """An archive that cannot be unpacked; the message names it and says how to fix it."""
+
+
+class _Wanted(NamedTuple):
+    """The arguments of `unpacked`."""
+
+    kind: str
+    name: str
+    suffixes: tuple[str, ...]
+    what: str
+
+    def folder(self, key: str) -> Path:
+        return cache_folder(self.kind) / f"{self.name}-{key}"
+
+    def has(self, name: str) -> bool:
+        """Whether a file has one of the suffixes, and is not what a system hides."""
+        hidden = any(part.startswith(HIDDEN) for part in PurePosixPath(name).parts)
+        return name.lower().endswith(self.suffixes) and not hidden
+
+
+def unpacked(
+    source: Path,
+    name: str,
+    suffixes: tuple[str, ...],
+    *,
+    kind: str = "corpora",
+    what: str = "audio and no table",
+) -> Path:
     """Unpack a zip or tar file into the cache, unless it is there already.
 
     Args:
         source: the archive; a tar may be compressed (gzip, bzip2, xz)
         name: beginning of the folder's name; the rest is a digest of the archive's content
         suffixes: of the files that are wanted, in lower case
+        kind: folder in the cache
+        what: what an archive without such files is said to lack
 
     Returns:
         the folder
 
     Raises:
-        CorpusError: if the archive cannot be read or unpacked, is encrypted, holds links or paths
+        ArchiveError: if the archive cannot be read or unpacked, is encrypted, holds links or paths
             that would lead outside the folder, or nothing that is wanted, or is a bomb
         storage.OutputError: if the cache cannot be written
     """
-    kind, unpack = ("tar", _unpacked_tar) if _is_tar(source) else ("zip", _unpacked_zip)
+    form, unpack = ("tar", _unpacked_tar) if _is_tar(source) else ("zip", _unpacked_zip)
     try:
-        return unpack(source, name, suffixes)
+        return unpack(source, _Wanted(kind, name, suffixes, what))
     except UserError:  # before its base class ValueError, which `zipfile` raises
         raise
     except (*UNREADABLE, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise CorpusError(
+            raise ArchiveError(
                 f"{source} could not be unpacked ({error.strerror}): make room, let VALENCE_OUTPUT "
                 "name another folder, or unpack it yourself and name the folder instead."
             ) from error
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise CorpusError(
-            f"{source} is not a {kind} file that can be read ({reason}): make or download it again."
+        raise ArchiveError(
+            f"{source} is not a {form} file that can be read ({reason}): make or download it again."
         ) from error
 
 
 def _is_tar(source: Path) -> bool:
     """Whether it is a tar, or else a zip; perhaps a damaged one, as its name says."""
     if not source.is_file():
-        raise CorpusError(f"{source} is a pipe or a device: name a folder or a zip file instead.")
+        raise ArchiveError(f"{source} is a pipe or a device: name a folder or a zip file instead.")
     called = source.name.lower()
     with contextlib.suppress(*UNREADABLE, OSError):  # damaged, or not to be read: found again later
         with open(source, "rb") as file:
@@ -102,13 +131,13 @@ def _is_tar(source: Path) -> bool:
             return False
     if called.endswith((*ZIP, *TAR)):
         return called.endswith(TAR)
-    raise CorpusError(
+    raise ArchiveError(
         f"{source} is neither a folder nor a zip or tar file: if it is an archive, unpack it and "
         "name the folder instead."
     )
 
 
-def _unpacked_zip(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
+def _unpacked_zip(source: Path, asked: _Wanted) -> Path:
     with zipfile.ZipFile(source) as archive:
         # Not by `is_dir`, which fails for a member without a name.
         members = [m for m in archive.infolist() if not m.filename.endswith("/")]
@@ -116,17 +145,17 @@ def _unpacked_zip(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
             member.filename = _zipped_name(member)
             _refuse_unsafe(member.filename, stat.S_ISLNK(member.external_attr >> 16), source)
             if member.flag_bits & 0x1:
-                raise CorpusError(
+                raise ArchiveError(
                     f"{source} is encrypted: unpack it with its password and name the folder "
                     "instead."
                 )
         # Of members with the same name the last counts, as zips are updated by adding to them.
-        by_name = {m.filename: m for m in members if _is_wanted(m.filename, suffixes)}
+        by_name = {m.filename: m for m in members if asked.has(m.filename)}
         wanted = list(by_name.values())
-        _refuse_empty(wanted, [member.filename for member in members], source)
+        _refuse_empty(wanted, [member.filename for member in members], source, asked.what)
         _refuse_bomb(sum(member.file_size for member in wanted), source)
         key = digest("\n".join(f"{m.filename} {m.file_size} {m.CRC}" for m in wanted))
-        folder = cache_folder("corpora") / f"{name}-{key}"
+        folder = asked.folder(key)
         with _whole(folder) as partial:
             for member in bar(wanted if partial else [], desc="unpacking", unit="file"):
                 try:
@@ -145,11 +174,11 @@ def _zipped_name(member: zipfile.ZipInfo) -> str:
     return name
 
 
-def _unpacked_tar(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
+def _unpacked_tar(source: Path, asked: _Wanted) -> Path:
     """Unpack a tar; no part of it, since what follows damaged bytes is lost."""
     with open(source, "rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = cache_folder("corpora") / f"{name}-{digest(f'{content} {suffixes}')}"
+    folder = asked.folder(digest(f"{content} {asked.suffixes}"))
     with _whole(folder) as partial:
         if partial is None:
             return folder
@@ -162,11 +191,11 @@ def _unpacked_tar(source: Path, name: str, suffixes: tuple[str, ...]) -> Path:
                 size += member.size
                 _refuse_bomb(size, source)  # before its bytes are passed over
                 names.append(member.name)
-                if _is_wanted(member.name, suffixes):
+                if asked.has(member.name):
                     archive.extract(member, partial, filter="data")
                     wanted.append(member)
             _refuse_damaged(archive, len(names))
-        _refuse_empty(wanted, names, source)
+        _refuse_empty(wanted, names, source, asked.what)
     return folder
 
 
@@ -180,34 +209,26 @@ def _refuse_damaged(archive: tarfile.TarFile, files: int) -> None:
         pass
 
 
-def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether it has one of the suffixes, and is not what a system hides."""
-    hidden = any(part.startswith(HIDDEN) for part in PurePosixPath(name).parts)
-    return name.lower().endswith(suffixes) and not hidden
-
-
 def _refuse_unsafe(name: str, link: bool, source: Path) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or re.match("[A-Za-z]:", name) or ".." in path.parts or link:
-        raise CorpusError(
+        raise ArchiveError(
             f"{source} holds {name!r}, which would land outside its folder: "
             "make it again without links and with paths that stay inside it."
         )
 
 
-def _refuse_empty(wanted: list[Any], names: list[str], source: Path) -> None:
+def _refuse_empty(wanted: list[Any], names: list[str], source: Path, what: str) -> None:
     if not wanted:
         example = f" but {names[0]!r}" if names else ""
         example += f" and {len(names) - 1} others" if len(names) > 1 else ""
-        raise CorpusError(
-            f"{source} holds no audio and no table{example}: name one with both, or a folder."
-        )
+        raise ArchiveError(f"{source} holds no {what}{example}: name one with both, or a folder.")
 
 
 def _refuse_bomb(size: int, source: Path) -> None:
     """Judge by the sizes that the archive states; no more than those is ever unpacked."""
     if size > max(HARMLESS, LARGEST_RATIO * source.stat().st_size):
-        raise CorpusError(
+        raise ArchiveError(
             f"{source} would unpack to {size / 1e9:.1f} GB, which is over {LARGEST_RATIO} times "
             "its own size: if it is meant to, unpack it yourself and name the folder instead."
         )
