@@ -16,9 +16,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import features, models, splits, training, workers
+from helpers import evaluation, features, models, splits, training, workers
 from helpers.comparison import baselines
-from helpers.comparison.contenders import ComparisonError, Contender
+from helpers.comparison.contenders import FUNCTIONALS, ComparisonError, Contender
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.models import keras
@@ -155,7 +155,7 @@ class Fit(NamedTuple):
             "test": split.test.tolist(),
             "seed": seed if contender.is_network else None,
         }
-        if "functionals" in contender.inputs:
+        if FUNCTIONALS.keys() & set(contender.inputs):
             about["functionals"] = [features.FUNCTIONALS_VERSION, version("opensmile")]
         key = digest(json.dumps(about, sort_keys=True))
         about["train"], about["test"] = len(split.train), len(split.test)
@@ -205,9 +205,12 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
     costs = (0.0, 0, 0.0)
     if contender.network == "median":
         prediction = baselines.median(ratings, train, test)
-    elif contender.network == "egemaps_svr":
+    elif contender.network == "svr":
         matrix, start = _inputs(corpus, contender), time.perf_counter()
-        prediction = baselines.svr(matrix, ratings, train, test)
+        speakers = evaluation.known_speakers(corpus.clips.iloc[train])
+        prediction = baselines.svr(
+            matrix, ratings, train, test, speakers=speakers, **contender.options
+        )
         costs = (time.perf_counter() - start, 0, 0.0)
     else:
         run = _train(fit, _inputs(corpus, contender), ratings, corpus.scale)
@@ -263,8 +266,8 @@ def _part(corpus: Corpus, kind: str, mel: MelSettings, by_speaker: bool) -> np.n
 
 def _extracted(corpus: Corpus, kind: str, mel: MelSettings) -> np.ndarray:
     """What inputs of a kind are made of, from the cache: functionals or mel spectrograms."""
-    if kind == "functionals":
-        return np.nan_to_num(features.functionals(corpus))
+    if kind in FUNCTIONALS:
+        return np.nan_to_num(features.functionals(corpus, **FUNCTIONALS[kind]))
     duration = features.target_duration(corpus.clips["duration"])
     return features.extract(corpus, mel, duration=duration)
 
