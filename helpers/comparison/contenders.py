@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,13 @@ from helpers import models, tuning
 from helpers.cli import UserError
 from helpers.features import MelSettings
 from helpers.training import Augmentation
+
+#: Inputs that are functionals, each with its arguments of `features.functionals`.
+FUNCTIONALS: dict[str, dict[str, Any]] = {
+    "functionals": {},
+    "preprocessed functionals": {"preprocessed": True},
+    "ComParE functionals": {"feature_set": "ComParE_2016"},
+}
 
 
 class ComparisonError(UserError):
@@ -25,12 +32,12 @@ class Contender:
     """All that decides what a model predicts, given clips and a seed.
 
     Attributes:
-        network: name of a function in `models`, or ``"median"`` or ``"egemaps_svr"``, or one of
-            `PRETRAINED`
+        network: name of a function in `models`, or ``"median"`` or ``"svr"``, see `baselines`, or
+            one of `PRETRAINED`
         options: arguments of that function
         inputs: what it is given: the ``"spectrogram"``, or any of ``"statistics"`` of the
-            spectrogram (see `models.ClipStatistics`) and eGeMAPS ``"functionals"`` side by side;
-            or the ``"embeddings"`` of a pretrained network
+            spectrogram (see `models.ClipStatistics`) and of `FUNCTIONALS` side by side; or the
+            ``"embeddings"`` of a pretrained network
         mel: how clips become mel spectrograms
         training: arguments of `training.train`
         by_speaker: normalise the inputs by speaker first, see `features.normalise_by_speaker`
@@ -50,7 +57,7 @@ class Contender:
     @property
     def is_network(self) -> bool:
         """Whether it is trained from random weights, so that seeds differ."""
-        return self.network not in ("median", "egemaps_svr", *PRETRAINED)
+        return self.network not in ("median", "svr", *PRETRAINED)
 
     @property
     def has_distribution(self) -> bool:
@@ -68,7 +75,7 @@ def dense_network(
     """The dense layers of the recommended network on numbers about whole clips.
 
     Args:
-        *inputs: ``"statistics"``, ``"functionals"`` or both, see `Contender`
+        *inputs: ``"statistics"``, some of `FUNCTIONALS` or both, see `Contender`
         networks: side by side
         by_speaker: see `Contender`
     """
@@ -115,6 +122,17 @@ def tuned(hyperparameters: Mapping[str, Any]) -> Contender:
     return Contender("parallel_cnn", network, training=whole)
 
 
+def svr(functionals: str, kernel: str, grid: Sequence[float]) -> Contender:
+    """A support vector machine whose C is chosen inside each training part.
+
+    Args:
+        functionals: one of `FUNCTIONALS`
+        kernel: see `baselines.svr`
+        grid: values of C
+    """
+    return Contender("svr", {"kernel": kernel, "grid": grid, "folds": 3}, (functionals,))
+
+
 RECOMMENDED = Contender(
     "recommended", mel=models.RECOMMENDED_MEL, training=models.RECOMMENDED_TRAINING
 )
@@ -125,9 +143,11 @@ NAMED = {
         "three_views", mel=models.RECOMMENDED_MEL, training=models.THREE_VIEWS_TRAINING
     ),
     "statistics": statistics(),
-    "fusion": dense_network("statistics", "functionals"),
-    "egemaps_network": dense_network("functionals"),
-    "egemaps_svr": Contender("egemaps_svr", inputs=("functionals",)),
+    "fusion": dense_network("statistics", "preprocessed functionals"),
+    "egemaps_network": dense_network("preprocessed functionals"),
+    "egemaps_svr": svr("functionals", "rbf", (0.1, 1.0, 10.0)),
+    "egemaps_8k_svr": svr("preprocessed functionals", "rbf", (0.1, 1.0, 10.0)),
+    "compare_svr": svr("ComParE functionals", "linear", (1e-5, 1e-4, 1e-3)),
     "median": Contender("median", inputs=()),
     "cnn_blstm": Contender("cnn_blstm"),
     **{name: Contender(name, inputs=("embeddings",)) for name in PRETRAINED},
@@ -141,9 +161,18 @@ def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Contend
     """A contender that can be asked for by name.
 
     ``"statistics"`` is one of the networks that the recommended one consists of; ``"fusion"`` is
-    the recommended network with eGeMAPS functionals beside its statistics. ``"three_views"`` is for
-    corpora that it is not trained on. ``"pretrained"`` and ``"pretrained_head"`` use
-    `features.pretrained_model`, which is downloaded on first use.
+    the recommended network with eGeMAPS functionals beside its statistics, and
+    ``"egemaps_network"`` has these functionals alone.
+
+    Three are support vector machines. ``"egemaps_svr"`` is the field's baseline, on eGeMAPS of the
+    recordings as they are. Their level and sampling rate depend on the microphone and its distance,
+    too, so ``"egemaps_8k_svr"`` has eGeMAPS of the clips that spectrograms are made of, at 8 kHz
+    and one level; ``"fusion"`` and ``"egemaps_network"`` have the same. ``"compare_svr"`` has the
+    6,373 ComParE functionals of the recordings as they are, and a linear kernel (Schuller et al.
+    2016).
+
+    ``"three_views"`` is for corpora that it is not trained on. ``"pretrained"`` and
+    ``"pretrained_head"`` use `features.pretrained_model`, which is downloaded on first use.
 
     Args:
         name: one of `NAMES`

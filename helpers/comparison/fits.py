@@ -17,9 +17,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import features, models, splits, training, workers
+from helpers import evaluation, features, models, splits, training, workers
 from helpers.comparison import baselines
-from helpers.comparison.contenders import PRETRAINED, ComparisonError, Contender
+from helpers.comparison.contenders import (
+    FUNCTIONALS,
+    PRETRAINED,
+    ComparisonError,
+    Contender,
+)
 from helpers.comparison.pretrained import pretrained_head, pretrained_valence
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
@@ -163,7 +168,7 @@ class Fit(NamedTuple):
             "test": split.test.tolist(),
             "seed": seed if contender.is_network else None,
         }
-        if "functionals" in contender.inputs:
+        if FUNCTIONALS.keys() & set(contender.inputs):
             about["functionals"] = [features.FUNCTIONALS_VERSION, version("opensmile")]
         if contender.has_distribution:
             about["quantiles"] = models.QUANTILES
@@ -220,9 +225,12 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
     costs, more = (0.0, 0, 0.0), {}
     if contender.network == "median":
         prediction = baselines.median(ratings, train, test)
-    elif contender.network == "egemaps_svr":
+    elif contender.network == "svr":
         matrix, start = _inputs(corpus, contender), time.perf_counter()
-        prediction = baselines.svr(matrix, ratings, train, test)
+        speakers = evaluation.known_speakers(corpus.clips.iloc[train])
+        prediction = baselines.svr(
+            matrix, ratings, train, test, speakers=speakers, **contender.options
+        )
         costs = (time.perf_counter() - start, 0, 0.0)
     elif contender.network in PRETRAINED:
         matrix, start = _inputs(corpus, contender), time.perf_counter()
@@ -289,8 +297,8 @@ def _extracted(corpus: Corpus, kind: str, mel: MelSettings) -> np.ndarray:
     """What inputs of a kind are made of, from the cache."""
     if kind == "embeddings":
         return features.embeddings(corpus)
-    if kind == "functionals":
-        return np.nan_to_num(features.functionals(corpus))
+    if kind in FUNCTIONALS:
+        return np.nan_to_num(features.functionals(corpus, **FUNCTIONALS[kind]))
     duration = features.target_duration(corpus.clips["duration"])
     return features.extract(corpus, mel, duration=duration)
 

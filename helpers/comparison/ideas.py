@@ -35,7 +35,7 @@ def ideas(filters: int = 200) -> dict[str, Contender]:
 
     See: notebooks/06_improvements.ipynb
     """
-    mel, both = models.RECOMMENDED_MEL, ("statistics", "functionals")
+    mel, both = models.RECOMMENDED_MEL, ("statistics", "preprocessed functionals")
     bands = replace(mel, pitch=False)
     wide = MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True)
     number = {"distribution": False}  # one linear unit

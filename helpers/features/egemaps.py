@@ -1,4 +1,4 @@
-"""Clips as eGeMAPS functionals, the features of the field's standard baseline.
+"""Clips as eGeMAPS or ComParE functionals, the features of the field's standard baselines.
 
 A functional is one number about a whole clip, such as the mean of its pitch or the slope of its
 loudness. opensmile, which computes them, is imported where it is used.
@@ -21,30 +21,47 @@ from joblib.externals import loky
 from helpers import audio
 from helpers.corpora import Corpus, as_checked
 from helpers.features.extraction import CLIPS_PER_TASK, cached
+from helpers.features.spectrograms import MelSettings
 from helpers.progress import bar
 from helpers.storage import atomic_write
 
-#: The extended Geneva minimalistic acoustic parameter set (Eyben et al. 2016), 88 functionals.
-FEATURE_SET = "eGeMAPSv02"
+#: Functionals in each set: the extended Geneva minimalistic acoustic parameter set (Eyben et al.
+#: 2016), and that of the Computational Paralinguistics Challenge (Schuller et al. 2016).
+FUNCTIONALS = {"eGeMAPSv02": 88, "ComParE_2016": 6373}
 
-#: Functionals in it.
-FUNCTIONALS = 88
+#: Standard deviation of a preprocessed waveform: 26 dB below full scale, as in telephony.
+LEVEL = 0.05
+
+#: The largest sample that opensmile takes, which computes with 16 bits.
+FULL_SCALE = 1 - 2**-15
 
 #: Changes whenever the same clip would give other functionals, so that no old cache is read.
-FUNCTIONALS_VERSION = 1
+FUNCTIONALS_VERSION = 2
 
 
-def functionals(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
-    """The eGeMAPS functionals of every clip of a corpus, cached.
+def functionals(
+    corpus: Corpus,
+    *,
+    feature_set: str = "eGeMAPSv02",
+    preprocessed: bool = False,
+    jobs: int = -1,
+) -> np.ndarray:
+    """The functionals of every clip of a corpus over its whole duration, cached.
 
-    They are taken at the clip's own sampling rate, over its whole duration.
+    The level, offset and sampling rate of a recording depend on the microphone and its distance,
+    too, and change many functionals. With `preprocessed`, functionals are taken of the waveform
+    that spectrograms are made of: at 8 kHz, with mean 0 and one level, but without padding.
 
     Args:
         corpus: see `corpora.load`
+        feature_set: one of `FUNCTIONALS`
+        preprocessed: resample and normalise each clip first; else it keeps its own sampling rate
+            and level, as in the field's baselines
         jobs: parallel workers; -1 is one for each core
 
     Returns:
-        float32 [clips, 88]; not a number where a clip is too short for a functional
+        float32 [clips, functionals], 88 of eGeMAPS and 6,373 of ComParE; not a number where a clip
+        is too short for a functional
 
     Raises:
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
@@ -52,37 +69,49 @@ def functionals(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
 
     See: notebooks/06_improvements.ipynb
     """
-    key = [FUNCTIONALS_VERSION, version("opensmile"), FEATURE_SET]
+    key = [FUNCTIONALS_VERSION, version("opensmile"), feature_set, preprocessed]
+    shape = (len(corpus.clips), FUNCTIONALS[feature_set])
 
     def fill(path: Path) -> None:
         with atomic_write(path) as partial:
-            np.save(partial, _extract(corpus.clips, jobs))
+            np.save(partial, _extract(corpus.clips, feature_set, preprocessed, jobs))
 
-    return np.array(cached("functionals", corpus, key, (len(corpus.clips), FUNCTIONALS), fill))
+    return np.array(cached("functionals", corpus, key, shape, fill))
 
 
-def _extract(clips: pd.DataFrame, jobs: int) -> np.ndarray:
+def _extract(clips: pd.DataFrame, feature_set: str, preprocessed: bool, jobs: int) -> np.ndarray:
     starts = range(0, len(clips), CLIPS_PER_TASK)
     tasks = [clips.iloc[start : start + CLIPS_PER_TASK] for start in starts]
     # In fresh processes: opensmile crashes where TensorFlow is loaded, and in threads.
+    block = functools.partial(_extract_block, feature_set=feature_set, preprocessed=preprocessed)
     with loky.ProcessPoolExecutor(joblib.effective_n_jobs(jobs)) as processes:
-        done = processes.map(_extract_block, tasks)
-        blocks = list(bar(done, total=len(tasks), desc="eGeMAPS", unit="task"))
+        done = processes.map(block, tasks)
+        blocks = list(bar(done, total=len(tasks), desc=feature_set, unit="task"))
     return np.concatenate(blocks)
 
 
-def _extract_block(clips: pd.DataFrame) -> np.ndarray:
+def _extract_block(clips: pd.DataFrame, feature_set: str, preprocessed: bool) -> np.ndarray:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        smile = _smile(Path(folder))  # one a task, since it keeps a state
+        smile = _smile(Path(folder), feature_set)  # one a task, since it keeps a state
         for path, sha256 in zip(clips["path"], clips["sha256"], strict=True):
             with as_checked(path, sha256):
-                y, rate = audio.read(path)
+                y, rate = _waveform(path, preprocessed)
             rows.append(smile.process_signal(y, rate).to_numpy(dtype=np.float32)[0])
     return np.stack(rows)
 
 
-def _smile(folder: Path) -> Any:
+def _waveform(path: str, preprocessed: bool) -> tuple[np.ndarray, int]:
+    """What functionals are taken of, and its sampling rate; samples beyond full scale are cut."""
+    if preprocessed:
+        rate = MelSettings().sample_rate
+        y = LEVEL * audio.normalise(audio.read(path, rate)[0])
+    else:
+        y, rate = audio.read(path)
+    return y.clip(-1, FULL_SCALE), rate  # else opensmile would turn them into the opposite sign
+
+
+def _smile(folder: Path, feature_set: str) -> Any:
     """The extractor; with a copy of its files in `folder` if it cannot read their path."""
     import opensmile
 
@@ -96,4 +125,4 @@ def _smile(folder: Path) -> Any:
                 return root
             return str(shutil.copytree(root, folder, dirs_exist_ok=True))
 
-    return Smile(opensmile.FeatureSet[FEATURE_SET])
+    return Smile(opensmile.FeatureSet[feature_set])

@@ -46,6 +46,8 @@ NAMES = {
     "cnn_blstm": "CNN–BLSTM",
     "tuned": "Tuned CNN",
     "egemaps_svr": "eGeMAPS, SVR",
+    "egemaps_8k_svr": "eGeMAPS at 8 kHz, SVR",
+    "compare_svr": "ComParE, SVR",
     "egemaps_network": "eGeMAPS, network",
     "statistics": "Statistics",
     "recommended": "Recommended",

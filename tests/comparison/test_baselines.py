@@ -1,4 +1,9 @@
 import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 
 from helpers import comparison
 
@@ -16,3 +21,35 @@ def test_the_svr_learns_and_forgives_a_missing_functional():
     rows = np.arange(60)
     predicted = comparison.svr(features, ratings, rows[:40], rows[40:])
     assert np.abs(predicted - ratings[40:]).mean() < 0.6 * np.abs(ratings[40:] - 3).mean()
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_c_is_chosen_by_folds_inside_the_training_part(kernel):
+    rng = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(6), 10)
+    features = rng.normal(size=(6, 5))[speakers] + 0.3 * rng.normal(size=(60, 5))
+    ratings = rng.normal(size=6)[speakers]  # which is learnt of known voices alone
+    train, test, grid = np.arange(50), np.arange(50, 60), [0.001, 0.1, 10]
+    chosen = []
+    for groups in (speakers[train], None):
+        machine = Pipeline([("scale", StandardScaler()), ("svr", SVR(kernel=kernel))])
+        search = GridSearchCV(
+            machine,
+            {"svr__C": grid},
+            scoring="neg_mean_absolute_error",
+            cv=GroupKFold(3),
+        ).fit(features[train], ratings[train], groups=train if groups is None else groups)
+        chosen.append(search.best_params_["svr__C"])
+        options = {"kernel": kernel, "grid": grid, "speakers": groups}
+        predicted = comparison.svr(features, ratings, train, test, **options)
+        assert predicted == pytest.approx(search.predict(features[test]), abs=1e-3)
+    assert chosen[0] < chosen[1]
+
+
+def test_two_speakers_are_two_inner_folds():
+    rng = np.random.default_rng(0)
+    features, rows = rng.normal(size=(12, 3)), np.arange(12)
+    given = features, features[:, 0], rows[:8], rows[8:]
+    speakers = np.repeat(["anna", "ben"], 4)
+    two = comparison.svr(*given, speakers=speakers, folds=2)
+    assert np.array_equal(comparison.svr(*given, speakers=speakers, folds=3), two)

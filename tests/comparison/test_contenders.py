@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers import comparison
+from helpers import comparison, features
 from helpers.comparison import fits
 from helpers.features import MelSettings
 from helpers.training import Augmentation
@@ -18,6 +18,18 @@ def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
         assert mine.mean(axis=0) == pytest.approx(np.zeros(both.shape[1]), abs=1e-4)
     found = comparison.fit_all(corpus, {"fusion": fast(contender)}, folds=2)["fusion"]
     assert np.isfinite(found.predictions).all()
+
+
+def test_contenders_have_the_functionals_that_their_names_say(corpus):
+    def inputs(name):
+        return fits._inputs(corpus, comparison.named(name))
+
+    preprocessed = np.nan_to_num(features.functionals(corpus, preprocessed=True))
+    assert np.array_equal(inputs("egemaps_8k_svr"), preprocessed)
+    assert np.array_equal(inputs("egemaps_network"), preprocessed)
+    assert np.array_equal(inputs("fusion")[:, -88:], preprocessed)
+    assert np.array_equal(inputs("egemaps_svr"), np.nan_to_num(features.functionals(corpus)))
+    assert inputs("compare_svr").shape == (12, 6373)
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are():

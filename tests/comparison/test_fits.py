@@ -33,6 +33,27 @@ def test_every_clip_is_tested_once_by_each_seed(corpus):
         assert list(found.costs) == ["seconds", "parameters", "milliseconds"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_the_svr_chooses_c_for_new_speakers_where_they_are_known(corpus, monkeypatch, known):
+    asked = []
+
+    def svr(features, ratings, train, test, **options):
+        asked.append((train, options))
+        return np.zeros(len(test))
+
+    monkeypatch.setattr(fits.baselines, "svr", svr)
+    if not known:
+        corpus.clips["speaker"] = None
+    compared = {"svr": comparison.named("egemaps_svr")}
+    comparison.fit_all(corpus, compared, by="clip", folds=2)
+    for train, options in asked:
+        speakers = options.pop("speakers")
+        assert options == {"kernel": "rbf", "grid": (0.1, 1, 10), "folds": 3}
+        assert (speakers is None) != known
+        assert not known or speakers.tolist() == corpus.clips["speaker"].iloc[train].tolist()
+    assert len(asked) == 2
+
+
 def test_what_was_fitted_is_not_fitted_again_and_a_torn_file_is(corpus):
     first = fit(corpus)
     stored = files()

@@ -1,11 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from scipy.stats import pearsonr
 
 from helpers import corpora, features
 from helpers.features import egemaps
-from tests.conftest import voice
+from tests.conftest import voice, write_corpus
 
 
 @pytest.fixture
@@ -20,6 +21,33 @@ def test_functionals_follow_the_pitch_and_are_cached(corpus, monkeypatch):
     assert pearsonr(pitch, np.log(90 + 40 * corpus.clips["valence"])).statistic > 0.99
     monkeypatch.setattr(egemaps, "_extract", None)
     assert np.array_equal(features.functionals(corpus), found)
+
+
+def test_compare_has_functionals_of_its_own(tmp_path, output):
+    write_corpus(tmp_path / "two", clips=2)
+    found = features.functionals(corpora.load(tmp_path / "two"), feature_set="ComParE_2016", jobs=1)
+    assert found.shape == (2, 6373) and np.isfinite(found).all()
+
+
+def test_preprocessed_functionals_ignore_how_a_voice_was_recorded(tmp_path, output):
+    y = voice(2)
+    whistle = 0.02 * np.sin(2 * np.pi * 6000 * np.arange(len(y)) / 16000)  # above 4 kHz
+    plop = y.copy()
+    plop[16000:16010] = 1.9
+    recordings = [y, y / 4, y + 0.02, y + whistle, plop, plop.clip(-1, 32767 / 32768)]
+    for number, each in enumerate(recordings):
+        soundfile.write(tmp_path / f"{number}.wav", each, 16000, subtype="FLOAT")
+    labels = pd.DataFrame({"file": [f"{number}.wav" for number in range(6)], "valence": range(6)})
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    corpus = corpora.load(tmp_path, scale=(0, 5))
+
+    own, *others, beyond, cut = features.functionals(corpus, jobs=1)
+    assert all((np.abs(other - own) > 0.1 * np.abs(own)).sum() > 10 for other in others)
+    assert np.array_equal(beyond, cut)  # samples of 16 bits would wrap
+
+    own, *others, _, _ = features.functionals(corpus, preprocessed=True, jobs=1)
+    for other in others:
+        assert other == pytest.approx(own, rel=0.05, abs=1e-3)
 
 
 @pytest.mark.parametrize("spoilt", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
