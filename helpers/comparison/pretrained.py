@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
+import threadpoolctl
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -72,7 +73,8 @@ def pretrained_head(
         scoring="neg_mean_absolute_error",
         cv=folds,
     )
-    return head.fit(states[train], ratings[train], groups=groups).predict(states[test])
+    with threadpoolctl.threadpool_limits(1):  # fits are side by side; no bit depends on the cores
+        return head.fit(states[train], ratings[train], groups=groups).predict(states[test])
 
 
 def notes(corpus: Corpus, names: Collection[str]) -> list[str]:
