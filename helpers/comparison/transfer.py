@@ -7,7 +7,7 @@ all of C.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,19 +53,17 @@ def onto(corpus: Corpus, target: str) -> Split:
 
 
 def transfers(corpus: Corpus) -> list[Transfer]:
-    """Each corpus as a target of each other one, and of all others together.
+    """Each corpus as a target of itself, of each other one, and of all others together.
 
     Args:
         corpus: several as one, see `corpora.together`
 
-    Examples:
-        >>> [len(each.trained_on) for each in transfers(corpora.together([corpora.load()]))]
-        []
+    See: notebooks/08_other_voices.ipynb
     """
     names, found = _names(corpus), []
     for target in names:
         others = [name for name in names if name != target]
-        found += [Transfer((name,), target) for name in others]
+        found += [Transfer((name,), target) for name in names]
         found += [Transfer(tuple(others), target)] if len(others) > 1 else []
     return found
 
@@ -73,17 +71,19 @@ def transfers(corpus: Corpus) -> list[Transfer]:
 def fit_transfers(
     corpus: Corpus,
     compared: Mapping[str, Contender],
+    wanted: Sequence[Transfer],
     *,
     folds: int = 6,
     seeds: int = 1,
     jobs: int = -1,
 ) -> dict[Transfer, dict[str, FoldPredictions]]:
-    """What contenders predict for corpora that they were not trained on, and within each.
+    """What contenders predict for corpora that they were not trained on.
 
     Args:
         corpus: several as one, see `corpora.together`
         compared: contenders by the name that tables show
-        folds: by speaker within each corpus, at most
+        wanted: such as `transfers`
+        folds: by speaker where a corpus is both trained and tested on, at most
         seeds: see `fit_all`
         jobs: see `fit_all`
 
@@ -95,20 +95,21 @@ def fit_transfers(
 
     See: notebooks/08_other_voices.ipynb
     """
-    parts = {each: [_split(corpus, each)] for each in transfers(corpus)}
-    for name in _names(corpus):
-        parts[Transfer((name,), name)] = _within(corpus, name, folds)
+    parts = {each: _parts(corpus, each, folds) for each in wanted}
     every = list(itertools.chain(*parts.values()))
     fits = fit_all(corpus, compared, parts=every, seeds=seeds, jobs=jobs)
     ends = np.cumsum([0, *(sum(len(split.test) for split in each) for each in parts.values())])
-    places = zip(parts, itertools.pairwise(ends), strict=True)
     return {
-        each: {
-            name: FoldPredictions(found.rows[a:b], found.predictions[:, a:b], found.costs)
-            for name, found in fits.items()
-        }
-        for each, (a, b) in places
+        each: {name: _between(found, start, end) for name, found in fits.items()}
+        for each, (start, end) in zip(parts, itertools.pairwise(ends), strict=True)
     }
+
+
+def _between(found: FoldPredictions, start: int, end: int) -> FoldPredictions:
+    """Some of the clips, by their place in the predictions."""
+    quantiles = None if found.quantiles is None else found.quantiles[:, start:end]
+    clips = slice(start, end)
+    return FoldPredictions(found.rows[clips], found.predictions[:, clips], found.costs, quantiles)
 
 
 def shifted(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> dict[str, FoldPredictions]:
@@ -173,9 +174,11 @@ def _split(corpus: Corpus, transfer: Transfer) -> Split:
     return Split(np.flatnonzero(train), np.array([], dtype=int), np.flatnonzero(test))
 
 
-def _within(corpus: Corpus, name: str, folds: int) -> list[Split]:
-    """Folds by speaker of one of several corpora, in row numbers of them all."""
-    rows = np.flatnonzero(corpus.clips["corpus"] == name)
+def _parts(corpus: Corpus, transfer: Transfer, folds: int) -> list[Split]:
+    """One split, or folds by speaker within a corpus, in row numbers of all corpora."""
+    if transfer.tested_on not in transfer.trained_on:
+        return [_split(corpus, transfer)]
+    rows = np.flatnonzero(corpus.clips["corpus"] == transfer.tested_on)
     clips = corpus.clips.iloc[rows]
     count, by, _ = splits.possible_folds(clips, folds)
     parts = splits.folds(clips, count, by=by, seed=0)

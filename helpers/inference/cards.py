@@ -100,11 +100,12 @@ class Card:
             out_of_fold: see `model_file.save`
 
         Raises:
-            ValueError: if the run has no validation part, the corpus is not the run's, or the
-                out-of-fold predictions are of test clips or of another network
+            ValueError: if there is neither a validation part nor a prediction out of fold, the
+                corpus is not the run's, or the out-of-fold predictions are of test clips or of
+                another network
         """
-        if run.validation is None:
-            raise ValueError("The run has no validation part, whose error is in the card.")
+        if run.validation is None and out_of_fold is None:
+            raise ValueError("The run has no validation part, whose errors give the intervals.")
         if not np.array_equal(run.ratings, corpus.clips["valence"].to_numpy(np.float32)):
             raise ValueError(f"The run was not trained on the ratings of {corpus.name}.")
         split, ratings = run.split, run.ratings
@@ -280,6 +281,7 @@ def card_markdown(card: Card) -> str:
         parts=", ".join(f"{count} for {part}" for part, count in card.clips.items()),
         about=_about(card.corpus),
         test=_test_table(card) if "test" in card.scores else "",
+        errors=_mean_errors(card),
         intervals=_intervals(card),
         pitch=", pitch" * card.mel.pitch,
         standardised=standardised,
@@ -305,6 +307,11 @@ def _test_table(card: Card) -> str:
         network, median = (_cell(scores[name][metric]) for name in ("network", "median"))
         text += f"| {metric} | {network} | {median} |\n"
     return text + "\n"
+
+
+def _mean_errors(card: Card) -> str:
+    known = [part for part in ("train", "validation") if part in card.scores]
+    return ", ".join(f"{card.scores[part]:.2f} on the {part} part" for part in known)
 
 
 def _cell(score: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ def calibrate(run: Run, corpus: Corpus, out_of_fold: pd.DataFrame | None = None)
         ValueError: if an out-of-fold prediction is of a test clip, or a distribution is predicted
             either there or by the network of the run, but not by both
     """
-    rows = run.split.validation
+    rows = run.split.validation if out_of_fold is None else out_of_fold.index.to_numpy()
     predicted, quantiles = training.predict_with_quantiles(run, run.features, rows)
     from_quantiles = _differ(predicted, quantiles)
     if out_of_fold is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +23,11 @@ from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.inference.cards import ABOUT, Card
 from helpers.models import keras  # which registers the layers of the networks, too
-from helpers.storage import atomic_write, make_folder
+from helpers.storage import PROJECT, atomic_write, make_folder
 from helpers.training import Run
+
+#: The network that comes with the project, see `train_human_voices`.
+HUMAN_VOICES = PROJECT / "models" / "human_voices.keras"
 
 #: The member that `save` adds to Keras's file.
 MEMBER = "valence.json"
@@ -106,10 +110,26 @@ def save(
     network = keras.Model.from_config(run.model.get_config())  # without optimiser and loss
     network.set_weights(run.model.get_weights())
     make_folder(path.parent)
-    with atomic_write(path) as partial:
-        network.save(partial)
-        with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(MEMBER, json.dumps({"format": FORMAT, **asdict(card)}, indent=1))
+    about = json.dumps({"format": FORMAT, **asdict(card)}, indent=1)
+    with tempfile.TemporaryDirectory() as folder, atomic_write(path) as partial:
+        written = Path(folder) / "network.keras"
+        network.save(written)
+        with zipfile.ZipFile(written) as source, zipfile.ZipFile(partial, "w") as target:
+            for member in source.namelist():
+                target.writestr(_without_time(member), _undated(member, source.read(member)))
+            target.writestr(_without_time(MEMBER), about)
+
+
+def _without_time(member: str) -> zipfile.ZipInfo:
+    """A member with the date 1980, so that the same network has the same bytes."""
+    return zipfile.ZipInfo(member)
+
+
+def _undated(member: str, content: bytes) -> bytes:
+    """Keras's metadata without the time of saving; other members as they are."""
+    if member != "metadata.json":
+        return content
+    return json.dumps({**json.loads(content), "date_saved": ""}).encode()
 
 
 def load(path: str | Path) -> Model:

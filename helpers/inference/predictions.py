@@ -25,7 +25,7 @@ from helpers.audio import Clip
 from helpers.cli import UserError
 from helpers.inference import cards, pauses, sources
 from helpers.inference.cards import Card
-from helpers.inference.model_file import Model, load
+from helpers.inference.model_file import HUMAN_VOICES, Model, load
 from helpers.inference.pretrained import predict_pretrained
 from helpers.inference.sources import Recording
 from helpers.progress import bar
@@ -307,21 +307,26 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m helpers.inference", description=main.__doc__)
     add = parser.add_argument
-    add("model", help="a .keras file that `make report` or inference.save wrote")
-    add("clip", nargs="*", help="recordings, or folders of them")
+    add(
+        "clip",
+        metavar="[MODEL] CLIP",
+        nargs="*",
+        help="recordings, or folders of them; before them perhaps a .keras file that `make report` "
+        "or inference.save wrote (models/human_voices.keras); alone, its card is printed",
+    )
     add(
         "--model",
         dest="pretrained",
         metavar="pretrained|PATH",
-        help="instead of MODEL: the pretrained network of helpers.features, or the .onnx file or "
-        "folder of another",
+        help="instead of a .keras file: the pretrained network of helpers.features, or the .onnx "
+        "file or folder of another",
     )
     add("--channels", action="store_true", help="a row for each channel, not for their mean")
     add("--csv", type=Path, metavar="OUT", help="write the table to this file")
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
-    if options.pretrained:  # what stands in the place of MODEL is a clip
-        options.clip = [*filter(None, [options.model]), *options.clip]
+    named = bool(options.clip) and options.clip[0].endswith(".keras")
+    model_file = Path(options.clip.pop(0)) if named else HUMAN_VOICES
     refused = [(path, why) for path in options.clip if (why := sources.refusal(path))]
     if refused and len(refused) == len(options.clip):
         found = "; ".join(f"{sources.encodable(path)} {why}" for path, why in refused)
@@ -334,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
         source = None if options.pretrained == "pretrained" else options.pretrained
         table = predict_pretrained(options.clip, source, channels=options.channels)
     else:
-        model = load(options.model)
+        model = load(model_file)
         if not options.clip:
             _show(cards.card_markdown(model.card))
             return 0

@@ -339,7 +339,7 @@ def recommended(
 
 
 #: Trained for less time than the recommended network: more fits the corpora, not valence.
-THREE_VIEWS_TRAINING = {**RECOMMENDED_TRAINING, "batch_size": 128, "epochs": 20}
+THREE_VIEWS_TRAINING: dict[str, Any] = {**RECOMMENDED_TRAINING, "batch_size": 128, "epochs": 20}
 
 #: How far `three_views` is from the middle of the scale, as a multiple of the mean of its medians.
 STRETCH = 2.0

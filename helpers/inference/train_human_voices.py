@@ -1,0 +1,170 @@
+"""Train the network that ``python -m helpers.inference`` uses where no model is named.
+
+``python -m helpers.inference.train_human_voices CORPUS... [--check CORPUS...]`` trains
+`models.three_views` on all clips of the corpora. Its scores and its intervals come from corpora
+that a training did not have: each corpus in turn is left out, and the corpora to check are never
+trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import cli, comparison, corpora, features, models, training
+from helpers.comparison import FoldPredictions, Transfer
+from helpers.corpora import Corpus
+from helpers.inference.cards import card_markdown
+from helpers.inference.model_file import HUMAN_VOICES, load, save
+from helpers.results import made_by, save_results
+from helpers.settings import Settings
+from helpers.splits import Split
+from helpers.storage import make_folder, output_folder, write_file
+
+#: What is compared on corpora that a training did not have.
+COMPARED = ("three_views", "recommended", "egemaps_8k_svr", "median")
+
+
+def left_out(corpus: Corpus, trained: Sequence[str]) -> list[Transfer]:
+    """Each corpus as the target of the others that may be trained on.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+        trained: names of those that may be trained on
+
+    Examples:
+        >>> clips = pd.DataFrame({"corpus": ["a", "b", "c"]})
+        >>> for each in left_out(Corpus("", (1, 5), clips, clips), ["a", "b"]):
+        ...     print(*each)
+        ('b',) a
+        ('a',) b
+        ('a', 'b') c
+    """
+    found = []
+    for name in corpus.clips["corpus"].unique():
+        others = tuple(each for each in trained if each != name)
+        found += [Transfer(others, name)] if others else []
+    return found
+
+
+def train(
+    corpus: Corpus, trained: Sequence[str], path: Path, *, seeds: int = 3, jobs: int = -1
+) -> pd.DataFrame:
+    """Train the network on all clips of some corpora, and write it with its card.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+        trained: names of those that are trained on; the others are only predicted
+        path: of the model file
+        seeds: trainings of each network whose scores are reported; the first of them calibrate the
+            intervals
+        jobs: see `comparison.fit_all`
+
+    Returns:
+        scores on each corpus by trainings without it, see `comparison.transfer_table`: of this
+        network, of the recommended one, of a support vector machine and of the median predictor
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    compared = {name: comparison.named(name) for name in COMPARED}
+    fits = comparison.fit_transfers(
+        corpus, compared, left_out(corpus, trained), seeds=seeds, jobs=jobs
+    )
+    mel, of = models.RECOMMENDED_MEL, corpus.clips["corpus"]
+    duration = features.target_duration(corpus.clips["duration"])
+    matrix = features.extract(corpus, mel, duration=duration)
+    rows = np.flatnonzero(of.isin(trained)), np.flatnonzero(~of.isin(trained))
+    network = models.three_views(matrix.shape[1:], scale=corpus.scale)
+    models.limit_threads(1)  # whose number decides the last digits
+    run = training.train(
+        network,
+        matrix,
+        corpus.clips["valence"],
+        Split(*rows, np.array([], dtype=int)),
+        **models.THREE_VIEWS_TRAINING,
+    )
+    out_of_fold = _out_of_fold([each["three_views"] for each in fits.values()])
+    save(run, path, corpus=corpus, mel=mel, duration=duration, out_of_fold=out_of_fold)
+    return comparison.transfer_table(corpus, fits)
+
+
+def _out_of_fold(fits: Sequence[FoldPredictions]) -> pd.DataFrame:
+    """Predictions for corpora that were left out, as `model_file.save` takes them."""
+    tables = []
+    for fold, found in enumerate(fits):
+        assert found.quantiles is not None  # it predicts distributions
+        low, high = found.quantiles[0].T
+        columns = {"fold": fold, "prediction": found.predictions[0], "low": low, "high": high}
+        tables.append(pd.DataFrame(columns, index=found.rows))
+    return pd.concat(tables).sort_index()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train the network that knows human voices, and write it, its card and its results."""
+    name = "python -m helpers.inference.train_human_voices"
+    parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
+    parser.add_argument("corpus", nargs="+", help="folders, zips or names to train on")
+    parser.add_argument("--check", nargs="+", default=[], help="corpora that are only predicted")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings that are scored (3)")
+    parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: all cores)")
+    options = parser.parse_args(arguments)
+    several = [corpora.load(path) for path in (*options.corpus, *options.check)]
+    if len(several) < 2:
+        raise comparison.ComparisonError(
+            "One corpus is no evidence about other voices: name a second one to train on or check."
+        )
+    trained = [each.name for each in several[: len(options.corpus)]]
+    corpus = corpora.together(several)
+    path = output_folder() / "models" / HUMAN_VOICES.name
+    table = train(corpus, trained, path, seeds=options.seeds, jobs=options.jobs)
+    results = make_folder(output_folder() / "report" / "voices" / "results")
+    content = {
+        "trained on": trained,
+        "checked on": [each.name for each in several[len(trained) :]],
+        "seeds": options.seeds,
+        "speakers": corpus.clips.groupby("corpus")["speaker"].nunique().to_dict(),
+        "clips": corpus.clips["corpus"].value_counts(sort=False).to_dict(),
+        "left out": [
+            {**dict(zip(table.index.names, index, strict=True)), **scores}
+            for index, scores in zip(table.index, comparison.as_dict(table).values(), strict=True)
+        ],
+    }
+    save_results(
+        results / "human_voices.json", content, made_by=made_by(corpus, Settings.from_env())
+    )
+    write_file(path.with_name("README.md"), f"{card_markdown(load(path).card)}\n{in_words(table)}")
+    print(in_words(table))
+    return 0
+
+
+def in_words(table: pd.DataFrame) -> str:
+    """The scores on corpora that a training did not have, as Markdown.
+
+    Args:
+        table: see `train`
+    """
+    columns = {"mae": "MAE", "ccc": "CCC", "pearson": "r", "shifted mae": "MAE shifted"}
+    lines = ["## Corpora that a training did not have", ""]
+    lines.append(
+        "Each corpus was left out in turn, or never trained on; 95 % intervals draw its speakers. "
+        "Shifted: after moving the predictions to the mean rating of the corpus, since people use "
+        "a scale in different ways."
+    )
+    lines += ["", f"| trained on | tested on | model | {' | '.join(columns.values())} |"]
+    lines.append("|---" * (3 + len(columns)) + "|")
+    for index, row in table.iterrows():
+        cells = []
+        for score in columns:
+            value, low, high = (row[score, end] for end in ("value", "low", "high"))
+            cells.append("" if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})")
+        lines.append(f"| {' | '.join([*index, *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))
