@@ -14,7 +14,7 @@ from helpers import cli, inference
 from helpers.inference import predictions
 from helpers.storage import PROJECT
 from tests.conftest import voice
-from tests.inference.conftest import RATE
+from tests.inference.conftest import NO_AUDIO, RATE
 
 # Any recording
 
@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_used_becomes_a_row_with_its_reason(model, recordi
     soundfile.write(folder / "nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
     expected = {
         recording: "",
-        folder / "text.wav": "is not readable audio",
+        folder / "text.wav": NO_AUDIO,
         folder / "none.wav": "does not exist: check its path",
         folder / "empty": "is a folder without audio",
         folder / "short.wav": "lasts 10 ms, too short for speech",

@@ -8,7 +8,7 @@ import soundfile
 
 from helpers import audio, cli, inference
 from tests.conftest import voice
-from tests.inference.conftest import RATE
+from tests.inference.conftest import NO_AUDIO, RATE
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_is_uploaded_is_predicted_or_refused_with_its_reason(panel, tmp_pat
         (
             "text.wav",
             b"no audio",
-            "<b>text.wav</b> has no valence. The recording is not readable audio",
+            f"<b>text.wav</b> has no valence. The recording {NO_AUDIO}",
         ),
     ):
         about = {"name": name, "type": "audio/x", "size": len(content), "content": content}
