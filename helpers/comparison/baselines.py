@@ -10,8 +10,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.metrics.pairwise import linear_kernel
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
+
+#: Standard deviations at which functionals are cut. A few of ComParE's are millions of times larger
+#: in single clips, whose predicted valence would be far off the scale.
+LIMIT = 3
 
 
 def median(ratings: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -39,7 +43,7 @@ def svr(
     grid: Sequence[float] = (0.1, 1.0, 10.0),
     folds: int = 3,
 ) -> np.ndarray:
-    """Predict with a support vector machine on standardised functionals.
+    """Predict with a support vector machine on functionals, standardised and cut at `LIMIT`.
 
     C is the one of `grid` with the lowest mean absolute error in cross-validation inside the
     training part; the machine is then fitted to all of it.
@@ -62,11 +66,12 @@ def svr(
     See: notebooks/06_improvements.ipynb
     """
     fill = SimpleImputer(keep_empty_features=True)  # the training part's mean for missing values
+    cut = FunctionTransformer(np.clip, kw_args={"a_min": -LIMIT, "a_max": LIMIT})
     # As one matrix product: libsvm's own linear kernel gives the same in several times the time.
     machine = SVR(kernel=linear_kernel if kernel == "linear" else kernel)
     groups = np.arange(len(train)) if speakers is None else speakers
     search = GridSearchCV(
-        make_pipeline(fill, StandardScaler(), machine),
+        make_pipeline(fill, StandardScaler(), cut, machine),
         {"svr__C": list(grid)},
         scoring="neg_mean_absolute_error",
         cv=GroupKFold(min(folds, len(set(groups)))),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 
 from helpers import comparison
@@ -32,9 +32,10 @@ def test_c_is_chosen_by_folds_inside_the_training_part(kernel):
     train, test, grid = np.arange(50), np.arange(50, 60), [0.001, 0.1, 10]
     chosen = []
     for groups in (speakers[train], None):
-        machine = Pipeline([("scale", StandardScaler()), ("svr", SVR(kernel=kernel))])
+        cut = FunctionTransformer(lambda found: np.minimum(np.maximum(found, -3), 3))
+        steps = [("scale", StandardScaler()), ("cut", cut), ("svr", SVR(kernel=kernel))]
         search = GridSearchCV(
-            machine,
+            Pipeline(steps),
             {"svr__C": grid},
             scoring="neg_mean_absolute_error",
             cv=GroupKFold(3),
@@ -44,6 +45,18 @@ def test_c_is_chosen_by_folds_inside_the_training_part(kernel):
         predicted = comparison.svr(features, ratings, train, test, **options)
         assert predicted == pytest.approx(search.predict(features[test]), abs=1e-3)
     assert chosen[0] < chosen[1]
+
+
+def test_one_huge_functional_does_not_throw_a_prediction_off_the_scale():
+    features, rows = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60)
+    ratings = 3 + features[:, 0]
+    limit = features[:50, 0].mean() + 3 * features[:50, 0].std()
+    predicted = []
+    for value in (1e9, limit):
+        features[50, 0] = value
+        predicted.append(comparison.svr(features, ratings, rows[:50], rows[50:], kernel="linear"))
+    assert predicted[0] == pytest.approx(predicted[1])
+    assert 4 < predicted[0][0] < 7
 
 
 def test_two_speakers_are_two_inner_folds():
