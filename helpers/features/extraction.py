@@ -114,7 +114,7 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
 
     def fill(path: Path) -> None:
         mel_basis(settings), hann_window(settings.n_fft)  # made once, before the workers need them
-        extract_to(path, shape, clips, make, jobs)
+        extract_to(path, shape, clips, make, jobs, per_task=CLIPS_PER_TASK)
 
     return cached("features", corpus, key, shape, fill)
 
@@ -151,7 +151,7 @@ def extract_to(
     make: Make,
     jobs: int,
     *,
-    per_task: int = CLIPS_PER_TASK,
+    per_task: int,
     processes: bool = False,
 ) -> None:
     """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it.
