@@ -79,8 +79,8 @@ def train(
     duration = features.target_duration(corpus.clips["duration"])
     matrix = features.extract(corpus, mel, duration=duration)
     rows = np.flatnonzero(of.isin(trained)), np.flatnonzero(~of.isin(trained))
-    network = models.three_views(matrix.shape[1:], scale=corpus.scale)
     models.limit_threads(1)  # whose number decides the last digits
+    network = models.three_views(matrix.shape[1:], scale=corpus.scale)
     run = training.train(
         network,
         matrix,
