@@ -342,7 +342,7 @@ def recommended(
 THREE_VIEWS_TRAINING: dict[str, Any] = {**RECOMMENDED_TRAINING, "batch_size": 128, "epochs": 20}
 
 #: How far `three_views` is from the middle of the scale, as a multiple of the mean of its medians.
-STRETCH = 2.0
+STRETCH = 1.5
 
 
 def three_views(
