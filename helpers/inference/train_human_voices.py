@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,8 @@ def train(
         **models.THREE_VIEWS_TRAINING,
     )
     out_of_fold = _out_of_fold([each["three_views"] for each in fits.values()])
-    save(run, path, corpus=corpus, mel=mel, duration=duration, out_of_fold=out_of_fold)
+    named = replace(corpus, name=" and ".join(trained))
+    save(run, path, corpus=named, mel=mel, duration=duration, out_of_fold=out_of_fold)
     return comparison.transfer_table(corpus, fits)
 
 
@@ -137,9 +139,25 @@ def main(arguments: list[str] | None = None) -> int:
     save_results(
         results / "human_voices.json", content, made_by=made_by(corpus, Settings.from_env())
     )
-    write_file(path.with_name("README.md"), f"{card_markdown(load(path).card)}\n{in_words(table)}")
-    print(in_words(table))
+    about = f"{_terms(several, len(trained))}\n{in_words(table)}"
+    write_file(path.with_name("README.md"), f"{card_markdown(load(path).card)}\n{about}")
+    print(about)
     return 0
+
+
+def _terms(several: Sequence[Corpus], trained: int) -> str:
+    """Which corpora the weights come from, and under which terms, as Markdown."""
+    lines = ["## Sources and terms", ""]
+    for number, corpus in enumerate(several):
+        use = "trained on" if number < trained else "only predicted: no weight comes from it"
+        clips, speakers = len(corpus.clips), corpus.clips["speaker"].nunique()
+        terms = corpus.licence or "terms unknown"
+        lines.append(
+            f"- {corpus.name}: {use}. {clips} clips of {speakers} speakers; {corpus.citation}; {terms}."
+        )
+    terms = "; ".join(dict.fromkeys(c.licence or "unknown" for c in several[:trained]))
+    lines += ["", f"The weights are under the terms of the corpora that they come from: {terms}."]
+    return "\n".join(lines) + "\n"
 
 
 def in_words(table: pd.DataFrame) -> str:

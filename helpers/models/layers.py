@@ -303,7 +303,9 @@ class RatingMedian(keras.layers.Layer):
         return ops.concatenate([valence, inputs], axis=1)
 
     def quantiles(self, outputs: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-        """Quantiles of the predicted distributions, averaged and stretched as their medians are.
+        """Quantiles of the predicted distributions, averaged as their medians are.
+
+        They are not stretched, since stretched ones would all be at the ends of the scale.
 
         Each class stands for the ratings that are nearest to it, all of them equally likely.
 
@@ -320,10 +322,7 @@ class RatingMedian(keras.layers.Layer):
         half = (high - low) / (each.shape[1] - 1) / 2
         borders = np.linspace(low - half, high + half, below.shape[1])
         found = np.array([np.interp(shares, row / row[-1], borders) for row in below])
-        found = np.clip(found, low, high).reshape(-1, self.distributions, len(shares))
-        middle = (low + high) / 2
-        mean = found.mean(axis=1)
-        return np.clip(middle + self.stretch * (mean - middle), low, high)
+        return np.clip(found, low, high).reshape(-1, self.distributions, len(shares)).mean(axis=1)
 
 
 def quantiles(network: keras.Model, outputs: np.ndarray) -> np.ndarray:
