@@ -67,7 +67,12 @@ def made_by(corpus: Source, settings: Settings, **choices: Any) -> dict[str, Any
 
 
 def commit() -> str:
-    """Git commit of the code, with ``+changes`` if helpers/ differs from it; else ``"unknown"``."""
+    """Git commit that last changed the code, or ``"unknown"``.
+
+    The code is helpers/ and requirements.txt, so that results which the same code made have the
+    same commit. It ends with ``+changes`` if they differ from it.
+    """
+    code = ("helpers", "requirements.txt")
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -75,8 +80,9 @@ def commit() -> str:
         ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "helpers", "requirements.txt")
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+        changed = git("status", "--porcelain", "--", *code)
+        last = git("log", "-1", "--format=%H", "--", *code)[:12]
+        return (last or "unknown") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

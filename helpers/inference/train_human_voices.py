@@ -81,6 +81,7 @@ def train(
     matrix = features.extract(corpus, mel, duration=duration)
     rows = np.flatnonzero(of.isin(trained)), np.flatnonzero(~of.isin(trained))
     models.limit_threads(1)  # whose number decides the last digits
+    models.keras.utils.clear_session()  # so that names in the file do not count up
     network = models.three_views(matrix.shape[1:], scale=corpus.scale)
     run = training.train(
         network,
@@ -151,10 +152,9 @@ def _terms(several: Sequence[Corpus], trained: int) -> str:
     for number, corpus in enumerate(several):
         use = "trained on" if number < trained else "only predicted: no weight comes from it"
         clips, speakers = len(corpus.clips), corpus.clips["speaker"].nunique()
-        terms = corpus.licence or "terms unknown"
-        lines.append(
-            f"- {corpus.name}: {use}. {clips} clips of {speakers} speakers; {corpus.citation}; {terms}."
-        )
+        known = [each for each in (corpus.citation, corpus.licence or "terms unknown") if each]
+        about = "; ".join([f"{clips} clips of {speakers} speakers", *known])
+        lines.append(f"- {corpus.name}: {use}. {about}.")
     terms = "; ".join(dict.fromkeys(c.licence or "unknown" for c in several[:trained]))
     lines += ["", f"The weights are under the terms of the corpora that they come from: {terms}."]
     return "\n".join(lines) + "\n"
