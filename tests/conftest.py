@@ -1,11 +1,19 @@
 """Sound made in the test, and small corpora of it."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+
+#: Why a file of text has no valence.
+NO_AUDIO = (
+    "is not readable audio"
+    if shutil.which("ffmpeg")
+    else "is in no format that is read without FFmpeg"
+)
 
 
 def voice(seconds: float, rate: int = 16000, pitch: float = 120.0, seed: int = 0) -> np.ndarray:

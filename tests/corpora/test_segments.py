@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from helpers import corpora
-from tests.conftest import voice, write_corpus
+from tests.conftest import NO_AUDIO, voice, write_corpus
 from tests.corpora.conftest import reasons, relabelled
 
 
@@ -42,4 +42,4 @@ def test_parts_of_a_recording_that_cannot_be_read_are_rejected(tmp_path, output)
     relabelled(tmp_path / "c", start=0.1, end=0.5)
     corpus = corpora.load(tmp_path / "c")
     assert len(corpus.clips) == 2
-    assert reasons(corpus)["clip01.wav"].startswith("is not readable audio (")
+    assert reasons(corpus)["clip01.wav"].startswith(NO_AUDIO)

@@ -1,6 +1,5 @@
 """A small study that was trained and saved, for all tests of this folder."""
 
-import shutil
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +11,6 @@ from tests.conftest import voice, write_corpus
 
 MEL = features.MelSettings(n_mels=32)
 RATE = 16000
-
-#: Why a file of text has no valence.
-NO_AUDIO = (
-    "is not readable audio"
-    if shutil.which("ffmpeg")
-    else "is in no format that is read without FFmpeg"
-)
 
 
 class Study(NamedTuple):

@@ -13,8 +13,8 @@ import soxr
 from helpers import cli, inference
 from helpers.inference import predictions
 from helpers.storage import PROJECT
-from tests.conftest import voice
-from tests.inference.conftest import NO_AUDIO, RATE
+from tests.conftest import NO_AUDIO, voice
+from tests.inference.conftest import RATE
 
 # Any recording
 
@@ -192,7 +192,7 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     rows = json.loads(as_json.read_text())
     assert rows[1]["valence"] is None and rows[0]["problem"] == ""
     assert pd.read_csv(csv)["valence"][0] == pytest.approx(rows[0]["valence"])
-    assert cli.run(inference.main, [missing, clip]) == 2
+    assert cli.run(inference.main, [f"{missing}.keras", clip]) == 2
     assert "There is no file" in capsys.readouterr().err
 
 

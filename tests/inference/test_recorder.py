@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from helpers import audio, cli, inference
-from tests.conftest import voice
-from tests.inference.conftest import NO_AUDIO, RATE
+from tests.conftest import NO_AUDIO, voice
+from tests.inference.conftest import RATE
 
 
 @pytest.fixture
