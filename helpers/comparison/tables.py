@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
         how |= {"by": by, "folds": folds}
         parts = f"{folds} folds by {by}"
         print(*notes, sep="\n", end="\n" if notes else "")
-    for note in pretrained.notes(corpus, names):
+    for note in (*corpus.notes * ("corpus" in corpus.clips), *pretrained.notes(corpus, names)):
         print(note)
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]

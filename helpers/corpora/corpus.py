@@ -176,8 +176,9 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
 def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = None) -> Corpus:
     """Several corpora as one, such as for training on all of them.
 
-    Ratings are mapped linearly to one scale, which a note says. Speakers are told apart by the name
-    of their corpus. A clip that is in an earlier corpus, too, is in ``rejected``.
+    Ratings are mapped linearly to one scale. Speakers are told apart by the name of their corpus. A
+    clip that is in an earlier corpus, too, is in ``rejected``. An official split is left out unless
+    all have one. Notes say so.
 
     Args:
         several: see `load`
@@ -209,13 +210,17 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
             pd.DataFrame(index=p.clips.index) if p.raters is None else p.raters for p in parts
         ]
         raters = pd.concat(tables, ignore_index=True)
-    if not all("split" in part.clips for part in parts):
-        clips = clips.drop(columns="split", errors="ignore")
+    notes = [note for part in parts for note in part.notes]
+    if "split" in clips and not all("split" in part.clips for part in parts):
+        clips = clips.drop(columns="split")
+        notes.append("the official split is left out, since only some of the corpora have one")
     first = clips.groupby("sha256")["file"].transform("first")
     again = first != clips["file"]
     repeated = clips.loc[again, ["file", "path"]].assign(
         reason="is the same clip as " + first[again]
     )
+    if again.any():
+        notes.append(f"{again.sum()} clips are in an earlier corpus, too, and count once")
     return Corpus(
         name="_".join(names),
         scale=scale,
@@ -226,7 +231,7 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
         citation="; ".join(dict.fromkeys(c.citation for c in several if c.citation)),
         licence="; ".join(dict.fromkeys(c.licence for c in several if c.licence)),
         raters=None if raters is None else raters[~again.to_numpy()].reset_index(drop=True),
-        notes=tuple(note for part in parts for note in part.notes),
+        notes=tuple(notes),
     )
 
 

@@ -90,6 +90,19 @@ def test_the_command_trains_on_some_corpora_and_tests_on_another(corpus, folders
     assert "after shifting each model's predictions to the mean rating of cc" in out
 
 
+def test_the_command_says_what_joining_corpora_did_to_ratings_and_clips(corpus, folders, capsys):
+    labels = pd.read_csv(folders[1] / "labels.csv")
+    labels["valence"] = 2 * labels["valence"] - 1  # from 1 to 9
+    labels.to_csv(folders[1] / "labels.csv", index=False)
+    shared = sorted(folders[0].rglob("*.wav"))[0]
+    shutil.copy(shared, sorted(folders[1].rglob("*.wav"))[0])
+    arguments = [str(folders[0]), "--on", str(folders[1]), "--models", "median"]
+    assert comparison.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "b: its ratings from 1 to 9 are mapped to 1 to 5" in out
+    assert "1 clips are in an earlier corpus, too, and count once" in out
+
+
 def test_folds_of_a_target_are_refused(folders, capsys):
     with pytest.raises(SystemExit):
         comparison.main([str(folders[0]), "--on", str(folders[1]), "--by", "clip"])
