@@ -198,6 +198,29 @@ def folds(clips: pd.DataFrame, k: int, *, by: Unit = "speaker", seed: int) -> li
     return splits
 
 
+def folds_within(
+    clips: pd.DataFrame, rows: np.ndarray, k: int, *, by: Unit | None = None, seed: int
+) -> list[Split]:
+    """The `folds` of some of the clips.
+
+    Args:
+        clips: `corpora.Corpus.clips`
+        rows: row numbers of the clips that are cut into folds
+        k: number of folds, at most, see `possible_folds`
+        by: see `possible_folds`
+        seed: of the shuffle
+
+    Returns:
+        splits, in row numbers of all clips
+
+    Raises:
+        SplitError: see `possible_folds` and `folds`
+    """
+    some = clips.iloc[rows]
+    k, by, _ = possible_folds(some, k, by=by)
+    return [Split(*(rows[part] for part in each)) for each in folds(some, k, by=by, seed=seed)]
+
+
 def possible_folds(
     clips: pd.DataFrame, k: int, *, by: Unit | None = None
 ) -> tuple[int, Unit, list[str]]:

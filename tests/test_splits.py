@@ -281,3 +281,14 @@ def test_the_main_split_is_by_speaker_only_where_every_speaker_is_known():
     for clips, split in ((known, splits.speaker_split), (some, splits.random_split)):
         found, expected = splits.main_split(clips, seed=4), split(clips, seed=4)
         assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_folds_within_some_clips_leave_the_others_alone():
+    table = pd.DataFrame({"speaker": [f"s{i % 5}" for i in range(30)]})
+    rows = np.flatnonzero(table["speaker"] != "s0")
+    parts = splits.folds_within(table, rows, 6, seed=0)
+    assert len(parts) == 4  # a fold for each speaker
+    assert sorted(np.concatenate([part.test for part in parts])) == rows.tolist()
+    for part in parts:
+        heard = set(table["speaker"].iloc[np.union1d(part.train, part.validation)])
+        assert heard.isdisjoint(table["speaker"].iloc[part.test]) and "s0" not in heard

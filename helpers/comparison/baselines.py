@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import threadpoolctl
 from sklearn.impute import SimpleImputer
 from sklearn.metrics.pairwise import linear_kernel
 from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 
@@ -69,13 +69,46 @@ def svr(
     cut = FunctionTransformer(np.clip, kw_args={"a_min": -LIMIT, "a_max": LIMIT})
     # As one matrix product: libsvm's own linear kernel gives the same in several times the time.
     machine = SVR(kernel=linear_kernel if kernel == "linear" else kernel)
+    pipeline = make_pipeline(fill, StandardScaler(), cut, machine)
+    return tuned_on_inner_folds(
+        pipeline, {"svr__C": grid}, features, ratings, train, test, speakers=speakers, folds=folds
+    )
+
+
+def tuned_on_inner_folds(
+    pipeline: Pipeline,
+    grid: Mapping[str, Sequence[float]],
+    features: np.ndarray,
+    ratings: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    *,
+    speakers: np.ndarray | None,
+    folds: int,
+) -> np.ndarray:
+    """Predict with the setting that has the lowest mean absolute error inside the training part.
+
+    Args:
+        pipeline: of scikit-learn
+        grid: values of its parameters
+        features: [clips, features]
+        ratings: valence of each clip [clips]
+        train: row numbers of the training clips, on all of which the chosen setting is fitted
+        test: row numbers of the clips to predict
+        speakers: of each training clip [train], who are kept together in the inner folds; None
+            makes these by clip
+        folds: number of inner folds; fewer if there are fewer speakers
+
+    Returns:
+        valence [test]
+    """
     groups = np.arange(len(train)) if speakers is None else speakers
     search = GridSearchCV(
-        make_pipeline(fill, StandardScaler(), cut, machine),
-        {"svr__C": list(grid)},
+        pipeline,
+        {name: list(values) for name, values in grid.items()},
         scoring="neg_mean_absolute_error",
         cv=GroupKFold(min(folds, len(set(groups)))),
     )
-    with threadpoolctl.threadpool_limits(1):  # whose number decides the last digits
+    with threadpoolctl.threadpool_limits(1):  # fits are side by side; no bit depends on the cores
         search.fit(features[train], ratings[train], groups=groups)
         return search.predict(features[test])

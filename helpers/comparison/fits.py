@@ -60,6 +60,20 @@ class FoldPredictions(NamedTuple):
     costs: pd.DataFrame
     quantiles: np.ndarray | None = None
 
+    def first(self, fold: np.ndarray | int) -> pd.DataFrame:
+        """What the first training of each fold predicted, as `inference.save` takes it.
+
+        Args:
+            fold: number of the fold of each clip [clips], or of all
+
+        Returns:
+            see `tables.cross_val_predict`, in the order of the rows
+        """
+        prediction = self.predictions[0]
+        low, high = (prediction,) * 2 if self.quantiles is None else self.quantiles[0].T
+        columns = {"fold": fold, "prediction": prediction, "low": low, "high": high}
+        return pd.DataFrame(columns, index=self.rows)
+
 
 def fit_all(
     corpus: Corpus,
@@ -222,12 +236,12 @@ def _fit_once(store: Store, corpus: Corpus, fit: Fit) -> Record:
 def _fit(corpus: Corpus, fit: Fit) -> Record:
     contender, (train, _, test) = fit.contender, fit.split
     ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
+    speakers = evaluation.known_speakers(corpus.clips.iloc[train])
     costs, more = (0.0, 0, 0.0), {}
     if contender.network == "median":
         prediction = baselines.median(ratings, train, test)
     elif contender.network == "svr":
         matrix, start = _inputs(corpus, contender), time.perf_counter()
-        speakers = evaluation.known_speakers(corpus.clips.iloc[train])
         prediction = baselines.svr(
             matrix, ratings, train, test, speakers=speakers, **contender.options
         )
@@ -237,8 +251,7 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
         if contender.network == "pretrained":
             prediction = pretrained_valence(matrix, ratings, train, test)
         else:
-            speakers = corpus.clips["speaker"]
-            prediction = pretrained_head(matrix, ratings, train, test, speakers)
+            prediction = pretrained_head(matrix, ratings, train, test, speakers=speakers)
         costs = (time.perf_counter() - start, 0, 0.0)
     else:
         run = _train(fit, _inputs(corpus, contender), ratings, corpus.scale)

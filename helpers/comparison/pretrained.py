@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-import pandas as pd
-import threadpoolctl
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers import features
+from helpers.comparison.baselines import tuned_on_inner_folds
 from helpers.comparison.contenders import PRETRAINED
 from helpers.corpora import Corpus
 
@@ -46,7 +44,8 @@ def pretrained_head(
     ratings: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,
-    speakers: pd.Series,
+    *,
+    speakers: np.ndarray | None = None,
 ) -> np.ndarray:
     """Predict with a ridge regression on the network's standardised hidden states.
 
@@ -58,23 +57,17 @@ def pretrained_head(
         ratings: valence of each clip [clips]
         train: row numbers of the training clips
         test: row numbers of the clips to predict
-        speakers: of each clip; where one is unknown or there is only one, inner folds are by clip
+        speakers: of each training clip [train]; None makes the inner folds by clip
 
     Returns:
         valence [test]
     """
-    states, groups = embeddings[:, : features.STATES], speakers.iloc[train].to_numpy()
-    if pd.isna(groups).any() or len(set(groups)) < 2:
-        groups = train
-    folds = GroupKFold(min(INNER_FOLDS, len(set(groups))))
-    head = GridSearchCV(
-        make_pipeline(StandardScaler(), Ridge()),
-        {"ridge__alpha": ALPHAS},
-        scoring="neg_mean_absolute_error",
-        cv=folds,
+    states = embeddings[:, : features.STATES]
+    pipeline = make_pipeline(StandardScaler(), Ridge())
+    grid = {"ridge__alpha": ALPHAS}
+    return tuned_on_inner_folds(
+        pipeline, grid, states, ratings, train, test, speakers=speakers, folds=INNER_FOLDS
     )
-    with threadpoolctl.threadpool_limits(1):  # fits are side by side; no bit depends on the cores
-        return head.fit(states[train], ratings[train], groups=groups).predict(states[test])
 
 
 def notes(corpus: Corpus, names: Collection[str]) -> list[str]:

@@ -133,16 +133,10 @@ def cross_val_predict(
     See: notebooks/07_your_speech.ipynb
     """
     rows = np.union1d(split.train, split.validation)
-    clips = corpus.clips.iloc[rows]
-    count, by, _ = splits.possible_folds(clips, folds)
-    within = splits.folds(clips, count, by=by, seed=seed)
-    parts = [Split(*(rows[part] for part in each)) for each in within]
+    parts = splits.folds_within(corpus.clips, rows, folds, seed=seed)
     found = fit_all(corpus, {"": contender}, parts=parts, seed=seed, jobs=jobs)[""]
-    prediction = found.predictions[0]
-    low, high = (prediction,) * 2 if found.quantiles is None else found.quantiles[0].T
-    fold = np.repeat(np.arange(count), [len(each.test) for each in parts])
-    columns = {"fold": fold, "prediction": prediction, "low": low, "high": high}
-    return pd.DataFrame(columns, index=found.rows).sort_index()
+    fold = np.repeat(np.arange(len(parts)), [len(each.test) for each in parts])
+    return found.first(fold).sort_index()
 
 
 def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:

@@ -179,7 +179,4 @@ def _parts(corpus: Corpus, transfer: Transfer, folds: int) -> list[Split]:
     if transfer.tested_on not in transfer.trained_on:
         return [_split(corpus, transfer)]
     rows = np.flatnonzero(corpus.clips["corpus"] == transfer.tested_on)
-    clips = corpus.clips.iloc[rows]
-    count, by, _ = splits.possible_folds(clips, folds, by="speaker")
-    parts = splits.folds(clips, count, by=by, seed=0)
-    return [Split(*(rows[part] for part in split)) for split in parts]
+    return splits.folds_within(corpus.clips, rows, folds, by="speaker", seed=0)

@@ -55,16 +55,18 @@ def calibrate(run: Run, corpus: Corpus, out_of_fold: pd.DataFrame | None = None)
         ValueError: if an out-of-fold prediction is of a test clip, or a distribution is predicted
             either there or by the network of the run, but not by both
     """
-    rows = run.split.validation if out_of_fold is None else out_of_fold.index.to_numpy()
-    predicted, quantiles = training.predict_with_quantiles(run, run.features, rows)
-    from_quantiles = _differ(predicted, quantiles)
-    if out_of_fold is not None:
+    if out_of_fold is None:
+        rows = run.split.validation
+        predicted, quantiles = training.predict_with_quantiles(run, run.features, rows)
+    else:
         rows, predicted = out_of_fold.index.to_numpy(), out_of_fold["prediction"].to_numpy()
         quantiles = out_of_fold[["low", "high"]].to_numpy()
         if np.isin(rows, run.split.test).any():
             raise ValueError("The out-of-fold predictions are also of test clips: leave them out.")
-        if _differ(predicted, quantiles) != from_quantiles:
+        one = training.predict_with_quantiles(run, run.features, rows[:1])
+        if _differ(*one) != _differ(predicted, quantiles):
             raise ValueError("The out-of-fold predictions are of another network than the run.")
+    from_quantiles = _differ(predicted, quantiles)
     truth, clips = run.ratings[rows], corpus.clips.iloc[rows]
     scores = conformity(truth, quantiles)
     speakers = evaluation.known_speakers(clips)

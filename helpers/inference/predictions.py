@@ -326,6 +326,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
+    if options.pretrained and (named or not options.clip):
+        parser.error("--model takes the place of a .keras file, and needs a recording")
     model_file = Path(options.clip.pop(0)) if named else HUMAN_VOICES
     refused = [(path, why) for path in options.clip if (why := sources.refusal(path))]
     if refused and len(refused) == len(options.clip):

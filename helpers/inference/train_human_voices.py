@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import cli, comparison, corpora, features, models, training
-from helpers.comparison import FoldPredictions, Transfer
+from helpers.comparison import Transfer
 from helpers.corpora import Corpus
 from helpers.inference.cards import card_markdown
 from helpers.inference.model_file import HUMAN_VOICES, load, save
@@ -96,21 +96,11 @@ def train(
         Split(*rows, np.array([], dtype=int)),
         **models.THREE_VIEWS_TRAINING,
     )
-    out_of_fold = _out_of_fold([each["three_views"] for each in fits.values()])
+    left = [each["three_views"].first(fold) for fold, each in enumerate(fits.values())]
+    out_of_fold = pd.concat(left).sort_index()
     named = replace(corpus, name=" and ".join(trained))
     save(run, path, corpus=named, mel=mel, duration=duration, out_of_fold=out_of_fold)
     return comparison.transfer_table(corpus, fits)
-
-
-def _out_of_fold(fits: Sequence[FoldPredictions]) -> pd.DataFrame:
-    """Predictions for corpora that were left out, as `model_file.save` takes them."""
-    tables = []
-    for fold, found in enumerate(fits):
-        assert found.quantiles is not None  # it predicts distributions
-        low, high = found.quantiles[0].T
-        columns = {"fold": fold, "prediction": found.predictions[0], "low": low, "high": high}
-        tables.append(pd.DataFrame(columns, index=found.rows))
-    return pd.concat(tables).sort_index()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -355,16 +355,15 @@ def three_views(
     """The network for voices, languages and recordings unlike those that it is trained on.
 
     Three small networks side by side, each of which reads another view of the clip: melody (level
-    and pitch), rhythm, or timbre (see `layers.ClipStatistics`). What a corpus teaches about one
-    view is often wrong for another corpus, but seldom for all views at once, and so the mean of
-    three networks carries over better than one network that reads everything.
+    and pitch), rhythm, or timbre (see `layers.ClipStatistics`). On the corpora that it was chosen
+    on, the mean of three carried over better than one network that reads everything.
 
     Args:
         input_shape: (rows, frames) with pitch and harmonicity as the last two rows; frames may be
             None, for clips of any length
         scale: lowest and highest rating
-        stretch: of the predictions away from the middle of the scale. The three networks disagree
-            about strange voices, so that their mean stays too near to the middle; 1 leaves it there
+        stretch: of the predictions away from the middle of the scale, since their mean over three
+            networks stays too near to it for strange voices; 1 leaves it there
 
     See: notebooks/08_other_voices.ipynb
     """

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from helpers import comparison, features, splits
+from helpers import comparison, evaluation, features, splits
 from helpers.comparison import fits
 from helpers.comparison.pretrained import ALPHAS, notes
 from helpers.storage import cache_folder
@@ -62,10 +62,13 @@ def test_the_head_is_a_ridge_whose_penalty_is_chosen_by_speaker_where_speakers_a
     by_speaker = chosen(states, ratings, train, speakers[train])
     by_clip = chosen(states, ratings, train, train)
     assert by_speaker > by_clip  # clips of known voices would have it learn the voices
-    found = comparison.pretrained_head(embeddings, ratings, train, test, speakers)
+    given, clips = (embeddings, ratings, train, test), pd.DataFrame({"speaker": speakers})
+    known = evaluation.known_speakers(clips.iloc[train])
+    found = comparison.pretrained_head(*given, speakers=known)
     assert found == pytest.approx(ridge(states, ratings, train, test, by_speaker), rel=1e-3)
-    speakers[7] = None
-    found = comparison.pretrained_head(embeddings, ratings, train, test, speakers)
+    clips.loc[7, "speaker"] = None
+    unknown = evaluation.known_speakers(clips.iloc[train])
+    found = comparison.pretrained_head(*given, speakers=unknown)
     assert found == pytest.approx(ridge(states, ratings, train, test, by_clip), rel=1e-3)
 
 
