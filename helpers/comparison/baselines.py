@@ -14,8 +14,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 
 #: Standard deviations at which functionals are cut. A few of ComParE's are millions of times larger
-#: in single clips, whose predicted valence would be far off the scale. It was chosen on test folds of
-#: RAVDESS and half of EmoTale; 5 gives about the same.
+#: in single clips, whose predicted valence would be far off the scale. It was chosen on test folds
+#: of RAVDESS and half of EmoTale; 5 gives about the same.
 LIMIT = 3
 
 
