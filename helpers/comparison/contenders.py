@@ -39,7 +39,8 @@ class Contender:
             spectrogram (see `models.ClipStatistics`) and of `FUNCTIONALS` side by side; or the
             ``"embeddings"`` of a pretrained network
         mel: how clips become mel spectrograms
-        training: arguments of `training.train`
+        training: arguments of `training.train`; `start` is ``"human voices"`` for a training that
+            begins with the weights of `models.HUMAN_VOICES`, see `fine_tuning`
         by_speaker: normalise the inputs by speaker first, see `features.normalise_by_speaker`
         balanced: weight clips by the rarity of their rating, see `training.rarity`
         augmentation: how training clips are changed, see `training.augment`
@@ -58,6 +59,11 @@ class Contender:
     def is_network(self) -> bool:
         """Whether it is trained from random weights, so that seeds differ."""
         return self.network not in ("median", "svr", *PRETRAINED)
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether training begins with the network of human voices."""
+        return "start" in self.training
 
     @property
     def has_distribution(self) -> bool:
@@ -133,6 +139,15 @@ def svr(functionals: str, kernel: str, grid: Sequence[float]) -> Contender:
     return Contender("svr", {"kernel": kernel, "grid": grid, "folds": 3}, (functionals,))
 
 
+#: How `fine_tuned` is trained: for a quarter of the epochs of a training from random weights.
+FINE_TUNING = {
+    "start": "human voices",
+    "batch_size": 64,
+    "epochs": 15,
+    "learning_rate": 1e-3,
+    "loss": "distribution",
+}
+
 RECOMMENDED = Contender(
     "recommended", mel=models.RECOMMENDED_MEL, training=models.RECOMMENDED_TRAINING
 )
@@ -142,6 +157,7 @@ NAMED = {
     "three_views": Contender(
         "three_views", mel=models.RECOMMENDED_MEL, training=models.THREE_VIEWS_TRAINING
     ),
+    "fine_tuned": Contender("three_views", mel=models.RECOMMENDED_MEL, training=FINE_TUNING),
     "statistics": statistics(),
     "fusion": dense_network("statistics", "preprocessed functionals"),
     "egemaps_network": dense_network("preprocessed functionals"),
@@ -171,8 +187,10 @@ def named(name: str, *, filters: int = 200, by_speaker: bool = False) -> Contend
     6,373 ComParE functionals of the recordings as they are, and a linear kernel (Schuller et al.
     2016).
 
-    ``"three_views"`` is for corpora that it is not trained on. ``"pretrained"`` and
-    ``"pretrained_head"`` use `features.pretrained_model`, which is downloaded on first use.
+    ``"three_views"`` is for corpora that it is not trained on. ``"fine_tuned"`` is the same
+    network, beginning with the weights that come with the project, see `fine_tuning`.
+    ``"pretrained"`` and ``"pretrained_head"`` use `features.pretrained_model`, which is downloaded
+    on first use.
 
     Args:
         name: one of `NAMES`

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import evaluation, features, models, splits, training, workers
-from helpers.comparison import baselines
+from helpers.comparison import baselines, fine_tuning
 from helpers.comparison.contenders import (
     FUNCTIONALS,
     PRETRAINED,
@@ -110,7 +110,8 @@ def fit_all(
     Raises:
         splits.SplitError: if the corpus cannot be split like this
         models.KernelSizeError: if a kernel is too large for the clips
-        ComparisonError: if there is nothing to fit, or a process is killed twice
+        ComparisonError: if there is nothing to fit, a process is killed twice, or a contender
+            begins with a network that was trained on this corpus
 
     See: notebooks/06_improvements.ipynb
     """
@@ -120,6 +121,8 @@ def fit_all(
     chosen = [_parts(parts[number], part) for number in numbers]
     if seeds < 1 or not chosen:
         raise ComparisonError("There is nothing to fit: name at least one seed and one fold.")
+    if any(contender.is_fine_tuned for contender in compared.values()):
+        fine_tuning.check(corpus)
 
     def plan(contender: Contender) -> list[Fit]:
         numbers = range(seed, seed + (seeds if contender.is_network else 1))
@@ -184,6 +187,8 @@ class Fit(NamedTuple):
         }
         if FUNCTIONALS.keys() & set(contender.inputs):
             about["functionals"] = [features.FUNCTIONALS_VERSION, version("opensmile")]
+        if contender.is_fine_tuned:
+            about["start"] = fine_tuning.made_by()
         if contender.has_distribution:
             about["quantiles"] = models.QUANTILES
         if "embeddings" in contender.inputs:
@@ -275,6 +280,8 @@ def _train(
     scales = {} if contender.network in ("parallel_cnn", "cnn_blstm") else {"scale": scale}
     network = getattr(models, contender.network)(shape, **scales, **contender.options)
     options = {**contender.training, "seed": fit.seed}
+    if contender.is_fine_tuned:
+        options["start"] = fine_tuning.start()
     if contender.balanced:
         options["sample_weight"] = training.rarity(ratings, train)
     if contender.augmentation:

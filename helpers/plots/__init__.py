@@ -23,6 +23,7 @@ from helpers.plots.networks import architecture, learning_curves, max_pooling
 from helpers.plots.scores import (
     comparison,
     costs,
+    distributions,
     explored,
     intervals,
     predicted_against_true,

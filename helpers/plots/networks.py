@@ -103,11 +103,19 @@ def learning_curves(
 # The diagram of a model
 
 #: Layers that are written into the box of the layer before them.
-ATTACHED = ("BatchNormalization", "ReLU", "Dropout", "Flatten", "Reshape", "Permute")
+ATTACHED = (
+    *("Activation", "BatchNormalization", "Dropout", "Flatten", "Permute", "ReLU", "Rescaling"),
+    "Reshape",
+)
 
 #: What is written for a layer, from its settings; its name if it is not here.
 TEXTS = {
+    "Activation": "limited",
+    "ClipStatistics": "statistics of the clip",
+    "Concatenate": "side by side",
     "InputLayer": "mel spectrogram",
+    "RatingMedian": "mean of the medians",
+    "Rescaling": "",
     "Conv2D": "{filters} filters {kernel_size}",
     "ConvMaxPool": "{filters} filters {kernel_size}\nReLU\nmax to {grid}",
     "MaxPooling2D": "max over {pool_size}",
@@ -168,11 +176,16 @@ def _boxes(model: keras.Model) -> list[dict[str, Any]]:
         box = boxes[sources[0]]
         box["layers"] += _describe(layer)
         box["parameters"] += layer.count_params()
-        box["shape"] = " × ".join(str(size) for size in layer.output.shape[1:])
+        box["shape"] = " × ".join(str(size or "any") for size in layer.output.shape[1:])
     for box in boxes:
         title, *attached = box["layers"]
         count = f"{box['parameters']:,} parameters" if box["parameters"] else ""
-        lines = [title, ", ".join(attached), f"→ {box['shape']}", count]
+        lines = [
+            title,
+            ", ".join(filter(None, dict.fromkeys(attached))),
+            f"→ {box['shape']}",
+            count,
+        ]
         box["lines"] = [line for line in lines if line]
     return boxes
 
@@ -186,4 +199,5 @@ def _describe(layer: keras.Layer) -> list[str]:
     }
     plural = "" if config.get("units") == 1 else "s"
     lines = TEXTS.get(kind, kind.lower()).format(**{**config, **sizes, "s": plural}).split("\n")
-    return lines + ["ReLU"] * (config.get("activation") == "relu")
+    activations = {"relu": "ReLU", "softmax": "softmax"}
+    return lines + [activations[a] for a in [config.get("activation")] if a in activations]

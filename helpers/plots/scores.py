@@ -40,6 +40,34 @@ def intervals(table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float]
     return figure
 
 
+def distributions(
+    probabilities: np.ndarray, truth: np.ndarray, predicted: np.ndarray, scale: tuple[float, float]
+) -> Figure:
+    """The predicted distribution of some clips, with the predicted and the true valence.
+
+    Args:
+        probabilities: of each class, by each network [clips, networks, classes]; the bars show
+            their mean, and the lines each of them
+        truth: ratings [clips]
+        predicted: valence [clips]
+        scale: lowest and highest possible rating
+
+    See: notebooks/06_improvements.ipynb
+    """
+    figure, axes = panels(1, len(truth), (2.6 * len(truth), 3), sharey=True)
+    classes = np.linspace(*scale, probabilities.shape[2])
+    for ax, each, rating, valence in zip(axes[0], probabilities, truth, predicted, strict=True):
+        ax.bar(classes, each.mean(axis=0), width=0.9 * (classes[1] - classes[0]), color="#CFE0EA")
+        ax.plot(classes, each.T, color=GREY, linewidth=0.8)
+        ax.axvline(valence, color=BLUE, label="prediction")
+        ax.axvline(rating, color=ORANGE, linestyle="--", label="rating")
+        ax.set(xlabel="valence", title=f"rated {rating:.1f}, predicted {valence:.1f}")
+    axes[0, 0].set(ylabel="probability")
+    axes[0, 0].legend()
+    style.legend_outside(axes, 2, "lower center")
+    return figure
+
+
 def trials(table: pd.DataFrame, settings: Sequence[str], *, reference: float) -> Figure:
     """Validation error by each hyperparameter that varies, every trial in every panel.
 

@@ -4,6 +4,7 @@ from helpers.training.augmentation import Augmentation, augment
 from helpers.training.losses import rarity
 from helpers.training.run import (
     Run,
+    Start,
     band_statistics,
     predict,
     predict_with_quantiles,

@@ -8,9 +8,9 @@ and the standard deviation of the training part.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,20 @@ Bands = list[list[float]]
 
 #: Called after each epoch with its number and its errors.
 OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class Start(NamedTuple):
+    """Where a training begins, if not with random weights: at a trained network.
+
+    Attributes:
+        weights: of all its layers, as Keras's ``get_weights`` gives them
+        mean: that its features were standardised with, see `Run.settings`
+        deviation: likewise
+    """
+
+    weights: Sequence[np.ndarray]
+    mean: float | Bands
+    deviation: float | Bands
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,7 @@ def train(
     transform: Transform | None = None,
     start_at_median: bool = True,
     refit_statistics: bool = True,
+    start: Start | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Run:
     """Train a network with Adam, by default on the mean absolute error, as the original study does.
@@ -94,7 +109,7 @@ def train(
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
-            copy with weights drawn from `seed`
+            copy with weights drawn from `seed`, or with those of `start`
         features: decibels, float32 [clips, n_mels, frames], see `features.extract`
         ratings: valence of each clip [clips]
         split: row numbers; the test part is not used
@@ -115,6 +130,8 @@ def train(
             frames] and ratings [batch] of each training batch, such as `augmentation.augment`
         start_at_median: False starts a linear unit at 0, as Keras does
         refit_statistics: False predicts with moving averages, as Keras does
+        start: weights to begin with, and what features are standardised with; None draws random
+            weights, and standardises by the training part
         on_epoch: called after each epoch with its number and its errors, as in `Run.history`; an
             exception that it raises ends the training
 
@@ -129,7 +146,10 @@ def train(
     ratings = _one_each(ratings, "ratings", features)
     weights = None if sample_weight is None else _one_each(sample_weight, "weights", features)
     _check(model, split, schedule, bucket_by_length)
-    mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
+    if start is None:
+        mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
+    else:
+        mean, deviation = start.mean, start.deviation
     settings = {
         "model": model.name,
         "parameters": model.count_params(),
@@ -146,20 +166,23 @@ def train(
         "transform": transform is not None,
         "start_at_median": start_at_median,
         "refit_statistics": refit_statistics,
+        "start": start is not None,
         "mean": mean,
         "deviation": deviation,
     }
 
     seed_everything(seed)
     model = keras.models.clone_model(model)
-    if start_at_median and isinstance(model.layers[-1], keras.layers.Dense):
+    if start is not None:
+        model.set_weights(start.weights)
+    elif start_at_median and isinstance(model.layers[-1], keras.layers.Dense):
         model.layers[-1].bias.assign([np.median(ratings[split.train])])
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
-    start = time.perf_counter()
+    began = time.perf_counter()
     fitted = run if transform or bucket_by_length else _without_statistics(run)
     _compile(fitted.model, settings, epochs * -(-len(split.train) // batch_size))
     history, validation = _fit(fitted, weights, transform, on_epoch)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     scores = {"train": _mae(predict(run, features, split.train), ratings[split.train])}
     if validation is not None:
         scores["validation"] = float(history["validation_mae"].iloc[-1])

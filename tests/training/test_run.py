@@ -54,6 +54,20 @@ def test_another_seed_gives_another_network():
     assert digest(run(seed=7)) != digest(run(seed=8))
 
 
+def test_a_training_begins_where_another_ended():
+    first = run(seed=7)
+    mean, deviation = (first.settings[name] for name in ("mean", "deviation"))
+    start = training.Start(first.model.get_weights(), mean, deviation)
+    louder = training.train(
+        small(), FEATURES + 5, RATINGS, SPLIT, start=start, epochs=1, learning_rate=1e-9
+    )
+    assert (louder.settings["mean"], louder.settings["deviation"]) == (mean, deviation)
+    for mine, theirs in zip(
+        louder.model.trainable_weights, first.model.trainable_weights, strict=True
+    ):
+        assert np.asarray(mine) == pytest.approx(np.asarray(theirs), abs=1e-6)
+
+
 def test_the_model_that_was_passed_is_left_alone():
     model = small()
     before = [np.array(weight) for weight in model.get_weights()]

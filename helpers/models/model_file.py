@@ -1,0 +1,78 @@
+"""A network of this study in one file: Keras's own, with what is known of the network beside it.
+
+`inference.save` writes such files. What is known is the member ``valence.json``, see
+`inference.Card`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helpers.cli import UserError
+from helpers.models.backend import keras
+from helpers.storage import PROJECT
+
+#: The network that comes with the project, see `inference.train_human_voices`.
+HUMAN_VOICES = PROJECT / "models" / "human_voices.keras"
+
+#: The member that is added to Keras's file.
+MEMBER = "valence.json"
+
+#: Version of its content. Version 1 is read, too: its intervals are of constant width.
+FORMAT = 2
+
+
+class ModelError(UserError):
+    """A file that is no model of this study; the message names it and says how to fix it."""
+
+
+class Stored(NamedTuple):
+    """A network that was read from a file.
+
+    Attributes:
+        network: takes standardised mel spectrograms [clips, n_mels, frames]
+        about: what is known of it, as `inference.Card` has it
+    """
+
+    network: keras.Model
+    about: dict[str, Any]
+
+
+def read(path: str | Path) -> Stored:
+    """Read a network and what is known of it, on any backend.
+
+    Nothing in the file is executed: Keras's safe mode is on, and the rest is JSON.
+
+    Args:
+        path: a file that `inference.save` wrote
+
+    Raises:
+        ModelError: if there is no such file, or it is another kind of file
+
+    See: notebooks/07_your_speech.ipynb
+    """
+    if not os.path.isfile(path):  # noqa: PTH113 a Path's fails for names that no file can have
+        raise ModelError(f"There is no file {path}: `make report` writes a model to models/.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            about = json.loads(archive.read(MEMBER))
+        found = about.pop("format")
+        if found not in (1, FORMAT):
+            raise ModelError(
+                f"{path} has format {found} and this version of the study reads 1 and {FORMAT}: "
+                "train the model again, or use the version that wrote it."
+            )
+        return Stored(keras.saving.load_model(str(path), compile=False, safe_mode=True), about)
+    except ModelError:
+        raise
+    except Exception as error:  # a zip, its JSON or Keras's part can be spoilt in any way
+        raise not_ours(path) from error
+
+
+def not_ours(path: str | Path) -> ModelError:
+    """The error for a file that is something else, or spoilt."""
+    return ModelError(f"{path} is no model of this study: use a file that `inference.save` wrote.")
