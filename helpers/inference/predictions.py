@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from helpers import audio, features, models
 from helpers.audio import Clip
@@ -134,11 +135,12 @@ class _Prepared(NamedTuple):
 def _prefetch(recordings: Iterable[Recording], card: Card) -> Iterator[_Prepared]:
     """Prepare recordings in threads before they are needed, in their order.
 
-    Memory holds a batch or two of windows besides the recordings that the threads work on, however
+    Each has one BLAS thread meanwhile: with more, they wait for each other, and the pitch of a clip
+    takes 25 times as long. Memory holds a batch or two of windows besides the recordings that the threads work on, however
     long these are.
     """
     threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
         coming: deque[Future[_Prepared]] = deque()
         for recording in recordings:
             coming.append(pool.submit(_prepare, recording, card))
