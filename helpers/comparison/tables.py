@@ -162,13 +162,14 @@ def main(arguments: list[str] | None = None) -> int:
     names = options.models.split(",")
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
     contenders = {name: named(name, **sizes) for name in names}
-    corpus = corpora.from_arguments(options)
+    corpus = corpora.from_arguments(options, part=bool(options.on))
     if options.csv:
         make_folder(options.csv.parent)
     how: dict[str, Any] = {"seeds": options.seeds, "jobs": options.jobs}
     if options.on:
-        tested = corpora.load(options.on)
-        corpus, target = corpora.together([corpus, tested]), tested.name
+        scale = tuple(options.scale) if options.scale else None
+        tested = corpora.load_part(options.on, scale=scale)
+        corpus, target = corpora.together([corpus, tested], scale=scale), tested.name
         how["parts"] = [onto(corpus, target)]
         parts = f"trained on all corpora but {target}, tested on all of it"
     else:

@@ -136,8 +136,8 @@ def _prefetch(recordings: Iterable[Recording], card: Card) -> Iterator[_Prepared
     """Prepare recordings in threads before they are needed, in their order.
 
     Each has one BLAS thread meanwhile: with more, they wait for each other, and the pitch of a clip
-    takes 25 times as long. Memory holds a batch or two of windows besides the recordings that the threads work on, however
-    long these are.
+    takes many times as long. Memory holds a batch or two of windows besides the recordings that the
+    threads work on, however long these are.
     """
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
