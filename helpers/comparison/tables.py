@@ -54,7 +54,8 @@ def score_table(
         fits: see `fit_all`; of the same folds
         reference: name of the contender that gains are over; the first if None
         listener: add the row ``"one_listener"`` (see `evaluation.one_listener`) where a clip has
-            several raters; it has no gains and no costs
+            several raters; it has no gains and no costs. If ``"median"`` is a contender, the column
+            ``covered share`` is added, too (see `evaluation.covered_share`)
         seed: of the bootstrap, over speakers if all are known, else over clips
 
     Returns:
@@ -65,16 +66,16 @@ def score_table(
     """
     rows = next(iter(fits.values())).rows
     groups = evaluation.known_speakers(corpus.clips.iloc[rows])
-    scores = evaluation.compare(
-        corpus.clips["valence"].to_numpy()[rows],
-        {name: found.predictions for name, found in fits.items()},
-        groups=groups,
-        reference=reference,
-        seed=seed,
-    )
+    truth = corpus.clips["valence"].to_numpy()[rows]
+    predictions = {name: found.predictions for name, found in fits.items()}
+    scores = evaluation.compare(truth, predictions, groups=groups, reference=reference, seed=seed)
     raters = None if corpus.raters is None else corpus.raters.iloc[rows]
     if listener and raters is not None and raters.notna().sum(axis=1).gt(1).any():
-        scores.loc["one_listener"] = evaluation.one_listener(raters, groups=groups, seed=seed)
+        drawn: dict[str, Any] = {"groups": groups, "seed": seed}
+        scores.loc["one_listener"] = evaluation.one_listener(raters, **drawn)
+        if "median" in fits:
+            share = evaluation.covered_share(truth, predictions, raters, **drawn)
+            scores = scores.join(pd.concat({"covered share": share}, axis=1))
     costs = pd.DataFrame({name: found.costs.mean() for name, found in fits.items()}).T
     return scores.drop(columns="rmse", level=0).join(pd.concat({"cost": costs}, axis=1))
 
@@ -161,13 +162,14 @@ def main(arguments: list[str] | None = None) -> int:
     names = options.models.split(",")
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
     contenders = {name: named(name, **sizes) for name in names}
-    corpus = corpora.from_arguments(options)
+    corpus = corpora.from_arguments(options, part=bool(options.on))
     if options.csv:
         make_folder(options.csv.parent)
     how: dict[str, Any] = {"seeds": options.seeds, "jobs": options.jobs}
     if options.on:
-        tested = corpora.load(options.on)
-        corpus, target = corpora.together([corpus, tested]), tested.name
+        scale = tuple(options.scale) if options.scale else None
+        tested = corpora.load_part(options.on, scale=scale)
+        corpus, target = corpora.together([corpus, tested], scale=scale), tested.name
         how["parts"] = [onto(corpus, target)]
         parts = f"trained on all corpora but {target}, tested on all of it"
     else:

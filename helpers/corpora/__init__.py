@@ -7,6 +7,7 @@ from helpers.corpora.corpus import (
     add_arguments,
     from_arguments,
     load,
+    load_part,
     main,
     summary,
     together,

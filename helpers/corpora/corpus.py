@@ -21,7 +21,7 @@ import pandas as pd
 
 from helpers import archives
 from helpers.corpora import checks, downloads, labels, layouts, matching, raters, segments
-from helpers.corpora.errors import CorpusError, of_its_file
+from helpers.corpora.errors import CorpusError, ScaleError, of_its_file
 from helpers.storage import PROJECT, digest
 
 #: The bundled corpus.
@@ -94,7 +94,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             downloaded on first use. None is the bundled demo corpus
         scale: lowest and highest possible rating; None takes that of a known corpus, else the one
             of `labels.SCALES` whose ends the lowest and the highest rating are. Valence of emotions
-            is from 1 to 5, or on the scale that is told
+            is from 1 to 5, or on the scale that is told. Of several corpora, it is the scale of the
+            whole, and of each corpus whose own is not clear, see `load_part`
 
     Returns:
         the corpus, its clips in the order of the labels table
@@ -113,7 +114,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     See: notebooks/01_exploration.ipynb
     """
     if source is not None and "," in str(source) and not os.path.exists(source):  # noqa: PTH110
-        return together([load(each) for each in str(source).split(",")], scale=scale)
+        parts = [load_part(each, scale=scale) for each in str(source).split(",")]
+        return together(parts, scale=scale)
     # os.path, since methods of Path raise errors of their own for names that no file can have.
     source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
     if not os.path.exists(source):  # noqa: PTH110
@@ -131,7 +133,30 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
-        raise CorpusError(str(error).replace(str(folder), str(source))) from error
+        raise type(error)(str(error).replace(str(folder), str(source))) from error
+
+
+def load_part(source: str | Path | None, *, scale: tuple[float, float] | None = None) -> Corpus:
+    """Read a corpus that becomes one of several, see `together`.
+
+    Args:
+        source: see `load`
+        scale: lowest and highest possible rating, if they are not clear from the corpus itself; a
+            note then says so. A scale that is clear stays as it is
+
+    Raises:
+        CorpusError: see `load`
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    try:
+        return load(source)
+    except ScaleError:
+        if scale is None:
+            raise
+    corpus = load(source, scale=scale)
+    told = f"its scale is taken to be {scale[0]:g} to {scale[1]:g}, since it is not clear by itself"
+    return replace(corpus, notes=(*corpus.notes, told))
 
 
 def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Corpus:
@@ -189,7 +214,7 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
         each ``file`` and ``speaker``. The kind of its labels is the one that says least
 
     Raises:
-        CorpusError: if two corpora have the same name
+        CorpusError: if two corpora have the same name, or the scale is none
 
     See: notebooks/08_other_voices.ipynb
     """
@@ -198,6 +223,7 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
         raise CorpusError(
             f"Of {', '.join(names)}, two have the same name: rename the folder of one of them."
         )
+    labels.check_scale(scale)
     scale = scale or several[0].scale
     parts = [_part_of_several(corpus, scale) for corpus in several]
     clips, rejected = (
@@ -340,17 +366,23 @@ def add_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> 
         nargs=2,
         type=float,
         metavar=("LOW", "HIGH"),
-        help="lowest and highest possible rating; left out, found if it is clear",
+        help="lowest and highest possible rating; left out, found if it is clear; with several "
+        "corpora, the scale of the whole, and of each whose own is not clear",
     )
 
 
-def from_arguments(options: argparse.Namespace) -> Corpus:
-    """Load the corpus of a command line, see `add_arguments`, `load` and `together`."""
+def from_arguments(options: argparse.Namespace, *, part: bool = False) -> Corpus:
+    """Load the corpus of a command line, see `add_arguments`, `load` and `together`.
+
+    Args:
+        options: see `add_arguments`
+        part: whether it becomes one of several, see `load_part`
+    """
     scale = tuple(options.scale) if options.scale else None
     if isinstance(options.path, list) and len(options.path) > 1:
-        return together([load(path) for path in options.path], scale=scale)
+        return together([load_part(path, scale=scale) for path in options.path], scale=scale)
     path = options.path[0] if isinstance(options.path, list) and options.path else options.path
-    return load(path or None, scale=scale)
+    return (load_part if part else load)(path or None, scale=scale)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,6 +14,10 @@ class CorpusError(UserError):
     """A corpus that cannot be used; the message names the file and says how to fix it."""
 
 
+class ScaleError(CorpusError):
+    """Ratings whose scale is not clear."""
+
+
 @contextlib.contextmanager
 def of_its_file() -> Iterator[None]:
     """Let what is wrong with the archive or the download of a corpus be a `CorpusError`."""

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.corpora import layouts, tables
-from helpers.corpora.errors import CorpusError
+from helpers.corpora.errors import CorpusError, ScaleError
 from helpers.corpora.layouts import CATEGORICAL_SCALE, Layout
 from helpers.corpora.matching import Finder
 from helpers.corpora.tables import Table
@@ -71,14 +71,10 @@ def read(
         scale: lowest and highest possible rating, None to find it
 
     Raises:
-        CorpusError: if there are no labels, several tables or columns that may be meant, or ratings
-            whose scale is not clear
+        ScaleError: if there are ratings whose scale is not clear
+        CorpusError: if there are no labels, or several tables or columns that may be meant
     """
-    if scale and not -np.inf < scale[0] < scale[1] < np.inf:
-        raise CorpusError(
-            f"The scale {scale[0]:g} to {scale[1]:g} is none: give the lowest possible rating and "
-            "then the highest."
-        )
+    check_scale(scale)
     known = layouts.recognise(files)
     if any(layout.labels != "categorical" for layout, _ in known):
         return _of_layouts(known, scale, source)
@@ -107,6 +103,19 @@ def read(
             "a CSV with the columns file, valence and speaker."
         )
     raise CorpusError(min(problems)[1])
+
+
+def check_scale(scale: tuple[float, float] | None) -> None:
+    """Refuse a scale that is none.
+
+    Raises:
+        CorpusError: if the lowest rating is not below the highest
+    """
+    if scale and not -np.inf < scale[0] < scale[1] < np.inf:
+        raise CorpusError(
+            f"The scale {scale[0]:g} to {scale[1]:g} is none: give the lowest possible rating and "
+            "then the highest."
+        )
 
 
 def _only(found: dict[str, Table], source: Path) -> tuple[str, Table]:
@@ -259,7 +268,7 @@ def _scale(ratings: pd.Series, labels: Path) -> tuple[float, float]:
     if reached in SCALES and all(ratings.between(*each).mean() < MOST for each in narrower):
         return reached
     known = ", ".join(f"{low:g} to {high:g}" for low, high in SCALES)
-    raise CorpusError(
+    raise ScaleError(
         f"{labels} has ratings from {reached[0]:g} to {reached[1]:g}, which do not clearly fit one "
         f"of the known scales ({known}): {TELL}."
     )

@@ -50,29 +50,47 @@ def agreement(raters: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def reliability(raters: pd.DataFrame) -> float:
-    """The reliability of the raters' mean, ICC(2,k) of Shrout & Fleiss (1979).
+def reliability(raters: pd.DataFrame) -> pd.Series:
+    """Intraclass correlations of Shrout & Fleiss (1979): of one rating, and of the raters' mean.
+
+    If all raters rated all clips, these are ICC(2,1) and ICC(2,k): raters are a sample of possible
+    ones, and one who rates higher than the others is an error. If raters differ between clips, they
+    cannot be told from other errors, and these are ICC(1,1) and ICC(1,k). Clips may then have
+    different numbers of raters; k is their mean, as in the analysis of variance with groups of
+    different sizes (Searle, Casella & McCulloch 1992, chapter 3). Clips of one rater do not count.
 
     Args:
-        raters: `Corpus.raters`; only clips that all of them rated count
+        raters: `Corpus.raters`
 
     Returns:
-        up to 1; NaN if fewer than two clips were rated by all
+        two numbers up to 1, by name; missing if fewer than two clips have two raters
 
     Examples:
-        >>> round(reliability(pd.DataFrame({"a": [1.0, 2, 4], "b": [1.0, 3, 5]})), 2)
-        0.95
+        >>> reliability(pd.DataFrame({"a": [1.0, 2, 4], "b": [1.0, 3, 5]})).round(2).to_dict()
+        {'ICC(2,1)': 0.9, 'ICC(2,k)': 0.95}
+
+    See: notebooks/01_exploration.ipynb
     """
-    x = raters.dropna().to_numpy()
-    n, k = x.shape
+    several = raters[raters.notna().sum(axis=1) > 1]
+    x, clip = several.to_numpy(), several.mean(axis=1).to_numpy()
+    differ = bool(np.isnan(x).any())
+    names = ["ICC(1,1)", "ICC(1,k)"] if differ else ["ICC(2,1)", "ICC(2,k)"]
+    n, given = len(x), (~np.isnan(x)).sum(axis=1)
     if n < 2:
-        return float("nan")
-    clip, rater = x.mean(axis=1, keepdims=True), x.mean(axis=0, keepdims=True)
-    between_clips = k * ((clip - x.mean()) ** 2).sum() / (n - 1)
-    between_raters = n * ((rater - x.mean()) ** 2).sum() / (k - 1)
-    rest = ((x - clip - rater + x.mean()) ** 2).sum() / ((n - 1) * (k - 1))
-    spread = between_clips + (between_raters - rest) / n
-    return float((between_clips - rest) / spread) if spread else float("nan")
+        return pd.Series(np.nan, names)
+    total = given.sum()
+    k = (total - (given**2).sum() / total) / (n - 1)
+    between_clips = (given * (clip - np.nansum(x) / total) ** 2).sum() / (n - 1)
+    if differ:
+        rest = np.nansum((x - clip[:, None]) ** 2) / (total - n)
+        of_raters = 0.0
+    else:
+        rater = x.mean(axis=0)
+        rest = ((x - clip[:, None] - rater + x.mean()) ** 2).sum() / ((n - 1) * (k - 1))
+        of_raters = (n * ((rater - x.mean()) ** 2).sum() / (k - 1) - rest) / n
+    common = between_clips - rest
+    spreads = np.array([between_clips + (k - 1) * rest + k * of_raters, between_clips + of_raters])
+    return pd.Series(np.divide(common, spreads, out=np.full(2, np.nan), where=spreads > 0), names)
 
 
 def in_words(raters: pd.DataFrame) -> str:
@@ -81,8 +99,11 @@ def in_words(raters: pd.DataFrame) -> str:
     everyone = count.min() == raters.shape[1]
     a_clip = "" if everyone else f" ({count.min()} to {count.max()} a clip)"
     ranges = (f"{c.upper()} {each[c].min():.2f} to {each[c].max():.2f}" for c in ("mae", "ccc"))
-    common = "" if np.isnan(icc) else f"; ICC(2,k) {icc:.2f}"
+    text = f"{raters.shape[1]}{a_clip}, each against the mean of the others: {'; '.join(ranges)}"
+    if icc.isna().any():
+        return text
+    (one, single), (mean, average) = icc.items()
     return (
-        f"{raters.shape[1]}{a_clip}, each against the mean of the others: {'; '.join(ranges)}"
-        f"{common}"
+        f"{text}. The reliability of one listener's rating is {one} {single:.2f}, and that of "
+        f"the listeners' mean {mean} {average:.2f}"
     )

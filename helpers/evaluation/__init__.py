@@ -9,7 +9,7 @@ from helpers.evaluation.errors import (
     slopes,
     worst,
 )
-from helpers.evaluation.listeners import one_listener
+from helpers.evaluation.listeners import covered_share, one_listener
 from helpers.evaluation.metrics import (
     METRICS,
     as_dict,

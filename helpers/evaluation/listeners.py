@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from helpers.corpora import against_others
-from helpers.evaluation.metrics import draws, row_of, scored
+from helpers.evaluation.metrics import draws, interval, row_of, scored
 
 
 def one_listener(
@@ -30,7 +32,12 @@ def one_listener(
 
     See: notebooks/06_improvements.ipynb
     """
-    weights = draws(len(raters), groups, seed=seed)
+    means = _mean_scores(raters, draws(len(raters), groups, seed=seed))
+    return pd.Series(row_of(means), name="one_listener")
+
+
+def _mean_scores(raters: pd.DataFrame, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Each score of `one_listener`: its value, then that of each resample [1 + draws]."""
     found = [
         scored(both["others"].to_numpy(), both["one"].to_numpy(), weights[:, both.index])
         for both in against_others(raters.reset_index(drop=True)).values()
@@ -38,5 +45,45 @@ def one_listener(
     ]
     if not found:
         raise ValueError("No clip was rated by two raters.")
-    means = {score: np.mean([one[score] for one in found], axis=0) for score in found[0]}
-    return pd.Series(row_of(means), name="one_listener")
+    return {score: np.mean([one[score] for one in found], axis=0) for score in found[0]}
+
+
+def covered_share(
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    raters: pd.DataFrame,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How far each model is on the way from the median predictor to one listener.
+
+    The share is (MAE of the median - MAE of the model) / (MAE of the median - MAE of one listener):
+    0 is no better than the median predictor, and 1 as good as a listener. It may be above 1, since
+    a model is judged against the mean of all raters and a listener against that of the others,
+    which is less exact. All three are resampled with the same draws.
+
+    Args:
+        truth: ratings [clips]
+        predictions: see `compare`; with ``"median"``
+        raters: see `one_listener`
+        groups: see `compare`
+        seed: see `compare`
+
+    Returns:
+        a row a model, ``value``, ``low`` and ``high``; missing where a listener is no better than
+        the median predictor
+
+    See: notebooks/06_improvements.ipynb
+    """
+    weights = draws(len(truth), groups, seed=seed)
+    maes = {
+        name: np.mean([scored(truth, one, weights)["mae"] for one in np.atleast_2d(each)], axis=0)
+        for name, each in predictions.items()
+    }
+    way = maes["median"] - _mean_scores(raters, weights)["mae"]
+    rows = {}
+    for name, mae in maes.items():
+        share = np.divide(maes["median"] - mae, way, out=np.full_like(way, np.nan), where=way > 0)
+        rows[name] = {"value": share[0], **interval(share[1:])}
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -6,3 +6,4 @@ from helpers.inference.model_file import HUMAN_VOICES, Model, ModelError, load, 
 from helpers.inference.predictions import curve, main, predict, stream
 from helpers.inference.pretrained import predict_pretrained
 from helpers.inference.recorder import panel, recording_figure
+from helpers.inference.speakers import relative

@@ -58,6 +58,7 @@ class Card:
         from_quantiles: see `intervals.Calibration`
         errors: see there
         out_of_fold: see there
+        spread: see there; empty in files of format 1 and 2
     """
 
     corpus: dict[str, Any]
@@ -79,6 +80,8 @@ class Card:
     from_quantiles: bool = False
     errors: dict[str, Any] = field(default_factory=dict)
     out_of_fold: dict[str, Any] = field(default_factory=dict)
+    # Nor do files of format 2 have this one.
+    spread: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_run(
@@ -331,7 +334,7 @@ def _intervals(card: Card) -> str:
     if card.coverage:
         value, low, high = coverage(card) * 100
         text += f"\nIt held {value:.0f} % of the test ratings ({low:.0f} to {high:.0f} %)."
-    return text + _coverage_text(card)
+    return text + _coverage_text(card) + _spread_text(card.spread)
 
 
 def _width(card: Card) -> str:
@@ -367,3 +370,15 @@ def _coverage_text(card: Card) -> str:
     if card.out_of_fold:
         text += "\n\nOut of fold, the interval of each fold comes from the errors in the others."
     return f"\n\n{text}"
+
+
+def _spread_text(spread: dict[str, Any]) -> str:
+    """How predictions differ between speakers; empty if it is not known."""
+    if not spread:
+        return ""
+    between, within = (np.sqrt(spread[name]) for name in ("between", "within"))
+    return (
+        f"\n\nOver {spread['speakers']} speakers, mean predictions vary by {between:.2f} (standard "
+        f"deviation) around {spread['centre']:.2f}, and a speaker's clips by {within:.2f} around "
+        "the speaker's mean. `--relative` uses this."
+    )

@@ -14,6 +14,7 @@ import pandas as pd
 
 from helpers import evaluation, training
 from helpers.corpora import Corpus
+from helpers.inference.speakers import spread
 from helpers.training import Run
 
 #: Share of new clips whose rating lies in the interval of its prediction.
@@ -35,12 +36,14 @@ class Calibration(NamedTuple):
             speaker or by clip
         out_of_fold: see `count_held`, of these clips, where the margin of each fold comes from the
             errors in the others; empty if there are none
+        spread: of these predictions over speakers, see `speakers.spread`
     """
 
     margin: float | None
     from_quantiles: bool
     errors: dict[str, Any]
     out_of_fold: dict[str, Any]
+    spread: dict[str, Any]
 
 
 def calibrate(run: Run, corpus: Corpus, out_of_fold: pd.DataFrame | None = None) -> Calibration:
@@ -81,7 +84,8 @@ def calibrate(run: Run, corpus: Corpus, out_of_fold: pd.DataFrame | None = None)
         margins = np.array([of_others[own] for own in fold])
         low, high = extended(predicted, quantiles, margins)
         of_folds = count_held(truth, low, high, scale=corpus.scale, speakers=speakers)
-    return Calibration(conformal_margin(scores), from_quantiles, errors, of_folds)
+    margin, of_speakers = conformal_margin(scores), spread(predicted, speakers)
+    return Calibration(margin, from_quantiles, errors, of_folds, of_speakers)
 
 
 def conformity(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:

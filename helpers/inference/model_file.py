@@ -32,8 +32,9 @@ HUMAN_VOICES = PROJECT / "models" / "human_voices.keras"
 #: The member that `save` adds to Keras's file.
 MEMBER = "valence.json"
 
-#: Version of its content. Version 1 is read, too: its intervals are of constant width.
-FORMAT = 2
+#: Version of its content. Older ones are read, too: 1 has intervals of constant width, and neither
+#: 1 nor 2 says how speakers differ.
+FORMAT = 3
 
 
 class ModelError(UserError):
@@ -151,9 +152,9 @@ def load(path: str | Path) -> Model:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read(MEMBER))
         found = content.pop("format")
-        if found not in (1, FORMAT):
+        if found not in range(1, FORMAT + 1):
             raise ModelError(
-                f"{path} has format {found} and this version of the study reads 1 and {FORMAT}: "
+                f"{path} has format {found} and this version of the study reads 1 to {FORMAT}: "
                 "train the model again, or use the version that wrote it."
             )
         # Older files may lack the corpus, and the scale with it.

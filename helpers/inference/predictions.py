@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from helpers import audio, features, models
 from helpers.audio import Clip
 from helpers.cli import UserError
-from helpers.inference import cards, pauses, sources
+from helpers.inference import cards, pauses, sources, speakers
 from helpers.inference.cards import Card
 from helpers.inference.model_file import HUMAN_VOICES, Model, load
 from helpers.inference.pretrained import predict_pretrained
@@ -134,11 +135,12 @@ class _Prepared(NamedTuple):
 def _prefetch(recordings: Iterable[Recording], card: Card) -> Iterator[_Prepared]:
     """Prepare recordings in threads before they are needed, in their order.
 
-    Memory holds a batch or two of windows besides the recordings that the threads work on, however
-    long these are.
+    Each has one BLAS thread meanwhile: with more, they wait for each other, and the pitch of a clip
+    takes many times as long. Memory holds a batch or two of windows besides the recordings that the
+    threads work on, however long these are.
     """
     threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
         coming: deque[Future[_Prepared]] = deque()
         for recording in recordings:
             coming.append(pool.submit(_prepare, recording, card))
@@ -305,6 +307,45 @@ def main(arguments: list[str] | None = None) -> int:
 
     The exit code is 0, or 1 if a recording has no valence, or 2 with one sentence if nothing does.
     """
+    options = _arguments(arguments)
+    refused = [(path, why) for path in options.clip if (why := sources.refusal(path))]
+    if refused and len(refused) == len(options.clip):
+        found = "; ".join(f"{sources.encodable(path)} {why}" for path, why in refused)
+        raise UserError(f"{found}.")
+    for path in filter(None, (options.csv, options.json)):
+        make_folder(path.parent)
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder: name a file.")
+    if options.pretrained:
+        source = None if options.pretrained == "pretrained" else options.pretrained
+        table, spread = predict_pretrained(options.clip, source, channels=options.channels), {}
+    else:
+        model = load(options.model_file)
+        if not options.clip:
+            _show(cards.card_markdown(model.card))
+            return 0
+        table, spread = predict(model, options.clip, channels=options.channels), model.card.spread
+    about = ""
+    if options.relative:
+        about = f"{speakers.in_words(table, spread)}\n"
+        table = speakers.relative(table, spread)
+    unknown = table["valence"].isna()
+    if options.csv:
+        write_file(options.csv, table.to_csv(index=False))
+    if options.json:
+        write_file(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
+    if options.csv or options.json:
+        _show(f"{len(table)} recordings, {unknown.sum()} of them without a valence\n")
+        for row in table[unknown].itertuples():
+            print(f"{row.clip} {row.problem}", file=sys.stderr)
+    else:
+        _show(f"{table.round(2).to_string(index=False)}\n")
+    _show(about)
+    return int(unknown.any())
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The options, with a ``model_file`` that is no longer among the clips."""
     parser = argparse.ArgumentParser(prog="python -m helpers.inference", description=main.__doc__)
     add = parser.add_argument
     add(
@@ -322,42 +363,24 @@ def main(arguments: list[str] | None = None) -> int:
         "file or folder of another",
     )
     add("--channels", action="store_true", help="a row for each channel, not for their mean")
+    add(
+        "--relative",
+        action="store_true",
+        help="take all recordings as one person's, and say how far each is from what is usual for "
+        "that person: the mean, shrunk towards that of other speakers if there are few",
+    )
     add("--csv", type=Path, metavar="OUT", help="write the table to this file")
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
     if options.pretrained and (named or not options.clip):
         parser.error("--model takes the place of a .keras file, and needs a recording")
-    model_file = Path(options.clip.pop(0)) if named else HUMAN_VOICES
-    refused = [(path, why) for path in options.clip if (why := sources.refusal(path))]
-    if refused and len(refused) == len(options.clip):
-        found = "; ".join(f"{sources.encodable(path)} {why}" for path, why in refused)
-        raise UserError(f"{found}.")
-    for path in filter(None, (options.csv, options.json)):
-        make_folder(path.parent)
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder: name a file.")
-    if options.pretrained:
-        source = None if options.pretrained == "pretrained" else options.pretrained
-        table = predict_pretrained(options.clip, source, channels=options.channels)
-    else:
-        model = load(model_file)
-        if not options.clip:
-            _show(cards.card_markdown(model.card))
-            return 0
-        table = predict(model, options.clip, channels=options.channels)
-    unknown = table["valence"].isna()
-    if options.csv:
-        write_file(options.csv, table.to_csv(index=False))
-    if options.json:
-        write_file(options.json, table.to_json(orient="records", indent=1, force_ascii=False))
-    if options.csv or options.json:
-        _show(f"{len(table)} recordings, {unknown.sum()} of them without a valence\n")
-        for row in table[unknown].itertuples():
-            print(f"{row.clip} {row.problem}", file=sys.stderr)
-    else:
-        _show(f"{table.round(2).to_string(index=False)}\n")
-    return int(unknown.any())
+    options.model_file = Path(options.clip.pop(0)) if named else HUMAN_VOICES
+    if options.relative and not options.clip:
+        parser.error("--relative is about recordings: name some")
+    if options.relative and options.channels:
+        parser.error("--relative takes all recordings as one person's: leave --channels out")
+    return options
 
 
 def _show(text: str) -> None:

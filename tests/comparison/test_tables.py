@@ -63,12 +63,34 @@ def test_one_listener_stands_beside_the_models_where_there_are_several(corpus):
     assert row["mae", "value"] == pytest.approx(np.mean(errors))
     assert row["mae", "low"] <= row["mae", "value"] <= row["mae", "high"]
     assert row[["mae gain", "ccc gain", "cost"]].isna().all()
-    assert evaluation.readable(table).loc["one_listener", "mae gain"] == "–"
+    assert (
+        evaluation.readable(table).loc["one_listener", ["mae gain", "covered share"]].eq("–").all()
+    )
     alone = np.where(np.arange(12)[:, None] % 2 == [0, 1], valence[:, None], np.nan)
     apart = dataclasses.replace(corpus, raters=pd.DataFrame(alone, corpus.clips.index))
     assert list(comparison.score_table(apart, fits, listener=True).index) == ["median"]
     with pytest.raises(ValueError, match="No clip was rated by two raters"):
         evaluation.one_listener(apart.raters)
+
+
+def test_the_covered_share_is_how_far_a_model_is_from_the_median_to_a_listener(corpus):
+    compared = {name: comparison.named(name) for name in ("median", "egemaps_svr")}
+    fits = comparison.fit_all(corpus, compared, folds=2)
+    valence = corpus.clips["valence"]
+    ears = pd.DataFrame({"a": valence + 0.25, "b": valence - 0.25})
+    heard = dataclasses.replace(corpus, raters=ears)
+    table = comparison.score_table(heard, fits, listener=True)
+    share, mae = table["covered share"], table["mae", "value"]
+    expected = (mae["median"] - mae["egemaps_svr"]) / (mae["median"] - 0.5)
+    assert share.loc["egemaps_svr", "value"] == pytest.approx(expected)
+    assert share.loc["egemaps_svr", "low"] < expected < share.loc["egemaps_svr", "high"]
+    assert share.loc["median"].tolist() == [0, 0, 0] and share.loc["one_listener"].isna().all()
+    deaf = dataclasses.replace(corpus, raters=pd.DataFrame({"a": valence, "b": 6 - valence}))
+    table = comparison.score_table(deaf, fits, listener=True)
+    assert table.loc["one_listener", ("mae", "value")] > table.loc["median", ("mae", "value")]
+    assert table["covered share", "value"].isna().all()
+    without = comparison.score_table(heard, {"egemaps_svr": fits["egemaps_svr"]}, listener=True)
+    assert "covered share" not in without
 
 
 def test_predictions_are_listed_by_clip(corpus):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import comparison, corpora
+from helpers import cli, comparison, corpora
 from tests.comparison.conftest import fast
 from tests.conftest import voice
 
@@ -101,6 +101,25 @@ def test_the_command_says_what_joining_corpora_did_to_ratings_and_clips(corpus, 
     out = capsys.readouterr().out
     assert "b: its ratings from 1 to 9 are mapped to 1 to 5" in out
     assert "1 clips are in an earlier corpus, too, and count once" in out
+
+
+def test_a_scale_is_that_of_each_corpus_whose_own_is_not_clear_also_of_the_target(
+    corpus, folders, capsys
+):
+    for folder in folders[1:]:
+        labels = pd.read_csv(folder / "labels.csv")
+        labels["valence"] = 2 * labels["valence"] - 0.5  # from 1.5 to 9.5
+        labels.to_csv(folder / "labels.csv", index=False)
+    paths = [str(folder) for folder in folders]
+    arguments = ["--on", paths[2], "--models", "median", "--scale", "1", "11"]
+    for trained in (paths[:1], paths[:2]):
+        assert comparison.main([*trained, *arguments]) == 0
+        out = capsys.readouterr().out
+        assert "cc: its scale is taken to be 1 to 11, since it is not clear by itself" in out
+        assert ("b: its scale is taken to be 1 to 11" in out) == (len(trained) > 1)
+        assert "my_corpus: its ratings from 1 to 5 are mapped to 1 to 11" in out
+    assert cli.run(comparison.main, [paths[0], *arguments[:4]]) == 2
+    assert "say which scale it is, as --scale LOW HIGH" in capsys.readouterr().err
 
 
 def test_folds_of_a_target_are_refused(folders, capsys):

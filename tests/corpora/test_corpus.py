@@ -187,6 +187,28 @@ def test_several_corpora_become_one_with_speakers_apart_and_ratings_on_one_scale
     assert "other: its ratings from 1 to 9 are mapped to 1 to 5" in whole.notes
 
 
+def test_of_several_corpora_a_scale_is_that_of_the_whole_and_of_each_that_is_not_clear(
+    corpus_folder, capsys
+):
+    clear, other = corpora.load(corpus_folder), second_corpus(corpus_folder)
+    labels = pd.read_csv(other / "labels.csv")
+    labels.loc[labels["valence"] == 9, "valence"] = 8.5  # so that 1 to 9 is not clear
+    labels.to_csv(other / "labels.csv", index=False)
+    both = f"{corpus_folder},{other}"
+    with pytest.raises(CorpusError, match="has ratings from 1 to 8.5.*say which scale it is"):
+        corpora.load(both)
+    whole = corpora.load(both, scale=(1, 9))
+    expected = [*(2 * clear.clips["valence"] - 1), *labels["valence"][1:]]
+    assert whole.scale == (1, 9) and whole.clips["valence"].tolist() == pytest.approx(expected)
+    told = "other: its scale is taken to be 1 to 9, since it is not clear by itself"
+    assert told in whole.notes
+    assert "my_corpus: its ratings from 1 to 5 are mapped to 1 to 9" in whole.notes
+    assert corpora.main([both, "--scale", "1", "9"]) == 0
+    assert told in capsys.readouterr().out
+    with pytest.raises(CorpusError, match="The scale 9 to 1 is none"):
+        corpora.together([clear], scale=(9, 1))
+
+
 def test_a_clip_that_is_in_two_corpora_counts_once_and_is_listed(corpus_folder):
     whole = corpora.load(f"{corpus_folder},{second_corpus(corpus_folder)}")
     again = whole.rejected.iloc[-1]

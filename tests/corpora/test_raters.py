@@ -8,6 +8,9 @@ from helpers import corpora
 from helpers.corpora import CorpusError
 from tests.corpora.conftest import reasons, relabelled
 
+#: Four judges of six targets, table 2 of Shrout & Fleiss (1979).
+JUDGED = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+
 SINGLE = np.array([[1.0, 2, 3], [4, 5, 4.5], [2, 2, 2.5]] * 4)
 
 
@@ -92,9 +95,9 @@ def test_a_rating_beside_those_of_raters_stays_the_rating(corpus_folder):
 
 
 def test_the_agreement_of_raters_is_that_of_shrout_and_fleiss():
-    judged = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
-    raters = pd.DataFrame(judged, columns=list("abcd"), dtype=float)
-    assert round(corpora.reliability(raters), 2) == 0.62  # their table 4
+    raters = pd.DataFrame(JUDGED, columns=list("abcd"), dtype=float)
+    both = {"ICC(2,1)": 0.29, "ICC(2,k)": 0.62}  # their table 4
+    assert corpora.reliability(raters).round(2).to_dict() == both
     each = corpora.agreement(raters)
     others = raters[["b", "c", "d"]].mean(axis=1)
     assert each.loc["a", "mae"] == pytest.approx((raters["a"] - others).abs().mean())
@@ -104,4 +107,34 @@ def test_the_agreement_of_raters_is_that_of_shrout_and_fleiss():
     )
     assert each.loc["a", "ccc"] == pytest.approx(ccc[0]) and set(each["clips"]) == {6}
     crowd = pd.concat([raters.assign(d=np.nan), raters.assign(a=np.nan)], ignore_index=True)
-    assert np.isnan(corpora.reliability(crowd)) and corpora.agreement(crowd)["mae"].notna().all()
+    assert corpora.agreement(crowd)["mae"].notna().all()
+
+
+def test_raters_who_differ_between_clips_have_the_one_way_correlation():
+    judged = np.array(JUDGED, float)
+    # Every clip is rated by four of 24 raters, whose names say nothing.
+    crowd = np.full((6, 24), np.nan)
+    for clip, ratings in enumerate(judged):
+        crowd[clip, clip * 4 : clip * 4 + 4] = ratings
+    both = {"ICC(1,1)": 0.17, "ICC(1,k)": 0.44}  # Shrout & Fleiss, table 4
+    assert corpora.reliability(pd.DataFrame(crowd)).round(2).to_dict() == both
+    alone = pd.DataFrame(np.vstack([crowd, np.eye(24)[:1]])).replace(0, np.nan)  # of one rater
+    assert corpora.reliability(alone).round(2).to_dict() == both
+
+
+def test_numbers_of_raters_that_differ_give_the_correlation_that_clips_were_made_with():
+    random = np.random.default_rng(0)
+    ratings = random.normal(0, 1, (4000, 1)) + random.normal(0, 2, (4000, 6))  # ICC 1 / 5
+    ratings[np.arange(6) >= random.integers(1, 7, 4000)[:, None]] = np.nan
+    found = corpora.reliability(pd.DataFrame(ratings))
+    assert found["ICC(1,1)"] == pytest.approx(0.2, abs=0.02)
+    several = (~np.isnan(ratings)).sum(axis=1)
+    k = several[several > 1].mean()
+    assert found["ICC(1,k)"] == pytest.approx(k * 0.2 / (1 + (k - 1) * 0.2), abs=0.03)
+
+
+def test_too_few_clips_of_several_raters_have_no_correlation():
+    few = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [2.0, np.nan, 3.0]})
+    assert corpora.reliability(few).isna().all()
+    same = pd.DataFrame({"a": [2.0, 2.0], "b": [2.0, 2.0]})
+    assert corpora.reliability(same).isna().all()

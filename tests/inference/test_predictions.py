@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 import soxr
+import threadpoolctl
 
 from helpers import cli, inference
 from helpers.inference import predictions
@@ -136,6 +137,21 @@ def test_long_recordings_are_not_read_far_ahead(model, monkeypatch):
 
     next(inference.stream(model, recordings()))
     assert len(taken) < 10
+
+
+def test_recordings_are_prepared_with_one_blas_thread_each(model, monkeypatch):
+    prepare, threads = predictions._prepare, []
+
+    def counted(*arguments):
+        found = threadpoolctl.threadpool_info()
+        threads.extend(each["num_threads"] for each in found if each["user_api"] == "blas")
+        return prepare(*arguments)
+
+    monkeypatch.setattr(predictions, "_prepare", counted)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        inference.predict(model, [(voice(1), RATE)] * 3)
+        after = [each["num_threads"] for each in threadpoolctl.threadpool_info()]
+    assert set(threads) == {1} and 2 in after
 
 
 def test_memory_stays_flat_over_a_stream(model):
