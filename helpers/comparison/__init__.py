@@ -19,6 +19,7 @@ from helpers.comparison.transfer_tables import (
     bias_table,
     from_records,
     gain_table,
+    own_and_others,
     records,
     transfer_table,
 )

@@ -16,6 +16,9 @@ from helpers.corpora import Corpus
 #: What was predicted, see `transfer.fit_transfers`.
 Fits = Mapping[Transfer, Mapping[str, FoldPredictions]]
 
+#: Between the names of corpora that are trained on together.
+SEVERAL = " + "
+
 #: Parts of the rating scale for which a mean error is given.
 PARTS = 3
 
@@ -85,7 +88,7 @@ def transfer_table(corpus: Corpus, fits: Fits, *, seed: int = 0) -> pd.DataFrame
             both.append(_compared(corpus, kind, seed=seed))
         table = both[0][["mae", "ccc", "pearson"]]
         moved = both[1][["mae", "ccc"]].rename(columns=lambda name: f"shifted {name}", level=0)
-        tables[" + ".join(each.trained_on), each.tested_on] = table.join(moved)
+        tables[SEVERAL.join(each.trained_on), each.tested_on] = table.join(moved)
     return pd.concat(tables, names=["trained on", "tested on", "model"])
 
 
@@ -127,7 +130,7 @@ def gain_table(corpus: Corpus, fits: Fits, *, seed: int = 0) -> pd.DataFrame:
         if each.tested_on in each.trained_on:
             continue
         for name in each.trained_on if len(each.trained_on) > 1 else ():
-            added = " + ".join(other for other in each.trained_on if other != name)
+            added = SEVERAL.join(other for other in each.trained_on if other != name)
             alone = fits[Transfer((name,), each.tested_on)]
             for model in found:
                 both = {"alone": alone[model], "with": found[model]}
@@ -172,7 +175,7 @@ def bias_table(corpus: Corpus, fits: Fits, *, seed: int = 0) -> pd.DataFrame:
             clips = corpus.clips.iloc[found.rows]
             error = found.predictions.mean(axis=0) - clips["valence"].to_numpy()
             for group, belongs in _groups(clips, corpus.scale).items():
-                key = " + ".join(each.trained_on), each.tested_on, model, group
+                key = SEVERAL.join(each.trained_on), each.tested_on, model, group
                 rows[key] = _mean_error(clips[belongs], error[belongs], seed)
     return pd.DataFrame(rows).T.rename_axis(index=["trained on", "tested on", "model", "group"])
 
@@ -200,6 +203,30 @@ def _mean_error(clips: pd.DataFrame, error: np.ndarray, seed: int) -> dict[tuple
         ("size", "clips"): len(clips),
         ("size", "speakers"): clips["speaker"].nunique(),
     }
+
+
+def own_and_others(table: pd.DataFrame) -> pd.DataFrame:
+    """Trainings on a corpus itself beside those on most other corpora, for people to read.
+
+    Args:
+        table: `transfer_table` or `bias_table`
+
+    Returns:
+        text, each first score of the table with its interval: a row a target (and group), a pair of
+        columns (``own folds`` or ``other voices``, and the model)
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    cells = evaluation.readable(table).iloc[:, 0].rename_axis(index={"trained on": "training"})
+    keys = cells.index.to_frame(index=False)
+    own = keys["training"] == keys["tested on"]
+    several = keys["training"].str.split(SEVERAL, regex=False).str.len()
+    most = several.groupby([keys["tested on"], own]).transform("max")
+    keys["training"] = np.where(own, "own folds", "other voices")
+    cells.index = pd.MultiIndex.from_frame(keys)
+    cells = cells[(several == most).to_numpy()]
+    columns = pd.MultiIndex.from_product([["own folds", "other voices"], keys["model"].unique()])
+    return cells.unstack(["training", "model"], sort=False)[columns]
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

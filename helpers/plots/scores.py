@@ -169,6 +169,7 @@ def transfer_heatmap(table: pd.DataFrame, models: Sequence[str]) -> Figure:
     for ax, model in zip(axes[0], models, strict=True):
         of = scores[scores["model"] == model]
         cells = of.pivot(index="trained on", columns="tested on", values="ccc").loc[rows, names]
+        cells = cells.round(2) + 0.0  # never "-0.00"
         sns.heatmap(cells, **HEATMAP, square=False, cbar=False, ax=ax)
         for place in range(len(names)):
             ax.add_patch(Rectangle((place, place), 1, 1, **FRAME))
