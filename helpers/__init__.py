@@ -20,7 +20,7 @@ in this list; from outside, a package is used through the names that its ``__ini
 - `evaluation`: scores with intervals, errors, bias (notebooks 3 and 5)
 - `plots`: every figure
 - `tuning`: many training runs: grid, search, cluster (notebook 4)
-- `comparison`: models and baselines on the same folds (notebook 6)
+- `comparison`: models and baselines on the same folds, and across corpora (notebooks 6 and 8)
 - `inference`: a trained network in one file, and the valence of any recording (notebook 7)
 
 Importing the package imports none of them.

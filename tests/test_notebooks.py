@@ -33,6 +33,7 @@ def test_there_are_notebooks():
         "05_error_analysis",
         "06_improvements",
         "07_your_speech",
+        "08_other_voices",
     ]
 
 

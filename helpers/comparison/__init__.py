@@ -14,11 +14,14 @@ from helpers.comparison.tables import (
     out_of_fold,
     score_table,
 )
-from helpers.comparison.transfer import (
-    Transfer,
-    fit_transfers,
-    onto,
-    shifted,
+from helpers.comparison.transfer import COMPARED, Transfer, fit_transfers, onto, shifted, transfers
+from helpers.comparison.transfer_tables import (
+    TransferTables,
+    bias_table,
+    from_records,
+    gain_table,
+    own_and_others,
+    records,
     transfer_table,
-    transfers,
 )
+from helpers.comparison.voices import groups_of_voices, median_pitch, voice_table

@@ -1,7 +1,7 @@
 """What networks know of corpora that they were not trained on.
 
 From a terminal, ``python -m helpers.comparison A B --on C`` trains on all of A and B and tests on
-all of C.
+all of C. `transfer_tables` makes tables of what is found here.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from helpers import evaluation, splits
+from helpers import splits
 from helpers.comparison.contenders import ComparisonError, Contender
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.corpora import Corpus
 from helpers.splits import Split
+
+#: What is compared on other voices: the network made for them, the SVR of the same clips at 8 kHz,
+#: and the constant that both have to beat.
+COMPARED = ("three_views", "egemaps_8k_svr", "median")
 
 
 class Transfer(NamedTuple):
@@ -130,38 +133,6 @@ def shifted(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> dict[str, Fo
         offset = truth.mean() - found.predictions.mean(axis=1, keepdims=True)
         moved[name] = found._replace(predictions=found.predictions + offset)
     return moved
-
-
-def transfer_table(
-    corpus: Corpus, fits: Mapping[Transfer, Mapping[str, FoldPredictions]], *, seed: int = 0
-) -> pd.DataFrame:
-    """Scores of every transfer, with 95 % intervals.
-
-    Args:
-        corpus: several as one, see `corpora.together`
-        fits: see `fit_transfers`
-        seed: of the bootstrap, over the target's speakers if all are known, else over its clips
-
-    Returns:
-        a row a transfer and model, indexed by ``trained on``, ``tested on`` and ``model``; columns
-        are pairs of a score (``mae``, ``ccc``, ``pearson``; ``shifted mae`` and ``shifted ccc``,
-        see `shifted`) and ``value``, ``low`` or ``high``
-
-    See: notebooks/08_other_voices.ipynb
-    """
-    tables = {}
-    for each, found in fits.items():
-        rows = next(iter(found.values())).rows
-        speakers = evaluation.known_speakers(corpus.clips.iloc[rows])
-        truth = corpus.clips["valence"].to_numpy()[rows]
-        both = []
-        for kind in (found, shifted(corpus, found)):
-            predictions = {name: one.predictions for name, one in kind.items()}
-            both.append(evaluation.compare(truth, predictions, groups=speakers, seed=seed))
-        table = both[0][["mae", "ccc", "pearson"]]
-        moved = both[1][["mae", "ccc"]].rename(columns=lambda name: f"shifted {name}", level=0)
-        tables[" + ".join(each.trained_on), each.tested_on] = table.join(moved)
-    return pd.concat(tables, names=["trained on", "tested on", "model"])
 
 
 def _names(corpus: Corpus) -> list[str]:

@@ -20,5 +20,6 @@ from helpers.features.spectrograms import (
     is_padding,
     mel_spectrogram,
     normalise_by_speaker,
+    voiced_pitch,
     waveform_features,
 )

@@ -208,6 +208,23 @@ def waveform_features(y: np.ndarray, settings: MelSettings) -> np.ndarray:
     return np.concatenate([levels, np.fmax(tracks, levels.min())])
 
 
+def voiced_pitch(features: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """The pitch of each frame, from features that have it.
+
+    Args:
+        features: of each clip [clips, rows, frames], see `waveform_features`
+        settings: that made them, with ``pitch``
+
+    Returns:
+        Hz [clips, frames]; not a number in frames without voice, and in padding
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    semitones, lowest = features[:, settings.n_mels], features.min(axis=(1, 2))
+    voiced = semitones > lowest[:, None]
+    return np.where(voiced, LOWEST_PITCH * 2 ** (semitones / 12), np.nan)
+
+
 def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarray:
     """Shift and scale each band of each speaker's clips to mean 0 and standard deviation 1.
 

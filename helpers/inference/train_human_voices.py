@@ -128,10 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
         "seeds": options.seeds,
         "speakers": corpus.clips.groupby("corpus")["speaker"].nunique().to_dict(),
         "clips": corpus.clips["corpus"].value_counts(sort=False).to_dict(),
-        "left out": [
-            {**dict(zip(table.index.names, index, strict=True)), **scores}
-            for index, scores in zip(table.index, comparison.as_dict(table).values(), strict=True)
-        ],
+        "left out": comparison.records(table),
     }
     save_results(
         results / "human_voices.json", content, made_by=made_by(corpus, Settings.from_env())

@@ -9,6 +9,7 @@ from helpers.plots.data import (
     recording,
     speakers,
     spectrogram,
+    voices,
     waveforms,
 )
 from helpers.plots.errors import (
@@ -27,6 +28,7 @@ from helpers.plots.scores import (
     explored,
     intervals,
     predicted_against_true,
+    transfer_heatmap,
     trials,
 )
 from helpers.plots.style import NAMES, save, show

@@ -128,6 +128,26 @@ def speakers(clips: pd.DataFrame, scale: tuple[float, float]) -> Figure:
     return figure
 
 
+def voices(table: pd.DataFrame) -> Figure:
+    """The pitch of each speaker, from the lowest voice to the highest, and their group.
+
+    Args:
+        table: a row a speaker, the lowest voice first: ``pitch`` in Hz and ``corpus``, the group
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    figure, ax = panel()
+    groups = table["corpus"].rename(None)
+    colours = sns.color_palette(style.COLOURS, groups.nunique())
+    drawn: dict[str, Any] = {"hue": groups, "style": groups, "palette": colours, "s": 50}
+    sns.scatterplot(x=range(len(table)), y=table["pitch"].to_numpy(), **drawn, ax=ax)
+    ax.set_xticks(range(len(table)), table.index)
+    style.name_speakers(ax)
+    ax.set(xlabel="speaker, from the lowest voice", ylabel="median pitch (Hz)")
+    style.legend_above(ax)
+    return figure
+
+
 def waveforms(recordings: Mapping[str, tuple[np.ndarray, int]]) -> Figure:
     """Amplitude over time, a panel a waveform, all on one axis of time.
 

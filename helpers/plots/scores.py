@@ -10,10 +10,17 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter
 
 from helpers.plots import style
 from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, POINTS, panel, panels
+
+#: The higher, the darker, in print, too; what is below 0 is as light as 0.
+HEATMAP: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f"}
+
+#: Around what was tested in folds within a corpus.
+FRAME: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.5, "clip_on": False}
 
 
 def intervals(table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float]) -> Figure:
@@ -166,6 +173,38 @@ def comparison(table: pd.DataFrame, metric: str = "mae") -> Figure:
     ax.locator_params(axis="x", nbins=6)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
+    return figure
+
+
+def transfer_heatmap(table: pd.DataFrame, models: Sequence[str]) -> Figure:
+    """CCC of each model by the corpus that it was trained on and the one that it was tested on.
+
+    Args:
+        table: see `comparison.transfer_table`
+        models: those to draw, a panel each. Folds within a corpus have a frame; the last row is the
+            training on all other corpora, if there are several
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    scores = table["ccc", "value"].reset_index()
+    scores.columns = ["trained on", "tested on", "model", "ccc"]
+    names = list(scores["tested on"].unique())
+    alone = scores["trained on"].isin(names)
+    scores["trained on"] = scores["trained on"].where(alone, "all others")
+    rows = names if alone.all() else [*names, "all others"]
+    size = 1.6 + 1.5 * len(models) * len(names), 1.6 + 0.6 * len(rows)
+    figure, axes = panels(1, len(models), size, sharey=True)
+    for ax, model in zip(axes[0], models, strict=True):
+        of = scores[scores["model"] == model]
+        cells = of.pivot(index="trained on", columns="tested on", values="ccc").loc[rows, names]
+        cells = cells.round(2) + 0.0  # never "-0.00"
+        sns.heatmap(cells, **HEATMAP, square=False, cbar=False, ax=ax)
+        for place in range(len(names)):
+            ax.add_patch(Rectangle((place, place), 1, 1, **FRAME))
+        ax.set_title(style.NAMES.get(model, model), fontsize="medium")
+        ax.tick_params(rotation=0, length=0)
+        ax.label_outer()
+    figure.colorbar(axes[0, -1].collections[0], ax=axes, label="CCC", pad=0.02)
     return figure
 
 

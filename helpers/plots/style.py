@@ -51,6 +51,7 @@ NAMES = {
     "egemaps_network": "eGeMAPS, network",
     "statistics": "Statistics",
     "recommended": "Recommended",
+    "three_views": "Three views",
     "fusion": "With eGeMAPS",
     "noise_floor": "Noise floor",
     "one_listener": "One listener",

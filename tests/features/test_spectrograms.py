@@ -157,3 +157,14 @@ def test_functionals_that_a_speaker_never_changes_become_0():
     clips = np.array([[1.0, 5, 2, 1e6, 1], [3, 5, 0, 1e6 + 0.2, 1 + 3e-6]])
     found = features.normalise_by_speaker(clips, pd.Series(["a", "a"]))
     assert found == pytest.approx(np.array([[-1, 0, 1, 0, -1], [1, 0, -1, 0, 1]]))
+
+
+def test_the_pitch_of_voiced_frames_is_read_from_the_features_in_hertz():
+    mel = MelSettings(n_fft=512, hop_length=128, n_mels=64, pitch=True)
+    clips = [np.pad(voice(1.0, 8000, pitch), (0, 8000)) for pitch in (110.0, 230.0)]
+    made = np.stack([features.waveform_features(y, mel) for y in clips])
+    hertz = features.voiced_pitch(made, mel)
+    assert hertz.shape == made[:, 0].shape
+    assert np.nanmedian(hertz, axis=1) == pytest.approx([110, 230], rel=0.02)
+    half = hertz.shape[1] // 2
+    assert np.isfinite(hertz[:, 5 : half - 5]).all() and np.isnan(hertz[:, half + 5 :]).all()

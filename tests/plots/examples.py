@@ -1,5 +1,7 @@
 """Arrays and tables to draw: every figure of the package, by name."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -30,6 +32,18 @@ EXPLORED.loc[::5, "validation_mae"] = np.nan
 MAPS = np.stack([LEVELS] * 3)
 NETWORK = models.parallel_cnn((128, 94), filters=3)
 RESPONSES = RANDOM.normal(size=(111, 10))
+VOICES = pd.DataFrame(
+    {"pitch": [90.0, 120, 200], "corpus": ["low", "low", "high"]}, ["a", "c", "b"]
+)
+TRANSFERS = pd.DataFrame(
+    [
+        (trained, tested, model, RANDOM.uniform(-0.1, 1))
+        for trained, tested in [*itertools.product("abc", "abc"), ("b + c", "a"), ("a + c", "b")]
+        for model in ("median", "three_views")
+    ],
+    columns=["trained on", "tested on", "model", ("ccc", "value")],
+).set_index(["trained on", "tested on", "model"])
+TRANSFERS.columns = pd.MultiIndex.from_tuples(TRANSFERS.columns)
 
 FIGURES = {
     "durations": lambda: plots.durations(SECONDS, 6),
@@ -40,6 +54,7 @@ FIGURES = {
         CLIPS.assign(emotion=np.where(TRUTH > 3, "happy", "sad"))
     ),
     "speakers": lambda: plots.speakers(CLIPS, (1, 5)),
+    "voices": lambda: plots.voices(VOICES),
     "waveforms": lambda: plots.waveforms(
         {"a": (np.sin(np.arange(900)), 100), "b": (np.ones(50), 10)}
     ),
@@ -66,4 +81,5 @@ FIGURES = {
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
     "gains": lambda: plots.comparison(COSTS, "mae gain"),
     "costs": lambda: plots.costs(COSTS),
+    "transfer_heatmap": lambda: plots.transfer_heatmap(TRANSFERS, ["three_views", "median"]),
 }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from helpers import plots
-from tests.plots.examples import CLIPS, CURVE, MEL, RANDOM, RATINGS, SECONDS, TRUTH
+from tests.plots.examples import CLIPS, CURVE, MEL, RANDOM, RATINGS, SECONDS, TRUTH, VOICES
 
 
 def test_the_percentile_and_the_duration_chosen_from_it_are_drawn_where_they_are():
@@ -61,3 +61,12 @@ def test_the_time_of_a_recording_reads_as_it_is():
     for ax in (ax for ax in figure.axes if ax.get_xlabel() == "time (s)"):
         read = [float(label.get_text()) for label in ax.get_xticklabels()]
         assert read == pytest.approx(ax.get_xticks()) and len(read) > 3
+
+
+def test_each_voice_is_at_its_pitch_with_the_mark_of_its_group():
+    ax = plots.voices(VOICES).axes[0]
+    drawn = ax.collections[0].get_offsets()
+    assert drawn[:, 0].tolist() == [0, 1, 2] and drawn[:, 1].tolist() == VOICES["pitch"].tolist()
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "c", "b"]
+    assert [text.get_text() for text in ax.get_legend().texts] == ["low", "high"]
+    assert len({path.vertices.shape for path in ax.collections[0].get_paths()}) == 2

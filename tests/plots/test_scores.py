@@ -3,7 +3,16 @@ import pandas as pd
 import pytest
 
 from helpers import evaluation, plots
-from tests.plots.examples import COSTS, CURVE, EXPLORED, PREDICTIONS, SETTINGS, TRIALS, TRUTH
+from tests.plots.examples import (
+    COSTS,
+    CURVE,
+    EXPLORED,
+    PREDICTIONS,
+    SETTINGS,
+    TRANSFERS,
+    TRIALS,
+    TRUTH,
+)
 
 
 def test_every_trial_is_in_every_panel_and_a_constant_setting_has_none():
@@ -75,3 +84,20 @@ def test_models_are_called_what_the_report_calls_them():
     cost = {("cost", kind): [1.0, 2.0] for kind in ("seconds", "parameters", "milliseconds")}
     legend = plots.costs(table.join(pd.DataFrame(cost, table.index))).legends[0]
     assert [text.get_text() for text in legend.texts] == list(keys.values())
+
+
+def test_a_cell_has_the_ccc_of_what_its_row_was_trained_on():
+    figure = plots.transfer_heatmap(TRANSFERS, ["three_views", "median"])
+    for ax, model in zip(figure.axes, ["three_views", "median"], strict=False):
+        columns = [tick.get_text() for tick in ax.get_xticklabels()]
+        rows = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+        assert (columns, rows) == (list("abc"), ["a", "b", "c", "all others"])
+        ccc = TRANSFERS.xs(model, level="model")["ccc", "value"]
+        written = {text.get_position(): text.get_text() for text in ax.texts}
+        assert len(written) == len(ccc) == 11
+        for (trained, tested), value in ccc.items():
+            row = rows.index(trained if trained in rows else "all others")
+            assert written[columns.index(tested) + 0.5, row + 0.5] == f"{value:.2f}"
+        framed = [frame.get_xy() for frame in ax.patches]
+        assert framed == [(0, 0), (1, 1), (2, 2)]
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["Three views", "Median predictor"]
