@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 from tqdm import tqdm
 
 from helpers.storage import PROJECT
@@ -82,7 +82,8 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *microphone])
         yield opened
         opened.close()
 
@@ -98,6 +99,17 @@ def page(browser):
 def opened(page, lab, name: str) -> None:
     page.goto(f"{lab[0]}/lab/tree/{name}?token=test&reset")
     page.wait_for_selector(".jp-Notebook .jp-MarkdownCell h1")
+
+
+def run_all(page) -> None:
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    page.click(".lm-MenuBar-itemLabel:has-text('Run')")
+    page.click(".lm-Menu-itemLabel:has-text('Run All Cells')")
+
+
+def save(page) -> None:
+    page.keyboard.press("Control+s")
+    page.wait_for_selector(".jp-mod-dirty", state="detached")
 
 
 def test_make_lab_opens_on_a_page_that_leads_to_the_notebooks(page, lab):
@@ -156,14 +168,11 @@ def test_closing_an_untouched_notebook_asks_nothing(page, lab, stored):
 def test_after_run_all_and_save_it_is_as_it_was_stored_and_passes_nbval(page, lab, stored):
     committed = nbformat.read(stored, as_version=4)
     opened(page, lab, stored.name)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    page.click(".lm-MenuBar-itemLabel:has-text('Run')")
-    page.click(".lm-Menu-itemLabel:has-text('Run All Cells')")
+    run_all(page)
     page.wait_for_selector(".jp-RenderedText:has-text('slowly:')", timeout=150_000)
     page.wait_for_selector(".jp-RenderedText:has-text('slowly:')", state="detached")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    page.keyboard.press("Control+s")
-    page.wait_for_selector(".jp-mod-dirty", state="detached")
+    save(page)
 
     saved = nbformat.read(stored, as_version=4)
     assert saved.metadata == committed.metadata
@@ -179,3 +188,45 @@ def test_after_run_all_and_save_it_is_as_it_was_stored_and_passes_nbval(page, la
     nbval = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", stored]
     run = subprocess.run(nbval, cwd=stored.parent, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
+
+
+PANEL = """from helpers import corpora, inference
+corpus = corpora.load()
+inference.panel(inference.load(inference.HUMAN_VOICES), corpus.clips[:2], scale=corpus.scale)"""
+
+
+def test_a_voice_is_recorded_and_predicted_and_a_panel_without_a_kernel_is_a_picture(page, lab):
+    path = lab[1] / "panel.ipynb"
+    notebook = nbformat.read(lab[1] / NOTEBOOKS[0], as_version=4)
+    notebook.cells = [new_markdown_cell("# Panel"), new_code_cell(PANEL)]
+    nbformat.write(notebook, path)
+    opened(page, lab, path.name)
+    run_all(page)
+    answer = page.locator(".valence-panel .widget-html >> nth=0")
+    page.wait_for_selector(".valence-panel :text('In the corpus')", timeout=150_000)
+    assert "of 1 to 5; 90 % interval" in answer.inner_text()
+    assert not page.is_visible(".valence-still")
+
+    places = ".valence-panel > *, .valence-panel > :first-child > *"
+    corners = f"[...document.querySelectorAll('{places}')].map(e => e.getBoundingClientRect().top)"
+    before = page.evaluate(corners)
+    page.click(".valence-panel button:text('Record')")
+    page.wait_for_selector(".valence-panel :text('recording, 2.')")
+    assert page.evaluate(corners) == before
+    page.click(".valence-panel button:text('Stop')")
+    page.wait_for_selector(".valence-panel :text('s recorded')")
+    page.wait_for_selector(".valence-panel :text('Your recording')")
+    page.wait_for_selector(".valence-panel :text('predicting')", state="detached")
+    assert page.evaluate(corners) == before
+    page.select_option(".valence-panel select", index=1)
+    page.wait_for_selector(".valence-panel :text('In the corpus')")
+    assert not page.is_visible(".valence-panel :text('s recorded')")
+
+    save(page)
+    for session in page.request.get(f"{lab[0]}/api/sessions?token=test").json():
+        page.request.delete(f"{lab[0]}/api/sessions/{session['id']}?token=test")
+    opened(page, lab, path.name)
+    page.wait_for_selector(".valence-still img")
+    page.wait_for_selector(":text('Error displaying widget')", state="attached")
+    assert page.is_visible(".valence-still")
+    assert not page.is_visible(":text('Error displaying widget')")
