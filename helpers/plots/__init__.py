@@ -28,4 +28,4 @@ from helpers.plots.scores import (
     predicted_against_true,
     trials,
 )
-from helpers.plots.style import NAMES, save, show
+from helpers.plots.style import NAMES, players, save, show
