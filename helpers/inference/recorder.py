@@ -79,7 +79,7 @@ class Panel:
     Attributes:
         recorder: records, see `Recorder`
         upload: takes a file
-        choose: a choice of clips, None where what is shown is none of them
+        choose: a choice of clips, empty where what is shown is none of them
         answer: what is said of the recording
         sound: plays it
         picture: of it, and of its valence over time
@@ -88,19 +88,23 @@ class Panel:
 
     def __init__(self, model: Model, clips: pd.DataFrame, scale: tuple[float, float]) -> None:
         self._model, self._clips, self._scale = model, clips.set_index("file"), scale
-        self.recorder = Recorder(layout={"width": "330px"})
+        self.recorder = Recorder(layout={"flex": "0 0 280px"})
         self.upload = ipywidgets.FileUpload(
             accept=",".join(["audio/*", *audio.SUFFIXES]),
             description="Upload",
-            layout={"width": "110px"},
+            layout={"flex": "0 0 130px"},
         )
-        options = [("a clip of the corpus", None), *((name, name) for name in self._clips.index)]
-        self.choose = ipywidgets.Dropdown(options=options, description="or choose")
+        options = [("a clip of the corpus", ""), *((name, name) for name in self._clips.index)]
+        self.choose = ipywidgets.Dropdown(
+            options=options, description="or choose", layout={"flex": "0 0 300px"}
+        )
         # What is not there keeps its place, so that nothing below the pointer moves.
-        self.answer = ipywidgets.HTML(layout={"min_height": "4.5em"})
+        self.answer = ipywidgets.HTML(layout={"min_height": "84px"})
         self.sound = ipywidgets.Audio(autoplay=False, loop=False, layout={"height": "54px"})
         self.picture = ipywidgets.Image(format="png", layout={"max_width": "850px"})
-        controls = ipywidgets.HBox([self.recorder, self.upload, self.choose])
+        controls = ipywidgets.HBox(
+            [self.recorder, self.upload, self.choose], layout={"flex_flow": "row wrap"}
+        )
         self.box = ipywidgets.VBox([controls, self.answer, self.sound, self.picture])
         self.box.add_class("valence-panel")
         self.recorder.observe(self._show_recording, "samples")
@@ -122,12 +126,12 @@ class Panel:
         )
 
     def _show_recording(self, _: Mapping[str, Any]) -> None:
-        self.choose.value = None
+        self.choose.value = ""
         self._show("Your recording", self.recorder.recording())
 
     def _show_upload(self, change: Mapping[str, Any]) -> None:
         for file in change["new"]:
-            self.choose.value, self.recorder.note = None, ""
+            self.choose.value, self.recorder.note = "", ""
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"upload{Path(file['name']).suffix}"
                 path.write_bytes(file["content"])
@@ -135,7 +139,7 @@ class Panel:
             self.upload.value = ()  # the same file may be uploaded again
 
     def _show_choice(self, change: Mapping[str, Any]) -> None:
-        if (name := change["new"]) is None:
+        if not (name := change["new"]):
             return
         self.recorder.note = ""
         low, high = self._scale

@@ -74,10 +74,10 @@ def test_each_action_forgets_the_one_before_so_that_it_can_be_repeated(panel, tm
         record(panel, voice(1, RATE, pitch), RATE)
         assert panel.answer.value.startswith("<b>Your recording</b>: valence ")
         assert "In the corpus" not in panel.answer.value
-        assert (panel.choose.value, panel.recorder.note) == (None, "recorded")
+        assert (panel.choose.value, panel.recorder.note) == ("", "recorded")
         upload(panel, "mine.wav", content)
         assert panel.answer.value.startswith("<b>mine.wav</b>: valence ")
-        assert (panel.choose.value, panel.recorder.note, panel.upload.value) == (None, "", ())
+        assert (panel.choose.value, panel.recorder.note, panel.upload.value) == ("", "", ())
         panel.choose.value = "a <b>"
         assert panel.answer.value.startswith("<b>a &lt;b&gt;</b>: valence ")
 
