@@ -59,7 +59,9 @@ mutants: $(QUALITY)  ## spoil the modules that hold the numbers, expression by e
 bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
 
+# JupyterLab plays the stored sounds of trusted notebooks only.
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists them
+	$(BIN)/jupyter trust notebooks/*.ipynb
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
 clean:  ## remove all that can be rebuilt: the environments and the cache

@@ -6,20 +6,46 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from tqdm.auto import tqdm
+from IPython import get_ipython
+from IPython.display import DisplayHandle, display
+from tqdm import tqdm
+
+
+class CellLine:
+    """A line beneath a notebook's cell, as a file for tqdm: what is written replaces what was.
+
+    A widget would be stored with the notebook and would be dead when it is opened again. Of this
+    line, an output without content is stored.
+    """
+
+    def __init__(self) -> None:
+        self._shown: DisplayHandle | None = None
+
+    def write(self, text: str) -> None:
+        """Show a line; an empty one leaves nothing to see."""
+        line = text.strip()
+        content = {"text/plain": line} if line else {}
+        if self._shown is not None:
+            self._shown.update(content, raw=True)
+        elif line:
+            self._shown = display(content, raw=True, display_id=True)
+
+    def flush(self) -> None:
+        """Nothing waits to be written."""
 
 
 def bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
-    """Show progress, as a widget in notebooks and as text in terminals.
+    """Show progress, as a line of text.
 
     Args:
         iterable: what to go through, or None to call ``update``
         **options: ``desc``, ``unit``, ``total``, see tqdm
 
     Returns:
-        the bar; none is drawn where the environment has ``TQDM_DISABLE``, which tqdm's own widget
-        does not heed
+        the bar; none is drawn where the environment has ``TQDM_DISABLE``
     """
+    if hasattr(get_ipython(), "kernel"):  # each bar has a line of its own
+        options |= {"file": CellLine(), "ncols": 90, "position": 0, "ascii": False}
     return tqdm(iterable, delay=2, leave=False, disable=not watched(), **options)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import typst
+from jupyter_client.kernelspec import get_kernel_spec
 from tqdm import tqdm
 
 from helpers import cli, corpora
@@ -90,10 +91,13 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         on_cell_complete=lambda cell, cell_index: progress.update(),
     )
     client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
-    # What differs between machines without meaning anything is not stored.
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+    # What JupyterLab writes, or else it would ask to save a notebook that was only opened. The
+    # language, with Python's version, is stored by `execute`.
+    kernel = get_kernel_spec(client.kernel_name)
+    notebook.metadata["kernelspec"] = {
+        "display_name": kernel.display_name,
+        "language": kernel.language,
+        "name": client.kernel_name,
     }
 
 

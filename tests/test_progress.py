@@ -1,5 +1,10 @@
 import time
 
+import nbclient
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
 from helpers import progress
 
 
@@ -13,12 +18,37 @@ def test_a_bar_is_drawn_only_over_what_takes_long_and_only_where_wanted(monkeypa
         assert ("slow" in capsys.readouterr().err) == drawn
 
 
-def test_no_bar_is_drawn_in_the_notebooks_that_are_compared(tmp_path, monkeypatch):
-    import nbclient
-    from nbformat.v4 import new_code_cell, new_notebook
+class Client(nbclient.NotebookClient):
+    """Runs a cell, and keeps what was shown meanwhile."""
 
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-    code = "import time\nfrom helpers.progress import bar\nfor i in bar([1, 2, 3]): time.sleep(1.1)"
-    notebook = new_notebook(cells=[new_code_cell(code)])
-    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
-    assert notebook.cells[0].outputs == []
+    def process_message(self, msg, cell, cell_index):
+        if "data" in msg["content"]:
+            self.shown.append(msg["content"]["data"].get("text/plain"))
+        return super().process_message(msg, cell, cell_index)
+
+
+SLOW = """import time
+from helpers.progress import bar
+print("before")
+for _ in bar(range(2), desc="outer"):
+    time.sleep(1.1)
+    for _ in bar(range(3), desc="inner"):
+        time.sleep(1.1)
+print("after")"""
+
+
+@pytest.mark.parametrize("disabled", ["", "1"])
+def test_a_bar_in_a_notebook_is_text_of_which_nothing_to_see_is_stored(disabled, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", disabled)
+    notebook = new_notebook(cells=[new_code_cell(SLOW)])
+    client = Client(notebook, kernel_name="python3")
+    client.shown = []
+    client.execute()
+    nbformat.validate(notebook)
+    outputs = notebook.cells[0].outputs
+    text = "".join(each.text for each in outputs if each.output_type == "stream")
+    assert text == "before\nafter\n"
+    left = [each for each in outputs if each.output_type != "stream"]
+    assert all(each.data == {} for each in left)
+    drawn = {line.split(":")[0] for line in client.shown if line}
+    assert (drawn, len(left)) == ((set(), 0) if disabled else ({"outer", "inner"}, 3))

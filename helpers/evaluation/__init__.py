@@ -19,7 +19,6 @@ from helpers.evaluation.metrics import (
     interval,
     known_speakers,
     mae_difference,
-    readable,
     scores,
     verdict,
 )
@@ -30,3 +29,4 @@ from helpers.evaluation.significance import (
     speakers_differ,
     worst_against_rest,
 )
+from helpers.evaluation.tables import joined, p_value, plain, readable

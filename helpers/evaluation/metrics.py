@@ -402,24 +402,3 @@ def as_dict(
         }
         for model, row in table.iterrows()
     }
-
-
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Each score of a table and its interval in one cell, on one line.
-
-    Args:
-        table: see `compare`; other columns, such as costs, are left out
-
-    Examples:
-        >>> print(*readable(compare([1, 2, 3], {"median": [2, 2, 2]})).loc["median", "mae"].split())
-        0.67 [0.00, 1.00]
-    """
-
-    def cell(row: pd.Series) -> str:
-        if pd.isna(row["value"]):
-            return "–"
-        text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-        return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-    with_interval = [name for name, part in table.columns if part == "low"]
-    return pd.DataFrame({name: table[name].apply(cell, axis=1) for name in with_interval})

@@ -31,4 +31,4 @@ from helpers.plots.scores import (
     transfer_heatmap,
     trials,
 )
-from helpers.plots.style import NAMES, save, show
+from helpers.plots.style import NAMES, players, save, show

@@ -39,7 +39,7 @@ def durations(seconds: np.ndarray, target: float) -> Figure:
     ax.axvline(target, color=ORANGE, linestyle="--", label=f"rounded up, {target:g} s")
     ax.set(xlabel="duration (s)")
     style.count_clips(ax.yaxis)
-    ax.legend(frameon=False)
+    style.legend_above(ax)
     return figure
 
 

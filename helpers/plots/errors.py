@@ -95,7 +95,7 @@ def residuals(predicted: pd.DataFrame, bias: pd.DataFrame) -> Figure:
     distances = style.distances(bias, "bias")
     ax.errorbar(bias["valence"], bias["bias"], distances, label="mean, 95 % interval", **MEANS)
     ax.set(xlabel="true valence", ylabel="predicted minus true")
-    ax.legend(frameon=False)
+    style.legend_above(ax)
     return figure
 
 

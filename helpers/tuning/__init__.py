@@ -15,6 +15,7 @@ from helpers.tuning.grid_search import (
     learning_curves,
     main,
     predictions,
+    readable,
     search,
     settings_of,
     trial_table,

@@ -192,6 +192,31 @@ def trial_table(trials: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The errors of a table of trials in two columns.
+
+    Args:
+        table: see `trial_table`
+
+    Returns:
+        ``trials``, the MAE of each, and ``mean ± sd``, their mean and standard deviation
+
+    Examples:
+        >>> readable(trial_table(REPORTED)).iloc[5].tolist()
+        ['0.56 0.55 0.56', '0.56 ± 0.00']
+
+    See: notebooks/04_tuning.ipynb
+    """
+    each = table.filter(regex=r"^trial \d+$")
+    cells = {
+        "trials": each.apply(lambda row: " ".join(f"{mae:.2f}" for mae in row), axis=1),
+        "mean ± sd": table.apply(
+            lambda row: f"{row['mean']:.2f} ± {row['standard deviation']:.2f}", axis=1
+        ),
+    }
+    return pd.DataFrame(cells)
+
+
 def _rows(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """The hyperparameters of each combination, and the number of each trial's combination."""
     names = [name for name in trials.columns if name in HYPERPARAMETERS]

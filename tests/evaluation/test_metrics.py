@@ -255,4 +255,4 @@ def test_a_readable_table_leaves_costs_out_and_says_what_is_missing():
     costs = pd.DataFrame({("cost", "seconds"): [1.0]}, index=["median"])
     cells = evaluation.readable(table.join(costs)).loc["median"]
     assert "cost" not in cells and cells["pearson"] == "–"
-    assert cells["ccc"] == "0.00\N{NO-BREAK SPACE}[0.00,\N{NO-BREAK SPACE}0.00]"
+    assert cells["ccc"] == "0.00 [0.00,\N{NO-BREAK SPACE}0.00]"

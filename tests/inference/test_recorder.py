@@ -1,8 +1,11 @@
 """The panel of notebook 7, used as a browser uses it."""
 
+import base64
+import re
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -13,41 +16,77 @@ from tests.inference.conftest import RATE
 
 @pytest.fixture
 def panel(model, tmp_path):
-    clips = {}
+    rows = []
     for name, y in {"a <b>": voice(1), "silent": np.zeros(RATE)}.items():
-        clips[name] = str(tmp_path / f"{len(clips)}.wav")
-        soundfile.write(clips[name], y, RATE)
-    return inference.panel(model, clips)
-
-
-def controls(panel):
-    return panel.children[0].children
-
-
-def text(panel):
-    return panel.children[1].value
+        path = str(tmp_path / f"{len(rows)}.wav")
+        soundfile.write(path, y, RATE)
+        rows.append({"file": name, "path": path, "valence": 2.25})
+    return inference.panel(model, pd.DataFrame(rows), scale=(1, 9))
 
 
 def record(panel, y, rate):
     """What the browser sends."""
     state = {"sample_rate": rate, "samples": memoryview(y.astype("<f4").tobytes())}
-    controls(panel)[0].set_state(state)
+    panel.recorder.set_state({**state, "note": "recorded"})
 
 
-def test_the_first_clip_is_shown_with_its_sound_and_picture(panel):
-    _, verdict, sound, picture = panel.children
-    assert verdict.value.startswith("<b>a &lt;b&gt;</b>: valence ")
-    assert sound.value[:4] == b"RIFF" and picture.value[:4] == b"\x89PNG"
+def upload(panel, name, content):
+    about = {"name": name, "type": "audio/x", "size": len(content), "content": content}
+    panel.upload.value = [{**about, "last_modified": datetime.now(UTC)}]
 
 
-def test_silence_has_no_picture_until_another_clip_is_chosen(panel):
-    choose = controls(panel)[2]
-    first = choose.value
-    choose.value = dict(choose.options)["silent"]
-    assert text(panel) == "<b>silent</b> has no valence. The recording is silent or constant."
-    assert [each.layout.display for each in panel.children[2:]] == ["none", "none"]
-    choose.value = first
-    assert [each.layout.display for each in panel.children[2:]] == [None, None]
+def test_the_first_clip_is_shown_with_its_rating_its_sound_and_its_picture(panel):
+    said = r"<b>a &lt;b&gt;</b>: valence \d.\d\d of 1 to 5; 90 % interval \d.\d\d to \d.\d\d\."
+    assert re.match(said, panel.answer.value)
+    assert panel.answer.value.endswith(" In the corpus: 2.25 of 1 to 9.")
+    assert panel.sound.value[:4] == b"RIFF" and panel.picture.value[:4] == b"\x89PNG"
+
+
+def test_what_is_stored_of_it_shows_the_same_without_a_kernel(panel, monkeypatch):
+    shown = []
+    monkeypatch.setattr("helpers.inference.recorder.display", shown.append)
+    for disabled in ("1", ""):
+        monkeypatch.setenv("TQDM_DISABLE", disabled)
+        panel._ipython_display_()
+    still, again, living = shown
+    assert still.data == again.data and living is panel.box
+    assert f"<p>{panel.answer.value}</p>" in still.data
+    assert "<option>a &lt;b&gt;</option>" in still.data and "$" not in still.data
+    picture = re.search('src="data:image/png;base64,(.*)"', still.data)[1]
+    assert base64.b64decode(picture) == panel.picture.value
+
+
+def test_silence_has_no_picture_until_another_clip_is_chosen_and_nothing_moves(panel):
+    panel.choose.value = "silent"
+    assert panel.answer.value == (
+        "<b>silent</b> has no valence. The recording is silent or constant."
+    )
+    below = panel.sound, panel.picture
+    assert [each.layout.visibility for each in below] == ["hidden", "hidden"]
+    panel.choose.value = "a <b>"
+    assert [each.layout.visibility for each in below] == ["visible", "visible"]
+    assert [each.layout.display for each in below] == [None, None]
+
+
+def test_each_action_forgets_the_one_before_so_that_it_can_be_repeated(panel, tmp_path):
+    content = (tmp_path / "0.wav").read_bytes()
+    for pitch in (120, 150):
+        record(panel, voice(1, RATE, pitch), RATE)
+        assert panel.answer.value.startswith("<b>Your recording</b>: valence ")
+        assert "In the corpus" not in panel.answer.value
+        assert (panel.choose.value, panel.recorder.note) == ("", "recorded")
+        upload(panel, "mine.wav", content)
+        assert panel.answer.value.startswith("<b>mine.wav</b>: valence ")
+        assert (panel.choose.value, panel.recorder.note, panel.upload.value) == ("", "", ())
+        panel.choose.value = "a <b>"
+        assert panel.answer.value.startswith("<b>a &lt;b&gt;</b>: valence ")
+
+
+def test_it_says_that_it_is_busy_while_it_predicts(panel):
+    said = []
+    panel.answer.observe(lambda change: said.append(change["new"]), "value")
+    record(panel, voice(1, RATE), RATE)
+    assert said == ["<b>Your recording</b>: predicting …", panel.answer.value]
 
 
 @pytest.mark.parametrize("seconds", [1, 1.3, 2.5])  # one window, cut as in training, many windows
@@ -55,13 +94,13 @@ def test_what_the_browser_recorded_is_predicted(panel, model, seconds):
     y = voice(seconds, 48000, pitch=150).astype("<f4")
     record(panel, y, 48000)
     row = inference.predict(model, (y, 48000)).iloc[0]
-    interval = f"{row['valence']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-    assert text(panel).startswith(f"<b>Your recording</b>: valence {interval}")
+    said = f"{row['valence']:.2f} of 1 to 5; 90 % interval {row['low']:.2f} to {row['high']:.2f}."
+    assert panel.answer.value.startswith(f"<b>Your recording</b>: valence {said}")
 
 
 def test_a_recording_that_is_unlike_the_training_clips_is_marked(panel):
     record(panel, 0.1 * np.random.default_rng(0).normal(size=RATE), RATE)
-    assert "<br>Take this with care: the recording sounds unlike the training" in text(panel)
+    assert "<br>Take this with care: the recording sounds unlike the training" in panel.answer.value
 
 
 @pytest.mark.parametrize("seconds", [1, 1.3, 2.5])
@@ -83,18 +122,11 @@ def test_a_recording_is_decoded_once_and_predicted_once(panel, model, monkeypatc
 
 def test_what_is_uploaded_is_predicted_or_refused_with_its_reason(panel, tmp_path):
     soundfile.write(tmp_path / "mine.flac", voice(1), RATE)
-    upload = controls(panel)[1]
-    for name, content, expected in (
-        ("mine.flac", (tmp_path / "mine.flac").read_bytes(), "<b>mine.flac</b>: valence "),
-        (
-            "text.wav",
-            b"no audio",
-            f"<b>text.wav</b> has no valence. The recording {NO_AUDIO}",
-        ),
-    ):
-        about = {"name": name, "type": "audio/x", "size": len(content), "content": content}
-        upload.value = [{**about, "last_modified": datetime.now(UTC)}]
-        assert text(panel).startswith(expected)
+    upload(panel, "mine.flac", (tmp_path / "mine.flac").read_bytes())
+    assert panel.answer.value.startswith("<b>mine.flac</b>: valence ")
+    upload(panel, "text.wav", b"no audio")
+    refused = f"<b>text.wav</b> has no valence. The recording {NO_AUDIO}"
+    assert panel.answer.value.startswith(refused)
 
 
 def test_a_figure_of_a_recording_that_cannot_be_used_is_refused(model, tmp_path):
