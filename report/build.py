@@ -7,6 +7,7 @@ own (which may then be read-only), executed copies go to ``report/<corpus>/noteb
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -31,6 +32,7 @@ class ReportError(cli.UserError):
 def main(arguments: list[str] | None = None) -> int:
     """Make the whole report."""
     settings = Settings.from_env()
+    shared_folder(settings)
     corpus = corpora.load(settings.corpus, scale=settings.scale)
     target = make_folder(executed(corpus.name, settings))
     os.environ.update(for_kernels(settings))
@@ -130,15 +132,33 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
 
 def compiler(corpus_name: str, settings: Settings) -> typst.Compiler:
     """``report.typ`` on one corpus's results and figures, ready to be compiled."""
-    root = Path(os.path.commonpath([settings.output, PROJECT]))
-    below = {
-        "results": settings.results(corpus_name),
-        "figures": settings.figures(corpus_name),
-    }
+    root = shared_folder(settings)
+    results = settings.results(corpus_name)
+    below = {"results": results, "figures": settings.figures(corpus_name)}
     inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
+    runs = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob("run/*.json"))
+    }
+    inputs["runs"] = json.dumps(runs)
     return typst.Compiler(
         PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
     )
+
+
+def shared_folder(settings: Settings) -> Path:
+    """The deepest folder that holds the project and the results: what Typst may read.
+
+    Raises:
+        ReportError: if they are on two drives of a Windows machine
+    """
+    try:
+        return Path(os.path.commonpath([settings.output, PROJECT]))
+    except ValueError as error:
+        raise ReportError(
+            f"VALENCE_OUTPUT is {settings.output} and the project is in {PROJECT}: name a folder "
+            "on the project's drive."
+        ) from error
 
 
 if __name__ == "__main__":
