@@ -72,7 +72,12 @@ def executed(corpus_name: str, settings: Settings) -> Path:
 def for_kernels(settings: Settings) -> dict[str, str]:
     """The study's choices as they read in notebooks/, where kernels run: with whole paths."""
     # The bar of the report is the one; stored outputs hold none.
-    choices = {"VALENCE_OUTPUT": str(settings.output), "TQDM_DISABLE": "1"}
+    # Text is UTF-8, on Windows too.
+    choices = {
+        "VALENCE_OUTPUT": str(settings.output),
+        "TQDM_DISABLE": "1",
+        "PYTHONUTF8": "1",
+    }
     if settings.corpus is not None:
         path = Path(settings.corpus).expanduser()
         known = path.exists()  # else it is a name, see helpers.corpora.downloads
