@@ -32,7 +32,6 @@ class ReportError(cli.UserError):
 def main(arguments: list[str] | None = None) -> int:
     """Make the whole report."""
     settings = Settings.from_env()
-    shared_folder(settings)
     corpus = corpora.load(settings.corpus, scale=settings.scale)
     target = make_folder(executed(corpus.name, settings))
     os.environ.update(for_kernels(settings))
@@ -137,33 +136,38 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
 
 def compiler(corpus_name: str, settings: Settings) -> typst.Compiler:
     """``report.typ`` on one corpus's results and figures, ready to be compiled."""
-    root = shared_folder(settings)
     results = settings.results(corpus_name)
     below = {"results": results, "figures": settings.figures(corpus_name)}
-    inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
+    inputs = {
+        name: "/" + path.relative_to(settings.output).as_posix() for name, path in below.items()
+    }
     runs = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(results.glob("run/*.json"))
     }
     inputs["runs"] = json.dumps(runs)
     return typst.Compiler(
-        PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
+        sources(settings) / "report.typ",
+        root=settings.output,
+        sys_inputs=inputs,
+        ignore_system_fonts=True,
     )
 
 
-def shared_folder(settings: Settings) -> Path:
-    """The deepest folder that holds the project and the results: what Typst may read.
+def sources(settings: Settings) -> Path:
+    """Folder with ``report.typ`` and what it includes, in the output folder.
 
-    Raises:
-        ReportError: if they are on two drives of a Windows machine
+    Typst reads below one folder only, and on Windows the project may be on another drive.
     """
-    try:
-        return Path(os.path.commonpath([settings.output, PROJECT]))
-    except ValueError as error:
-        raise ReportError(
-            f"VALENCE_OUTPUT is {settings.output} and the project is in {PROJECT}: name a folder "
-            "on the project's drive."
-        ) from error
+    here = PROJECT / "report"
+    if settings.output == PROJECT:
+        return here
+    copy = settings.output / ".cache" / "report"
+    for path in (*here.glob("*.typ"), *here.glob("*.bib"), *here.glob("parts/*.typ")):
+        target = copy / path.relative_to(here)
+        make_folder(target.parent)
+        write_file(target, path.read_bytes())
+    return copy
 
 
 if __name__ == "__main__":
