@@ -328,11 +328,16 @@ def test_a_file_that_finds_the_disk_full_stays_as_it_was(disk, write, name):
     assert (disk / name).stat().st_size > 8000
 
 
-def test_a_report_that_finds_the_disk_full_is_named(disk):
+def test_a_report_that_finds_the_disk_full_is_named(disk, monkeypatch):
     prepare_report(disk)
+    settings = Settings.from_env()
+    copy = build.sources(settings)
     fill(disk)
+    with pytest.raises(OutputError, match=r"\.typ cannot be written \(No space"):
+        build.typeset("demo", settings)
+    monkeypatch.setattr(build, "sources", lambda settings: copy)
     with pytest.raises(OutputError, match=r"report\.pdf cannot be written \(No space"):
-        build.typeset("demo", Settings.from_env())
+        build.typeset("demo", settings)
     assert not list(disk.rglob("*.pdf"))
 
 
