@@ -10,6 +10,7 @@ import pytest
 _OUTPUT = tempfile.TemporaryDirectory(prefix="valence-tests-")
 os.environ["VALENCE_OUTPUT"] = _OUTPUT.name
 os.environ["TQDM_DISABLE"] = "1"
+os.environ["PYTHONUTF8"] = "1"  # in the processes that tests start, on Windows too
 for _choice in ("VALENCE_CORPUS", "VALENCE_PROFILE", "VALENCE_SCALE"):
     os.environ.pop(_choice, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -20,6 +21,9 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
     Returns:
         the exit code: that of `main`, or 2 after one sentence on stderr if it raised `UserError`
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that the console's encoding lacks is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return main(arguments)
     except UserError as error:

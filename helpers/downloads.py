@@ -117,7 +117,7 @@ def _first_hash(file: Download, path: Path) -> str:
             )
         with open(path, "rb") as opened:
             write_file(kept, hashlib.file_digest(opened, "sha256").hexdigest() + "\n")
-    return kept.read_text().strip()
+    return kept.read_text(encoding="utf-8").strip()
 
 
 def _hash_file(path: Path) -> Path:

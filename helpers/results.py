@@ -17,10 +17,13 @@ import filelock
 
 from helpers.cli import UserError
 from helpers.settings import Settings
-from helpers.storage import PROJECT, write_file, writing
+from helpers.storage import PROJECT, make_folder, write_file, writing
 
 #: Packages whose version can change a number in the results, besides Keras's backend.
 PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
+
+#: What differs from run to run although the findings are the same.
+RUN = ("seconds", "milliseconds", "commit")
 
 
 class ResultsError(UserError):
@@ -76,7 +79,10 @@ def commit() -> str:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(PROJECT), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
         ).stdout.strip()
 
     try:
@@ -90,12 +96,45 @@ def commit() -> str:
 def save_results(path: Path, content: dict[str, Any], *, made_by: dict[str, Any]) -> None:
     """Write a results file as JSON, whole or not at all.
 
+    What is in `RUN` goes to a file of the same name in ``run/`` beside it, which git ignores. A
+    second run with the same findings therefore changes nothing that git tracks.
+
     Args:
         path: file to write; what it held is replaced
         content: what was found; numbers that JSON does not know (NaN, infinity) become null
         made_by: what it was found with, see `made_by`
     """
-    _write_json(path, {**content, "made_by": made_by})
+    found, run = apart({**content, "made_by": made_by})
+    if run:
+        _write_json(make_folder(path.parent / "run") / path.name, run)
+    _write_json(path, found)
+
+
+def apart(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The findings, and what differs from run to run.
+
+    Args:
+        content: of a results file; its lists are findings as a whole
+
+    Returns:
+        without the keys in `RUN`, however deep they lie; and with nothing else
+
+    Examples:
+        >>> apart({"mae": 0.5, "cost": {"parameters": 9, "seconds": 1.2}})
+        ({'mae': 0.5, 'cost': {'parameters': 9}}, {'cost': {'seconds': 1.2}})
+    """
+    found: dict[str, Any] = {}
+    run: dict[str, Any] = {}
+    for key, value in content.items():
+        if key in RUN:
+            run[key] = value
+        elif isinstance(value, dict):
+            found[key], inner = apart(value)
+            if inner:
+                run[key] = inner
+        else:
+            found[key] = value
+    return found, run
 
 
 def earlier_results(name: str, corpus: Source, settings: Settings) -> Path:

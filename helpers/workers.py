@@ -124,8 +124,11 @@ def _prepare(parent: int) -> None:
     os.environ["TQDM_DISABLE"] = "1"
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        # `os.getppid` says nothing on Windows, where the number of a parent that ended stays.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            caller = psutil.Process(parent)
+            while caller.is_running() and caller.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -7,6 +7,7 @@ own (which may then be read-only), executed copies go to ``report/<corpus>/noteb
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -71,7 +72,12 @@ def executed(corpus_name: str, settings: Settings) -> Path:
 def for_kernels(settings: Settings) -> dict[str, str]:
     """The study's choices as they read in notebooks/, where kernels run: with whole paths."""
     # The bar of the report is the one; stored outputs hold none.
-    choices = {"VALENCE_OUTPUT": str(settings.output), "TQDM_DISABLE": "1"}
+    # Text is UTF-8, on Windows too.
+    choices = {
+        "VALENCE_OUTPUT": str(settings.output),
+        "TQDM_DISABLE": "1",
+        "PYTHONUTF8": "1",
+    }
     if settings.corpus is not None:
         path = Path(settings.corpus).expanduser()
         known = path.exists()  # else it is a name, see helpers.corpora.downloads
@@ -134,15 +140,38 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
 
 def compiler(corpus_name: str, settings: Settings) -> typst.Compiler:
     """``report.typ`` on one corpus's results and figures, ready to be compiled."""
-    root = Path(os.path.commonpath([settings.output, PROJECT]))
-    below = {
-        "results": settings.results(corpus_name),
-        "figures": settings.figures(corpus_name),
+    results = settings.results(corpus_name)
+    below = {"results": results, "figures": settings.figures(corpus_name)}
+    inputs = {
+        name: "/" + path.relative_to(settings.output).as_posix() for name, path in below.items()
     }
-    inputs = {name: "/" + path.relative_to(root).as_posix() for name, path in below.items()}
+    runs = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob("run/*.json"))
+    }
+    inputs["runs"] = json.dumps(runs)
     return typst.Compiler(
-        PROJECT / "report" / "report.typ", root=root, sys_inputs=inputs, ignore_system_fonts=True
+        sources(settings) / "report.typ",
+        root=settings.output,
+        sys_inputs=inputs,
+        ignore_system_fonts=True,
     )
+
+
+def sources(settings: Settings) -> Path:
+    """Folder with ``report.typ`` and what it includes, in the output folder.
+
+    Typst reads below one folder only, and on Windows the project may be on another drive.
+    """
+    here = PROJECT / "report"
+    if settings.output == PROJECT:
+        return here
+    copy = settings.output / ".cache" / "report"
+    for path in (*here.glob("*.typ"), *here.glob("*.bib"), *here.glob("parts/*.typ")):
+        target = copy / path.relative_to(here)
+        make_folder(target.parent)
+        write_file(target, path.read_bytes())
+    return copy
 
 
 if __name__ == "__main__":

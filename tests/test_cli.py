@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from helpers import cli
@@ -23,3 +27,10 @@ def test_a_bug_is_not_turned_into_a_sentence():
 
 def test_a_command_that_ends_well_says_so():
     assert cli.run(lambda arguments: len(arguments), ["a"]) == 1
+
+
+def test_a_name_that_the_consoles_encoding_lacks_is_printed_all_the_same():
+    code = "import sys; from helpers import cli; sys.exit(cli.run(lambda none: print('głos.wav')))"
+    env = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}  # a pipe on Windows
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+    assert run.stdout.decode("cp1252").strip() == "g\\u0142os.wav"

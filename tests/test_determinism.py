@@ -1,9 +1,8 @@
-"""The whole study, made from two bare clones: the same bytes, but for how long it took.
+"""The whole study, made from two bare clones: the same bytes in all that git tracks.
 
 A quarter of an hour, so only where ``VALENCE_STUDIES`` says how many to make; `make nightly` does.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -14,28 +13,15 @@ from helpers.storage import PROJECT
 
 STUDIES = int(os.environ.get("VALENCE_STUDIES", 0))
 
-#: Keys of results files that hold times.
-TIMES = {"seconds", "milliseconds"}
-
-#: Figures of times, and the report's first page, whose reproducibility box tells them.
-OF_TIMES = {"costs.png", "report.png"}
-
-
-def without_times(value):
-    if isinstance(value, dict):
-        return {key: without_times(each) for key, each in value.items() if key not in TIMES}
-    return [without_times(each) for each in value] if isinstance(value, list) else value
+#: What holds times, and is not in git: a figure, and the folder beside the results.
+OF_TIMES = {"costs.png", "run"}
 
 
 def made_in(clone):
     """Results and figures of the demo corpus, by name."""
-    found = {}
-    for folder in (clone / "report" / "demo" / "results", clone / "figures" / "demo"):
-        for path in folder.iterdir():
-            found[path.name] = path.read_bytes()
-            if path.suffix == ".json":
-                found[path.name] = without_times(json.loads(path.read_text(encoding="utf-8")))
-    return {name: content for name, content in found.items() if name not in OF_TIMES}
+    folders = (clone / "report" / "demo" / "results", clone / "figures" / "demo")
+    made = [path for folder in folders for path in folder.iterdir() if path.name not in OF_TIMES]
+    return {path.name: path.read_bytes() for path in (*made, clone / "report/demo/report.pdf")}
 
 
 @pytest.mark.skipif(STUDIES < 2, reason="takes a quarter of an hour: make nightly")

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -160,7 +159,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(speech, tmp_path, work
         process = start(work, speech, output)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=chance.uniform(0.2, 0.9) * seconds)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         finished = bytes_of(output)
         assert finished.items() <= expected.items()
@@ -190,7 +189,7 @@ def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path, saving, name, i
             assert process.poll() is None
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.5))
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         assert is_whole(tmp_path / name)
         (tmp_path / name).unlink()
@@ -208,7 +207,7 @@ def test_a_report_is_whole_or_not_there(tmp_path):
         process = start(REPORT, "", tmp_path / "killed")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=chance.uniform(0.5, 0.9) * seconds)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         pdf = tmp_path / "killed" / "report" / "demo" / "report.pdf"
         assert not pdf.exists() or pdf.stat().st_size == size
@@ -329,11 +328,16 @@ def test_a_file_that_finds_the_disk_full_stays_as_it_was(disk, write, name):
     assert (disk / name).stat().st_size > 8000
 
 
-def test_a_report_that_finds_the_disk_full_is_named(disk):
+def test_a_report_that_finds_the_disk_full_is_named(disk, monkeypatch):
     prepare_report(disk)
+    settings = Settings.from_env()
+    copy = build.sources(settings)
     fill(disk)
+    with pytest.raises(OutputError, match=r"\.typ cannot be written \(No space"):
+        build.typeset("demo", settings)
+    monkeypatch.setattr(build, "sources", lambda settings: copy)
     with pytest.raises(OutputError, match=r"report\.pdf cannot be written \(No space"):
-        build.typeset("demo", Settings.from_env())
+        build.typeset("demo", settings)
     assert not list(disk.rglob("*.pdf"))
 
 

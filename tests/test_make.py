@@ -1,5 +1,6 @@
 """The Makefile, where it can be tried without installing anything."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 
 from helpers.storage import PROJECT
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the README has commands without make")
 
 OLD_PYTHON = """#!/bin/sh
 exec "{python}" -c '

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pypdf
 import pytest
@@ -238,18 +239,39 @@ def test_an_idea_that_was_not_measured_says_so(demo):
 
 
 def test_parts_of_different_versions_of_the_code_are_marked(demo):
-    def by(commit):
-        return lambda results: results["made_by"].update(commit=commit)
+    def by(commit, *names):
+        for name in names:
+            path = demo / f"report/demo/results/run/{name}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({"made_by": {"commit": commit}}))
+        return squeezed(words_of(html_of()))
 
     names = ("corpus", "features", "model", "tuning", "errors", "improvements", "your_speech")
     differ = squeezed("Parts of this report were made by different versions of the code")
     changed = squeezed("made by code with changes that are in no commit")
-    text = made(demo, **dict.fromkeys(names, by("abc123")))
-    assert differ not in text and changed not in text and "abc123" in text
-    text = made(demo, errors=by("def456"))
-    assert differ in text and changed not in text and "def456" in text
-    text = made(demo, **dict.fromkeys(names, by("abc123+changes")))
+    before = squeezed(words_of(html_of()))
+    assert by("abc123", *names) == before and differ not in before and changed not in before
+    text = by("def456", "errors")
+    assert differ in text and changed not in text and "abc123" in text and "def456" in text
+    text = by("abc123+changes", *names)
     assert differ not in text and changed in text
+
+
+def test_the_same_results_make_the_same_file_whatever_the_time(demo):
+    report = build.compiler("demo", Settings.from_env())
+    first = report.compile(pdf_standards="ua-1")
+    time.sleep(1.1)  # dates in a PDF have seconds
+    assert report.compile(pdf_standards="ua-1") == first
+
+
+def test_all_that_a_report_reads_is_in_the_output_folder(demo, monkeypatch):
+    """On Windows the project may be on another drive, and Typst reads below one folder."""
+    settings = Settings.from_env()
+    read = {path.name for path in build.sources(settings).rglob("*.*")}
+    assert build.sources(settings).is_relative_to(demo)
+    assert {"report.typ", "references.bib", "results.typ", "conclusions.typ"} <= read
+    monkeypatch.delenv("VALENCE_OUTPUT")
+    assert build.sources(Settings.from_env()) == PROJECT / "report"
 
 
 @pytest.mark.parametrize("labels", ["categorical", "perceived"])

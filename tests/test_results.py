@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -24,6 +26,44 @@ def test_a_result_says_what_made_it(corpus_folder):
     assert made["fingerprint"] == corpus.fingerprint
     assert {"profile", "seed", "batch_size", "commit", "python", "versions"} <= set(made)
     json.dumps(made)
+
+
+def test_a_second_run_with_the_same_findings_writes_the_same_file(tmp_path):
+    def run(seconds, commit, mae=0.5):
+        cost = {"parameters": 9, "seconds": seconds, "milliseconds": 2 * seconds}
+        content = {
+            "ablation": {"no pitch": {"mae": mae, "cost": cost}},
+            "seconds": {"cnn": seconds},
+        }
+        results.save_results(path, content, made_by={"seed": 0, "commit": commit})
+        return path.read_bytes(), json.loads((tmp_path / "run" / path.name).read_text())
+
+    path = tmp_path / "improvements.json"
+    first, second, other = run(1.8, "abc"), run(2.7, "def"), run(2.7, "def", mae=0.6)
+    assert first[0] == second[0] != other[0]
+    assert json.loads(first[0]) == {
+        "ablation": {"no pitch": {"mae": 0.5, "cost": {"parameters": 9}}},
+        "made_by": {"seed": 0},
+    }
+    assert second[1] == {
+        "ablation": {"no pitch": {"cost": {"seconds": 2.7, "milliseconds": 5.4}}},
+        "seconds": {"cnn": 2.7},
+        "made_by": {"commit": "def"},
+    }
+
+
+def test_what_differs_from_run_to_run_is_not_in_git():
+    committed = [
+        (path, json.loads(path.read_text(encoding="utf-8")))
+        for path in (PROJECT / "report/demo/results").glob("*.json")
+    ]
+    assert len(committed) == 7
+    assert [path.name for path, content in committed if results.apart(content)[1]] == []
+    ignored = ["report/demo/results/run/model.json", "figures/demo/costs.png"]
+    asked = ["git", "-C", str(PROJECT), "check-ignore", *ignored]
+    if shutil.which("git") and (PROJECT / ".git").exists():
+        found = subprocess.run(asked, capture_output=True, encoding="utf-8").stdout
+        assert found.split() == ignored
 
 
 def test_a_missing_number_is_null_however_deep_it_lies(tmp_path):

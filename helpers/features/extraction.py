@@ -171,14 +171,15 @@ def extract_to(
         # Zeros, which take no room yet.
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
         done.touch()
-    finished = set(done.read_text().split("\n")[:-1])  # a line cut short by a kill does not count
+    # A line cut short by a kill does not count.
+    finished = set(done.read_text(encoding="utf-8").split("\n")[:-1])
     starts = range(0, len(clips), per_task)
     tasks = {n: clips[n : n + per_task] for n in starts if str(n) not in finished}
     missing = sum(map(len, tasks.values()))
 
     with (
         threadpoolctl.threadpool_limits(1),
-        open(done, "a") as log,
+        open(done, "a", encoding="utf-8") as log,
         bar(total=len(clips), desc="extracting", unit="clip") as progress,
     ):
         progress.update(len(clips) - missing)

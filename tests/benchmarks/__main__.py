@@ -11,6 +11,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import joblib
 import pandas as pd
 
 from helpers.results import commit, save_results, versions
@@ -33,7 +34,7 @@ def machine() -> str:
         fast = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in lines["flags"]]
         processor += f" ({', '.join(fast)})"
         memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-    return f"{processor}, {len(os.sched_getaffinity(0))} cores{memory}"
+    return f"{processor}, {joblib.cpu_count()} cores{memory}"
 
 
 def table(rows: list[Row]) -> pd.DataFrame:
@@ -61,7 +62,7 @@ def main() -> int:
         kept[name] = {
             "machine": machine(),
             "date": date.today().isoformat(),
-            "commit": commit(),
+            "code": commit(),
             "versions": versions(),
             "rows": [row._asdict() for row in rows],
         }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 
 class Row(NamedTuple):
@@ -56,4 +58,8 @@ def most_memory() -> float:
     if status.exists():  # Linux, where ru_maxrss of a new process begins with its parent's
         kilobytes = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]
         return int(kilobytes) * 1024 / 1e6
+    if os.name == "nt":
+        return psutil.Process().memory_info().peak_wset / 1e6
+    import resource  # which Windows lacks
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS

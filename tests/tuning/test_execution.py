@@ -51,6 +51,7 @@ def test_a_network_that_cannot_be_is_refused_before_anything_is_trained(corpus):
     assert not files()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no groups of processes")
 def test_a_killed_search_goes_on_with_what_is_missing(shared, corpus, tmp_path):
     process = searching(shared, tmp_path / "never")
     until(files, process)
@@ -74,12 +75,13 @@ def test_two_searches_at_once_share_the_work(shared, corpus, tmp_path):
     np.testing.assert_allclose(first["validation_mae"], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.skipif(os.name == "nt", reason="no signals")
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGKILL"])
 def test_a_search_that_ends_early_leaves_no_process_behind(shared, corpus, tmp_path, sent):
     process = searching(shared, tmp_path / "never")
     until(lambda: list((tmp_path / "output").rglob("trials/*.lock")), process)
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(sent)
+    process.send_signal(signal.Signals[sent])
     assert process.wait(timeout=60) != 0
     assert len(family) >= 2 and not psutil.wait_procs(family, timeout=60)[1]
 
