@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import corpora, evaluation, splits
-from helpers.comparison import pretrained
+from helpers.comparison import fine_tuning, pretrained
 from helpers.comparison.contenders import NAMES, Contender, named
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.transfer import onto, shifted
@@ -37,6 +37,10 @@ def averaged(fits: FoldPredictions) -> FoldPredictions:
     """
     mean = fits.predictions.mean(axis=0, keepdims=True)
     return FoldPredictions(fits.rows, mean, fits.costs * len(fits.predictions))
+
+
+#: What is compared if nothing is named.
+USUAL = ("recommended", "fine_tuned", "egemaps_svr", "median")
 
 
 def score_table(
@@ -159,8 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
     folds, there are as many folds as speakers. An official split is not used. A line says so.
     """
     options = _arguments(arguments)
-    names = options.models.split(",")
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
+    names = options.models.split(",") if options.models else USUAL
     contenders = {name: named(name, **sizes) for name in names}
     corpus = corpora.from_arguments(options, part=bool(options.on))
     if options.csv:
@@ -179,6 +183,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(*notes, sep="\n", end="\n" if notes else "")
     for note in (*corpus.notes * ("corpus" in corpus.clips), *pretrained.notes(corpus, names)):
         print(note)
+    if not options.models and (reason := _not_fine_tuned(corpus, options.normalise)):
+        del contenders["fine_tuned"]
+        print(f"fine_tuned is left out: {reason}.")
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
     table = score_table(corpus, fits, reference=reference, listener=True)
@@ -200,11 +207,18 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _not_fine_tuned(corpus: Corpus, by_speaker: bool) -> str:
+    """Why the usual models are without `fine_tuned`; empty if they are with it."""
+    if seen := fine_tuning.has_seen(corpus):
+        return f"the network that it begins with was trained on {'; '.join(seen)}"
+    return "it begins with a network without normalisation by speaker" * by_speaker
+
+
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m helpers.comparison", description=main.__doc__)
-    add, models = parser.add_argument, "recommended,egemaps_svr,median"
+    add, usual = parser.add_argument, ",".join(USUAL)
     corpora.add_arguments(parser, several=True)
-    add("--models", default=models, help=f"some of {', '.join(NAMES)}, with commas (%(default)s)")
+    add("--models", help=f"some of {', '.join(NAMES)}, with commas ({usual})")
     add("--by", choices=splits.UNITS, help="what folds keep together (speaker, if known)")
     add("--on", metavar="PATH", help="test on this corpus, and train on all of the others")
     add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")

@@ -2,8 +2,9 @@
 
 from helpers.inference.cards import Card, card_markdown, coverage, coverage_table
 from helpers.inference.intervals import conformal_margin
-from helpers.inference.model_file import HUMAN_VOICES, Model, ModelError, load, save
+from helpers.inference.model_file import Model, load, save
 from helpers.inference.predictions import curve, main, predict, stream
 from helpers.inference.pretrained import predict_pretrained
 from helpers.inference.recorder import panel, recording_figure
 from helpers.inference.speakers import relative
+from helpers.models import HUMAN_VOICES, ModelError

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 import zipfile
 from dataclasses import asdict
@@ -18,27 +17,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from helpers.cli import UserError
+from helpers import models
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.inference.cards import ABOUT, Card
-from helpers.models import keras  # which registers the layers of the networks, too
-from helpers.storage import PROJECT, atomic_write, make_folder
+from helpers.models import keras
+from helpers.storage import atomic_write, make_folder
 from helpers.training import Run
-
-#: The network that comes with the project, see `train_human_voices`.
-HUMAN_VOICES = PROJECT / "models" / "human_voices.keras"
-
-#: The member that `save` adds to Keras's file.
-MEMBER = "valence.json"
-
-#: Version of its content. Older ones are read, too: 1 has intervals of constant width, and neither
-#: 1 nor 2 says how speakers differ.
-FORMAT = 3
-
-
-class ModelError(UserError):
-    """A file that is no model of this study; the message names it and says how to fix it."""
 
 
 class Model(NamedTuple):
@@ -111,14 +96,14 @@ def save(
     network = keras.Model.from_config(run.model.get_config())  # without optimiser and loss
     network.set_weights(run.model.get_weights())
     make_folder(path.parent)
-    about = json.dumps({"format": FORMAT, **asdict(card)}, indent=1)
+    about = json.dumps({"format": models.FORMAT, **asdict(card)}, indent=1)
     with tempfile.TemporaryDirectory() as folder, atomic_write(path) as partial:
         written = Path(folder) / "network.keras"
         network.save(written)
         with zipfile.ZipFile(written) as source, zipfile.ZipFile(partial, "w") as target:
             for member in source.namelist():
                 target.writestr(_without_time(member), _undated(member, source.read(member)))
-            target.writestr(_without_time(MEMBER), about)
+            target.writestr(_without_time(models.MEMBER), about)
 
 
 def _without_time(member: str) -> zipfile.ZipInfo:
@@ -142,30 +127,17 @@ def load(path: str | Path) -> Model:
         path: see `save`
 
     Raises:
-        ModelError: if there is no such file, or `save` did not write it
+        models.ModelError: if there is no such file, or `save` did not write it
 
     See: notebooks/07_your_speech.ipynb
     """
-    if not os.path.isfile(path):  # noqa: PTH113 a Path's fails for names that no file can have
-        raise ModelError(f"There is no file {path}: `make report` writes a model to models/.")
+    network, about = models.read(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            content = json.loads(archive.read(MEMBER))
-        found = content.pop("format")
-        if found not in range(1, FORMAT + 1):
-            raise ModelError(
-                f"{path} has format {found} and this version of the study reads 1 to {FORMAT}: "
-                "train the model again, or use the version that wrote it."
-            )
         # Older files may lack the corpus, and the scale with it.
-        content["corpus"] = content["corpus"] or dict.fromkeys(ABOUT, "unknown")
-        content["scale"] = tuple(content["scale"] or (-math.inf, math.inf))
-        card = Card(**{**content, "mel": MelSettings(**content["mel"])})
-        network = keras.saving.load_model(str(path), compile=False, safe_mode=True)
-    except ModelError:
-        raise
-    except Exception as error:  # a zip, its JSON or Keras's part can be spoilt in any way
-        raise ModelError(
+        about["corpus"] = about["corpus"] or dict.fromkeys(ABOUT, "unknown")
+        about["scale"] = tuple(about["scale"] or (-math.inf, math.inf))
+        return Model(network, Card(**{**about, "mel": MelSettings(**about["mel"])}))
+    except Exception as error:  # its JSON can be spoilt in any way
+        raise models.ModelError(
             f"{path} is no model of this study: use a file that `inference.save` wrote."
         ) from error
-    return Model(network, card)

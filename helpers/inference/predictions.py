@@ -26,7 +26,7 @@ from helpers.audio import Clip
 from helpers.cli import UserError
 from helpers.inference import cards, pauses, sources, speakers
 from helpers.inference.cards import Card
-from helpers.inference.model_file import HUMAN_VOICES, Model, load
+from helpers.inference.model_file import Model, load
 from helpers.inference.pretrained import predict_pretrained
 from helpers.inference.sources import Recording
 from helpers.progress import bar
@@ -375,7 +375,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     named = bool(options.clip) and options.clip[0].endswith(".keras")
     if options.pretrained and (named or not options.clip):
         parser.error("--model takes the place of a .keras file, and needs a recording")
-    options.model_file = Path(options.clip.pop(0)) if named else HUMAN_VOICES
+    options.model_file = Path(options.clip.pop(0)) if named else models.HUMAN_VOICES
     if options.relative and not options.clip:
         parser.error("--relative is about recordings: name some")
     if options.relative and options.channels:

@@ -21,7 +21,7 @@ from helpers import cli, comparison, corpora, features, models, training
 from helpers.comparison import Transfer
 from helpers.corpora import Corpus
 from helpers.inference.cards import card_markdown
-from helpers.inference.model_file import HUMAN_VOICES, load, save
+from helpers.inference.model_file import load, save
 from helpers.results import made_by, save_results
 from helpers.settings import Settings
 from helpers.splits import Split
@@ -60,13 +60,13 @@ def left_out(corpus: Corpus, trained: Sequence[str]) -> list[Transfer]:
 
 
 def train(
-    corpus: Corpus, trained: Sequence[str], path: Path, *, seeds: int = 3, jobs: int = -1
+    corpus: Corpus, trained: Sequence[Corpus], path: Path, *, seeds: int = 3, jobs: int = -1
 ) -> pd.DataFrame:
     """Train the network on all clips of some corpora, and write it with its card.
 
     Args:
         corpus: several as one, see `corpora.together`
-        trained: names of those that are trained on; the others are only predicted
+        trained: those that are trained on; the others are only predicted
         path: of the model file
         seeds: trainings of each network whose scores are reported; the first of them calibrate the
             intervals
@@ -78,14 +78,15 @@ def train(
 
     See: notebooks/08_other_voices.ipynb
     """
+    names = [each.name for each in trained]
     compared = {name: comparison.named(name) for name in COMPARED}
     fits = comparison.fit_transfers(
-        corpus, compared, left_out(corpus, trained), seeds=seeds, jobs=jobs
+        corpus, compared, left_out(corpus, names), seeds=seeds, jobs=jobs
     )
     mel, of = models.RECOMMENDED_MEL, corpus.clips["corpus"]
     duration = features.target_duration(corpus.clips["duration"])
     matrix = features.extract(corpus, mel, duration=duration)
-    rows = np.flatnonzero(of.isin(trained)), np.flatnonzero(~of.isin(trained))
+    rows = np.flatnonzero(of.isin(names)), np.flatnonzero(~of.isin(names))
     models.limit_threads(1)  # whose number decides the last digits
     models.keras.utils.clear_session()  # so that names in the file do not count up
     network = models.three_views(matrix.shape[1:], scale=corpus.scale)
@@ -98,8 +99,10 @@ def train(
     )
     left = [each["three_views"].first(fold) for fold, each in enumerate(fits.values())]
     out_of_fold = pd.concat(left).sort_index()
-    named = replace(corpus, name=" and ".join(trained))
-    save(run, path, corpus=named, mel=mel, duration=duration, out_of_fold=out_of_fold)
+    about = replace(
+        corpora.together(trained), name=" and ".join(names), clips=corpus.clips, scale=corpus.scale
+    )
+    save(run, path, corpus=about, mel=mel, duration=duration, out_of_fold=out_of_fold)
     return comparison.transfer_table(corpus, fits)
 
 
@@ -117,13 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
         raise comparison.ComparisonError(
             "One corpus is no evidence about other voices: name a second one to train on or check."
         )
-    trained = [each.name for each in several[: len(options.corpus)]]
+    trained = several[: len(options.corpus)]
     corpus = corpora.together(several)
-    path = output_folder() / "models" / HUMAN_VOICES.name
+    path = output_folder() / "models" / models.HUMAN_VOICES.name
     table = train(corpus, trained, path, seeds=options.seeds, jobs=options.jobs)
     results = make_folder(output_folder() / "report" / "voices" / "results")
     content = {
-        "trained on": trained,
+        "trained on": [each.name for each in trained],
         "checked on": [each.name for each in several[len(trained) :]],
         "seeds": options.seeds,
         "speakers": corpus.clips.groupby("corpus")["speaker"].nunique().to_dict(),

@@ -17,7 +17,7 @@ from helpers.models.layers import (
     RatingMedian,
     quantiles,
 )
-from helpers.models.model_file import HUMAN_VOICES, ModelError, Stored, read
+from helpers.models.model_file import FORMAT, HUMAN_VOICES, MEMBER, ModelError, Stored, read
 from helpers.models.networks import (
     KERNELS,
     MOMENTUM,

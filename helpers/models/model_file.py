@@ -22,8 +22,9 @@ HUMAN_VOICES = PROJECT / "models" / "human_voices.keras"
 #: The member that is added to Keras's file.
 MEMBER = "valence.json"
 
-#: Version of its content. Version 1 is read, too: its intervals are of constant width.
-FORMAT = 2
+#: Version of its content. Older ones are read, too: 1 has intervals of constant width, and neither
+#: 1 nor 2 says how speakers differ.
+FORMAT = 3
 
 
 class ModelError(UserError):
@@ -61,18 +62,15 @@ def read(path: str | Path) -> Stored:
         with zipfile.ZipFile(path) as archive:
             about = json.loads(archive.read(MEMBER))
         found = about.pop("format")
-        if found not in (1, FORMAT):
+        if found not in range(1, FORMAT + 1):
             raise ModelError(
-                f"{path} has format {found} and this version of the study reads 1 and {FORMAT}: "
+                f"{path} has format {found} and this version of the study reads 1 to {FORMAT}: "
                 "train the model again, or use the version that wrote it."
             )
         return Stored(keras.saving.load_model(str(path), compile=False, safe_mode=True), about)
     except ModelError:
         raise
     except Exception as error:  # a zip, its JSON or Keras's part can be spoilt in any way
-        raise not_ours(path) from error
-
-
-def not_ours(path: str | Path) -> ModelError:
-    """The error for a file that is something else, or spoilt."""
-    return ModelError(f"{path} is no model of this study: use a file that `inference.save` wrote.")
+        raise ModelError(
+            f"{path} is no model of this study: use a file that `inference.save` wrote."
+        ) from error

@@ -52,6 +52,7 @@ NAMES = {
     "statistics": "Statistics",
     "recommended": "Recommended",
     "three_views": "Three views",
+    "fine_tuned": "Fine-tuned",
     "fusion": "With eGeMAPS",
     "noise_floor": "Noise floor",
     "one_listener": "One listener",

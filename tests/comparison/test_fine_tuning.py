@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from helpers import comparison, corpora, models
-from helpers.comparison import fits
+from helpers.comparison import fits, tables
 from helpers.splits import Split
 from tests.comparison.conftest import fast
 
@@ -54,3 +54,11 @@ def test_a_corpus_that_the_network_was_trained_on_is_refused(corpus):
         comparison.fit_all(seen, {"fine_tuned": FINE_TUNED}, folds=2)
     comparison.fit_all(seen, {"median": comparison.named("median")}, folds=2)
     assert "Livingstone" in ravdess
+
+
+def test_the_usual_models_say_why_they_are_without_it(corpus):
+    assert tables._not_fine_tuned(corpus, False) == ""
+    assert "normalisation" in tables._not_fine_tuned(corpus, True)
+    (first, *_) = SHIPPED.about["corpus"]["citation"].split("; ")
+    seen = dataclasses.replace(corpus, citation=first)
+    assert tables._not_fine_tuned(seen, False).endswith(first)

@@ -164,7 +164,7 @@ def test_the_command_compares_what_it_was_asked_to(
     assert comparison.main(arguments) == 0
 
     (corpus, contenders), options = fit_all.call_args
-    names = ["cnn_blstm", "median"] if more else ["recommended", "egemaps_svr", "median"]
+    names = ["cnn_blstm", "median"] if more else list(tables.USUAL)
     assert corpus.fingerprint == corpora.load(corpus_folder).fingerprint
     assert contenders == {name: comparison.named(name, by_speaker=more) for name in names}
     asked = {"by": "clip", "folds": 3, "seeds": 2, "jobs": 4}

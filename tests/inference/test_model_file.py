@@ -124,7 +124,7 @@ def rewritten(source, target, change):
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             content = old.read(name)
-            if name == model_file.MEMBER:
+            if name == models.MEMBER:
                 content = json.dumps(change(json.loads(content)))
             new.writestr(name, content)
     return target
@@ -146,7 +146,7 @@ def test_a_file_of_before_that_does_not_name_its_corpus_is_read(study, model, re
 def test_a_file_of_format_1_has_intervals_of_constant_width(study, distribution, tmp_path):
     study.save(distribution, tmp_path / "new.keras")
     with zipfile.ZipFile(tmp_path / "new.keras") as archive:
-        content = json.loads(archive.read(model_file.MEMBER))
+        content = json.loads(archive.read(models.MEMBER))
     old = {name: each for name, each in content.items() if name not in NEW}
     old |= {"format": 1, "margin": 0.25, "coverage": {"clips": 8, "held": 6}}
     path = rewritten(tmp_path / "new.keras", tmp_path / "old.keras", lambda content: old)
@@ -167,7 +167,7 @@ def test_a_file_that_is_not_ours_is_refused_with_one_sentence(study, tmp_path):
     text.write_text("no zip")
     study.run.model.save(foreign)
     with zipfile.ZipFile(study.path) as source, zipfile.ZipFile(broken, "w") as target:
-        target.writestr(model_file.MEMBER, source.read(model_file.MEMBER))
+        target.writestr(models.MEMBER, source.read(models.MEMBER))
 
     def changed(name, change):
         path = tmp_path / f"{name}.keras"
@@ -198,7 +198,7 @@ def test_code_in_a_file_is_not_run(study, tmp_path):
     path = tmp_path / "a.keras"
     keras.Model(inputs, code).save(path)
     with zipfile.ZipFile(study.path) as source, zipfile.ZipFile(path, "a") as target:
-        target.writestr(model_file.MEMBER, source.read(model_file.MEMBER))
+        target.writestr(models.MEMBER, source.read(models.MEMBER))
     with pytest.raises(inference.ModelError, match="is no model of this study"):
         inference.load(path)
 
