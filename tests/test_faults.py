@@ -333,7 +333,7 @@ def test_a_report_that_finds_the_disk_full_is_named(disk, monkeypatch):
     settings = Settings.from_env()
     copy = build.sources(settings)
     fill(disk)
-    with pytest.raises(OutputError, match=r"\.typ cannot be written \(No space"):
+    with pytest.raises(OutputError, match=r"\.(typ|bib) cannot be written \(No space"):
         build.typeset("demo", settings)
     monkeypatch.setattr(build, "sources", lambda settings: copy)
     with pytest.raises(OutputError, match=r"report\.pdf cannot be written \(No space"):

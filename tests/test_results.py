@@ -57,7 +57,7 @@ def test_what_differs_from_run_to_run_is_not_in_git():
         (path, json.loads(path.read_text(encoding="utf-8")))
         for path in (PROJECT / "report/demo/results").glob("*.json")
     ]
-    assert len(committed) == 7
+    assert len(committed) == 8
     assert [path.name for path, content in committed if results.apart(content)[1]] == []
     ignored = ["report/demo/results/run/model.json", "figures/demo/costs.png"]
     asked = ["git", "-C", str(PROJECT), "check-ignore", *ignored]

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import inference
-from helpers.inference import model_file, speakers
+from helpers import inference, models
+from helpers.inference import speakers
 from tests.conftest import voice
 from tests.inference.conftest import RATE
 from tests.inference.test_model_file import rewritten
@@ -106,7 +106,7 @@ def test_a_file_of_format_2_gives_the_plain_mean_and_says_so(study, recordings, 
     assert "the model does not say how speakers differ" in capsys.readouterr().out
     card = inference.load(path).card
     assert card.spread == {} and "--relative" not in inference.card_markdown(card)
-    assert model_file.FORMAT == 3
+    assert models.FORMAT == 3
 
 
 def test_recordings_without_a_valence_say_nothing_of_a_person(study, recordings, capsys):
