@@ -39,8 +39,7 @@ def other_voices(study: str) -> str | None:
     found = read(study, "other_voices")
     return section(
         f"Two halves of the voices: {study}",
-        f"{counted(found['groups'])}. Where both halves are the same, the scores are from "
-        f"{found['folds']} folds by speaker. Seeds: {found['seeds']}.",
+        f"{counted(found['groups'])}. {same_voices('half', found)}",
         table(found["scores"], "trained on", "tested on", "model"),
     )
 
@@ -50,8 +49,7 @@ def real_corpora() -> str:
     found = read("voices", "transfer")
     return section(
         "From one corpus to another",
-        f"{counted(found['speakers'])}. Where a corpus is trained on and tested on, the scores are "
-        f"from {found['folds']} folds by speaker. Seeds: {found['seeds']}.",
+        f"{counted(found['speakers'])}. {same_voices('corpus', found)}",
         table(found["scores"], "trained on", "tested on", "model"),
     )
 
@@ -89,6 +87,14 @@ def counted(speakers: dict[str, int]) -> str:
     return "; ".join(f"{name}: {count} speakers" for name, count in speakers.items())
 
 
+def same_voices(unit: str, found: dict[str, Any]) -> str:
+    """How scores came about."""
+    return (
+        f"Where training and test have the same {unit}, the scores are from {found['folds']} folds "
+        f"by speaker. Seeds: {found['seeds']}."
+    )
+
+
 def section(title: str, text: str, rows: str) -> str:
     """A heading, a paragraph and a table."""
     return f"## {title}\n\n{text}\n\n{rows}"
@@ -104,5 +110,5 @@ def table(rows: Iterable[dict[str, Any]], *names: str) -> str:
 
 
 def written(score: dict[str, float]) -> str:
-    """A score with its interval."""
-    return "{value:.2f} ({low:.2f} to {high:.2f})".format(**score)
+    """A score with its interval, which stays on one line."""
+    return "{value:z.2f} ({low:z.2f} to {high:z.2f})".format(**score).replace(" ", "&nbsp;")
