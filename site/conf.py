@@ -50,6 +50,7 @@ exclude_patterns = [".*", "**/.*", "site/_build", "mutants"]
 
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # with tables
 nb_ipywidgets_js = {}  # scripts of other servers, for widgets that work in JupyterLab only
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
