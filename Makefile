@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 QUALITY := $(VENV)/quality-installed
+SITE := $(VENV)-site
 BACKENDS := jax torch
 
 # JupyterLab shows pages of text as pages, and does not ask whether it may fetch news.
@@ -20,7 +21,7 @@ NETWORK_ROOMS := models training inference
 NETWORK_TESTS := $(NETWORK_ROOMS:%=tests/%) $(NETWORK_ROOMS:%=helpers/%) tests/evaluation/test_occlusion.py
 
 .DEFAULT_GOAL := help
-.PHONY: help report data test test-backends nightly coverage mutants bench lab clean
+.PHONY: help report data test test-backends nightly coverage mutants bench lab site clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -64,8 +65,13 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists the
 	$(BIN)/jupyter trust notebooks/*.ipynb
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
+# An environment of its own, without TensorFlow, since nothing is run. A broken link is an error.
+site: $(SITE)/installed  ## web pages of the executed notebooks, both reports, all results and the cards, in site/_build/html/
+	$(SITE)/bin/python -m sphinx -E -W -n -q -c site -d site/_build/doctrees . site/_build/html
+	@echo "open site/_build/html/index.html"
+
 clean:  ## remove all that can be rebuilt: the environments and the cache
-	rm -rf $(VENV) $(BACKENDS:%=$(VENV)-%) mutants .coverage .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf $(VENV) $(SITE) $(BACKENDS:%=$(VENV)-%) site/_build mutants .coverage .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -81,6 +87,11 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 $(QUALITY): requirements-quality.txt $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(SITE)/installed: requirements-site.txt
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 $(VENV)-%/installed: requirements-%.txt requirements.txt pyproject.toml $(INSTALLED)

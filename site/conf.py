@@ -72,7 +72,7 @@ if REPOSITORY:
 
 
 def complete(app: Sphinx, name: str, source: list[str]) -> None:
-    """Add what pages do not hold: contents, tables, and tags of cells that JupyterLab folds."""
+    """Add what the sources lack: contents, tables, and what JupyterLab stores in its own way."""
     if name == root_doc:
         if REPOSITORY:
             source[0] = source[0].replace("clone ADDRESS", f"clone {REPOSITORY}")
@@ -83,8 +83,12 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
     elif name.startswith("notebooks/"):
         notebook = json.loads(source[0])
         for cell in notebook["cells"]:
-            if cell["metadata"].get("jupyter", {}).get("source_hidden"):
-                cell["metadata"].setdefault("tags", []).append("hide-input")
+            about = cell["metadata"]
+            if about.get("jupyter", {}).get("source_hidden"):
+                about.setdefault("tags", []).append("hide-input")
+            for output in cell.get("outputs", []):
+                if picture := output.get("metadata", {}).get("image/png"):
+                    about["mystnb"] = {"image": {"alt": picture["alt"]}}
         source[0] = json.dumps(notebook)
 
 

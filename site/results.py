@@ -27,7 +27,8 @@ def within(study: str) -> str:
         f"Within a corpus: {study}",
         f"{corpus['clips']} clips, {corpus['speakers']} speakers. Folds by {found['main']}: "
         f"{found['folds']}, seeds: {found['seeds']}."
-        + " An earlier version of the code made these results." * old,
+        + " An earlier version of the code made these results."
+        * old,
         table(rows, "model"),
     )
 

@@ -38,7 +38,7 @@ def make(folder, *arguments):
 def test_help_lists_the_commands(bare):
     listed = make(bare, "help").stdout
     assert {line.split()[0] for line in listed.splitlines()} >= {
-        "help", "report", "data", "test", "lab", "clean",
+        "help", "report", "data", "test", "lab", "site", "clean",
     }  # fmt: skip
 
 
