@@ -80,7 +80,7 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += (HERE / "contents.md").read_text(encoding="utf-8")
     elif name == "site/results":
         source[0] += "\n" + results.tables()
-    elif name.startswith("notebooks/"):
+    elif app.env.doc2path(name).suffix == ".ipynb":
         notebook = json.loads(source[0])
         for cell in notebook["cells"]:
             about = cell["metadata"]
