@@ -43,7 +43,8 @@ include_patterns = [
     "notebooks/0*.ipynb",
     "notebooks/exercises/**",
     "report/*/model_card.md",
-    "site/re*.md",
+    "site/reports.md",
+    "site/results.md",
     "tests/mutants.md",
 ]
 exclude_patterns = [".*", "**/.*", "site/_build", "mutants"]
@@ -87,8 +88,8 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
             if about.get("jupyter", {}).get("source_hidden"):
                 about.setdefault("tags", []).append("hide-input")
             for output in cell.get("outputs", []):
-                if picture := output.get("metadata", {}).get("image/png"):
-                    about["mystnb"] = {"image": {"alt": picture["alt"]}}
+                if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                    about["mystnb"] = {"image": {"alt": alt}}
         source[0] = json.dumps(notebook)
 
 
