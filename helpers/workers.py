@@ -20,6 +20,7 @@ from joblib.externals import loky
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from helpers.cli import UserError
+from helpers.storage import output_folder
 
 Task = TypeVar("Task")
 
@@ -50,9 +51,8 @@ def side_by_side(jobs: int, memory: float) -> int:
 class Processes(contextlib.ExitStack):
     """Processes that are used again and again; they end with the context, the busy ones killed.
 
-    To start a process takes longer than a small training. Each is a pool of its own: when the
-    system kills one process of a larger pool, the whole pool ends with all its work, and does not
-    say which process was the cause.
+    Each is a pool of its own: when the system kills one process of a larger pool, the whole pool
+    ends with all its work, and does not say which process was the cause.
 
     Attributes:
         idle: those that do nothing at the moment
@@ -89,34 +89,55 @@ class Processes(contextlib.ExitStack):
         process.shutdown(kill_workers=process not in self.idle)
 
 
+#: Those that the last call of `each` left: to start a process and to import TensorFlow there takes
+#: longer than a small training.
+_kept: list[Processes] = []
+
+
+@contextlib.contextmanager
+def _processes() -> Generator[Processes]:
+    """Those that a call left before this one, or new ones; all end when this one is broken off."""
+    processes = _kept.pop() if _kept else Processes()
+    try:
+        yield processes
+    except BaseException:
+        processes.close()
+        raise
+    _kept.append(processes)
+
+
 def each(
-    function: Callable[[Task], Any],
-    tasks: Iterable[Task],
-    jobs: int,
-    processes: Processes | None = None,
+    function: Callable[[Task], Any], tasks: Iterable[Task], jobs: int
 ) -> Generator[tuple[Task, Any]]:
     """Call a function with each task, in processes, several at once.
+
+    The processes stay for the next call, and end with this one.
 
     Args:
         function: of a module, or a `functools.partial` of one
         tasks: the function is called with one of them
         jobs: tasks at once
-        processes: to use; None starts new ones, which end with the generator
 
     Yields:
         a task that has ended, and what the function returned, or a `KilledError` as a value
     """
-    used = Processes() if processes is None else contextlib.nullcontext(processes)
-    with used as pool, warnings.catch_warnings():
+    output = str(output_folder())
+    with _processes() as processes, warnings.catch_warnings():
         # TensorFlow does not free the memory of deleted networks; loky then restarts the process,
         # and warns of it.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
 
         def run(task: Task) -> tuple[Task, Any]:
-            return task, pool.call(function, task)
+            return task, processes.call(_call, output, function, task)
 
         threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
         yield from threads(joblib.delayed(run)(task) for task in tasks)
+
+
+def _call(output: str, function: Callable[[Task], Any], task: Task) -> Any:
+    """Call a function where the output folder may have changed since the process was started."""
+    os.environ["VALENCE_OUTPUT"] = output
+    return function(task)
 
 
 def _prepare(parent: int) -> None:

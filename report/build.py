@@ -94,7 +94,7 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(NOTEBOOKS)}},
-        on_cell_complete=lambda cell, cell_index: progress.update(),
+        on_cell_executed=lambda cell, cell_index, execute_reply: progress.update(),
     )
     client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
     # What JupyterLab writes, or else it would ask to save a notebook that was only opened. The

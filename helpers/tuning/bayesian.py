@@ -18,7 +18,6 @@ import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from helpers import workers
 from helpers.corpora import Corpus
 from helpers.progress import bar
 from helpers.results import Record
@@ -94,10 +93,7 @@ def explore(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     proposals = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     rows, left = [], cost
-    with (
-        workers.Processes() as processes,
-        bar(total=cost, desc="exploring", unit="epoch") as progress,
-    ):
+    with bar(total=cost, desc="exploring", unit="epoch") as progress:
         while together := min(TOGETHER, left // epochs):
             limits = _medians(proposals)
             trials = [proposals.ask(ranges) for _ in range(together)]
@@ -107,7 +103,7 @@ def explore(
             ]
             records, missing = study.store.load_all(trainings)
             progress.update(sum(_cost(t, records[t.key]) for t in trainings if t.key in records))
-            for training, record, _ in carry_out(study, missing, jobs=jobs, processes=processes):
+            for training, record, _ in carry_out(study, missing, jobs=jobs):
                 records[training.key] = record
                 progress.update(_cost(training, record))
             for trial, chosen, training in zip(trials, settings, trainings, strict=True):

@@ -38,7 +38,6 @@ def carry_out(
     *,
     jobs: int = -1,
     scheduler: str | None = None,
-    processes: workers.Processes | None = None,
 ) -> Iterator[tuple[Training, Record, int]]:
     """Train, here or on a cluster, and store each training as it ends.
 
@@ -47,7 +46,6 @@ def carry_out(
         trainings: of different keys
         jobs: see `search`
         scheduler: see `search`
-        processes: see `workers.each`
 
     Yields:
         a training that has ended, its record (see `Study`), and how many are running
@@ -64,7 +62,7 @@ def carry_out(
     client = None if scheduler is None else _client(scheduler)
     if client is None:
         run = functools.partial(_train_once, study)
-        ended = workers.each(run, trainings, most, processes)
+        ended = workers.each(run, trainings, most)
     else:
         ended = _on_dask(study, trainings, client)
     with contextlib.closing(ended):
