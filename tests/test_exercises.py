@@ -57,6 +57,9 @@ class TestEachNotebook:
         for cell in notebook.cells:
             expected = [cell.id[:-2]] if cell.id[:-2] in ("exercise", "check") else []
             assert cell.metadata.get("tags", []) == expected
+            assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == (
+                expected == ["check"]
+            )
         for number in (1, 2, 3):
             assert notebook.cells[3 * number].source.startswith(f"## Exercise {number}: ")
         assert "def " not in tagged(notebook, "exercise")[0]
