@@ -4,6 +4,7 @@ PYTHON ?= python3
 CORPUS ?=
 PROFILE ?= quick
 SCALE ?=
+ONLY ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,8 +58,8 @@ mutants: $(QUALITY)  ## spoil the modules that hold the numbers, expression by e
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa (half an hour)
-	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
+bench: $(INSTALLED)  ## measure speed and memory against stock Keras and librosa, and each stage of both commands (an hour) [ONLY=stages]
+	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks $(ONLY)
 
 # JupyterLab plays the stored sounds of trusted notebooks only.
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists them
