@@ -1,0 +1,62 @@
+"""Where the time of both commands goes: stage by stage, with an environment but nothing stored."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import nbformat
+import psutil
+from tqdm import tqdm
+
+from helpers.settings import Settings
+from helpers.storage import PROJECT
+from report import build
+from tests.benchmarks.measuring import Row
+
+#: The modules that `make test` calls, with their arguments.
+TESTS = {
+    "types": "mypy",
+    "unit tests": "pytest -q -n 2 --dist worksteal",
+    "notebooks against their outputs": "pytest -q -n 2 --dist loadfile --nbval notebooks/",
+}
+
+
+def measure() -> list[Row]:
+    """Seconds of each stage, against what all cores together computed: the ratio is busy cores."""
+    rows: list[Row] = []
+
+    @contextmanager
+    def stage(what: str) -> Iterator[None]:
+        start, busy = time.perf_counter(), _busy()
+        yield
+        seconds = time.perf_counter() - start
+        rows.append(Row(what, seconds, "s", "core-seconds", _busy() - busy))
+
+    with tempfile.TemporaryDirectory(prefix="valence-stages-") as folder:
+        os.environ["VALENCE_OUTPUT"] = folder
+        settings = Settings.from_env()
+        os.environ.update(build.for_kernels(settings))
+        for path in sorted(build.NOTEBOOKS.glob("*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            with stage(f"make report, {path.stem}"), tqdm(disable=True) as progress:
+                build.execute(notebook, progress)
+        with stage("make report, report.pdf"):
+            build.typeset("demo", settings)
+    del os.environ["VALENCE_OUTPUT"]
+    for what, arguments in TESTS.items():
+        with stage(f"make test, {what}"):
+            command = [sys.executable, "-m", *arguments.split()]
+            subprocess.run(command, cwd=PROJECT, stdout=subprocess.DEVNULL, check=True)
+    return rows
+
+
+def _busy() -> float:
+    """Seconds in which cores computed something, since the machine was started."""
+    times = psutil.cpu_times()
+    return times.user + times.system
