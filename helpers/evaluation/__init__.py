@@ -30,3 +30,4 @@ from helpers.evaluation.significance import (
     worst_against_rest,
 )
 from helpers.evaluation.tables import joined, p_value, plain, readable
+from helpers.evaluation.variance_components import VarianceComponents, variance_components
