@@ -9,6 +9,7 @@ from helpers.evaluation.errors import (
     slopes,
     worst,
 )
+from helpers.evaluation.groups import by_group
 from helpers.evaluation.listeners import covered_share, one_listener
 from helpers.evaluation.metrics import (
     METRICS,
