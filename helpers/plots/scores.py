@@ -184,7 +184,7 @@ def few_clips(table: pd.DataFrame, metric: str = "mae") -> Figure:
 
     Args:
         table: see `comparison.few_clips`; a panel for each kind of known clips, a line a way
-        metric: one of its columns
+        metric: ``"mae"`` or ``"ccc"``
 
     See: notebooks/06_improvements.ipynb
     """
