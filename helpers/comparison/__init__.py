@@ -2,6 +2,7 @@
 
 from helpers.comparison.baselines import median, svr
 from helpers.comparison.contenders import NAMES, ComparisonError, Contender, named, tuned
+from helpers.comparison.few_clips import few_clips
 from helpers.comparison.fine_tuning import has_seen
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.ideas import ideas

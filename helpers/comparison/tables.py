@@ -223,7 +223,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--on", metavar="PATH", help="test on this corpus, and train on all of the others")
     add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
-    add("--normalise", action="store_true", help="normalise by speaker, without labels")
+    add("--normalise", action="store_true", help="normalise by speaker: for balanced clips of each")
     add("--jobs", type=int, default=-1, help="fits at once (-1: as many as memory allows)")
     add(
         "--csv",

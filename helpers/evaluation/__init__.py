@@ -9,6 +9,7 @@ from helpers.evaluation.errors import (
     slopes,
     worst,
 )
+from helpers.evaluation.groups import by_group
 from helpers.evaluation.listeners import covered_share, one_listener
 from helpers.evaluation.metrics import (
     METRICS,
@@ -30,3 +31,4 @@ from helpers.evaluation.significance import (
     worst_against_rest,
 )
 from helpers.evaluation.tables import joined, p_value, plain, readable
+from helpers.evaluation.variance_components import VarianceComponents, variance_components

@@ -228,8 +228,10 @@ def voiced_pitch(features: np.ndarray, settings: MelSettings) -> np.ndarray:
 def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarray:
     """Shift and scale each band of each speaker's clips to mean 0 and standard deviation 1.
 
-    It removes constant properties of a voice and its microphone, and leaves the changes. It uses no
-    labels, and so may be applied to test speakers, if several clips of each are known.
+    It needs a balanced set of each speaker's emotions. Then it removes constant properties of a
+    voice and its microphone, and leaves the changes. It uses no labels, but it uses that a speaker
+    was pleasant as often as the others: clips that are all pleasant become like clips of all kinds,
+    and a few clips have the mean and deviation of chance, see `comparison.few_clips`.
 
     Args:
         features: of each clip, [clips, n_mels, frames] or [clips, functionals]

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers import evaluation
+
 
 def spread(predicted: np.ndarray, speakers: np.ndarray | None) -> dict[str, Any]:
     """How predictions vary within speakers and between them, as `usual` needs it.
-
-    The variances are those of the one-way analysis of variance with random speakers, who may have
-    different numbers of clips (Searle, Casella & McCulloch 1992, chapter 3).
 
     Args:
         predicted: valence of clips that were not trained on [clips]
@@ -28,23 +27,16 @@ def spread(predicted: np.ndarray, speakers: np.ndarray | None) -> dict[str, Any]
 
     Returns:
         number of ``speakers``; the ``centre``, the mean over speakers of their means; and the
-        variances ``within`` speakers and ``between`` them. Empty if the speakers are unknown, or no
-        speaker has two clips
+        variances ``within`` speakers and ``between`` them, see `evaluation.variance_components`.
+        Empty if the speakers are unknown, or no speaker has two clips
     """
     if speakers is None:
         return {}
-    by_speaker = pd.Series(np.asarray(predicted, np.float64)).groupby(speakers)
-    means, sizes = by_speaker.mean(), by_speaker.size()
-    clips, count = sizes.sum(), len(sizes)
-    if count == clips:
+    count = len(np.unique(speakers))
+    if count == len(speakers):
         return {}
-    within = ((predicted - by_speaker.transform("mean")) ** 2).sum() / (clips - count)
-    overall = (sizes * means).sum() / clips
-    among = (sizes * (means - overall) ** 2).sum() / (count - 1)
-    per_speaker = (clips - (sizes**2).sum() / clips) / (count - 1)
-    between = max(0.0, (among - within) / per_speaker)
-    numbers = {"centre": means.mean(), "within": within, "between": between}
-    return {"speakers": count, **{name: float(number) for name, number in numbers.items()}}
+    found = evaluation.variance_components(predicted, speakers)._asdict()
+    return {"speakers": count, **{name: float(number) for name, number in found.items()}}
 
 
 def reliability(clips: int, spread: Mapping[str, Any]) -> float:

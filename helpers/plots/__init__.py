@@ -26,6 +26,7 @@ from helpers.plots.scores import (
     costs,
     distributions,
     explored,
+    few_clips,
     intervals,
     predicted_against_true,
     transfer_heatmap,

@@ -19,6 +19,9 @@ from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, POINTS, panel, pane
 #: The higher, the darker, in print, too; what is below 0 is as light as 0.
 HEATMAP: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f"}
 
+#: Markers and lines that differ in grey, too.
+LINES = ("o:", "s--", "^-")
+
 #: Around what was tested in folds within a corpus.
 FRAME: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.5, "clip_on": False}
 
@@ -173,6 +176,33 @@ def comparison(table: pd.DataFrame, metric: str = "mae") -> Figure:
     ax.locator_params(axis="x", nbins=6)
     label = metric.replace("mae", "MAE").replace("ccc", "CCC").replace("rmse", "RMSE")
     ax.set(xlabel=f"{label} with its 95 % interval", ylim=(-0.5, len(rows) - 0.5))
+    return figure
+
+
+def few_clips(table: pd.DataFrame, metric: str = "mae") -> Figure:
+    """One metric by the number of clips that are known of a speaker, with 95 % intervals.
+
+    Args:
+        table: see `comparison.few_clips`; a panel for each kind of known clips, a line a way
+        metric: ``"mae"`` or ``"ccc"``
+
+    See: notebooks/06_improvements.ipynb
+    """
+    kinds = table.index.unique("known")
+    figure, axes = panels(1, len(kinds), (4.2 * len(kinds), 3.6), sharey=True)
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        ways = table.loc[kind, metric].groupby("way", sort=False)
+        for number, ((way, rows), mark) in enumerate(zip(ways, LINES, strict=False)):
+            place = np.arange(len(rows)) + 0.12 * (number - 1)  # intervals stand side by side
+            ends = style.distances(rows)
+            colour = COLOURS[number]
+            ax.errorbar(place, rows["value"], ends, fmt=mark, color=colour, label=way, capsize=2)
+        *counts, _ = table.loc[kind].index.unique("clips")
+        ax.set_xticks(range(len(counts) + 1), [*map(str, counts), "all"])
+        ax.set(xlabel="known clips of the speaker", title=f"{kind} known")
+        ax.title.set_fontsize("medium")
+    axes[0, 0].set(ylabel=f"{metric.upper()} with its 95 % interval")
+    style.legend_outside(axes, len(LINES), "lower center")
     return figure
 
 

@@ -44,6 +44,14 @@ TRANSFERS = pd.DataFrame(
     columns=["trained on", "tested on", "model", ("ccc", "value")],
 ).set_index(["trained on", "tested on", "model"])
 TRANSFERS.columns = pd.MultiIndex.from_tuples(TRANSFERS.columns)
+FEW = pd.concat(
+    {
+        (kind, count): evaluation.compare(TRUTH, PREDICTIONS).rename_axis(index="way")
+        for kind in ("any clips", "pleasant clips")
+        for count in (1, 5, 18)
+    },
+    names=["known", "clips"],
+)
 
 FIGURES = {
     "durations": lambda: plots.durations(SECONDS, 6),
@@ -81,5 +89,6 @@ FIGURES = {
     "comparison": lambda: plots.comparison(evaluation.compare(TRUTH, PREDICTIONS)),
     "gains": lambda: plots.comparison(COSTS, "mae gain"),
     "costs": lambda: plots.costs(COSTS),
+    "few_clips": lambda: plots.few_clips(FEW),
     "transfer_heatmap": lambda: plots.transfer_heatmap(TRANSFERS, ["three_views", "median"]),
 }

@@ -7,6 +7,7 @@ from tests.plots.examples import (
     COSTS,
     CURVE,
     EXPLORED,
+    FEW,
     PREDICTIONS,
     SETTINGS,
     TRANSFERS,
@@ -101,3 +102,14 @@ def test_a_cell_has_the_ccc_of_what_its_row_was_trained_on():
         framed = [frame.get_xy() for frame in ax.patches]
         assert framed == [(0, 0), (1, 1), (2, 2)]
     assert [ax.get_title() for ax in figure.axes[:2]] == ["Three views", "Median predictor"]
+
+
+def test_each_way_has_a_line_over_the_numbers_of_known_clips():
+    figure = plots.few_clips(FEW, "ccc")
+    assert [ax.get_title() for ax in figure.axes] == ["any clips known", "pleasant clips known"]
+    ax = figure.axes[1]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "5", "all"]
+    for way, line in zip(("median", "network"), ax.containers, strict=True):
+        expected = FEW.loc["pleasant clips"].xs(way, level="way")["ccc", "value"]
+        assert line.get_label() == way and np.array_equal(line.lines[0].get_ydata(), expected)
+    assert [text.get_text() for text in figure.legends[0].texts] == ["median", "network"]
