@@ -39,6 +39,14 @@ def test_sounds_have_their_name_their_rate_and_one_peak():
     assert ["loud" in shown, "quiet" in shown, "repeat(2, 1fr)" in shown] == [True] * 3
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 96000, 12345])
+def test_a_sound_of_any_rate_and_of_two_channels_keeps_both(rate):
+    y = np.stack([voice(0.5, rate), np.zeros(rate // 2)], axis=1)
+    shown = plots.sounds({"stereo": (y, rate)}).data
+    decoded, decoded_rate = soundfile.read(io.BytesIO(stored(shown)[0]))
+    assert decoded_rate == rate and decoded.shape[1] == 2
+
+
 @pytest.fixture
 def sliders():
     return plots.MelSliders(VOICE, MEL)
