@@ -93,10 +93,12 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
+        store_widget_state=False,  # of widgets without a kernel
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: progress.update(),
     )
     client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
+    notebook.metadata.pop("widgets", None)
     # What JupyterLab writes, or else it would ask to save a notebook that was only opened. The
     # language, with Python's version, is stored by `execute`.
     kernel = get_kernel_spec(client.kernel_name)

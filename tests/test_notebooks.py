@@ -4,6 +4,7 @@ import ast
 import re
 
 import nbformat
+import pandas as pd
 import pytest
 
 from helpers.storage import PROJECT
@@ -27,6 +28,21 @@ def text_of(cell):
         found.append(output.get("text", ""))
         found += [str(value) for kind, value in output.get("data", {}).items() if "text" in kind]
     return "\n".join(found)
+
+
+def data_columns(table):
+    """Columns of a table in HTML: cells of a row; without rows, headings less that of the index."""
+    rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+    cells = [len(re.findall(r"<td", row)) for row in rows]
+    return max(cells) or max(len(re.findall(r"<th[ >]", row)) for row in rows) - 1
+
+
+def test_columns_are_counted_by_their_lowest_level_and_without_the_index():
+    columns = pd.MultiIndex.from_product([["this corpus", "other"], ["mean", "low", "high"]])
+    index = pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])
+    table = pd.DataFrame(0, index, columns)
+    assert data_columns(table.to_html()) == 6
+    assert data_columns(pd.DataFrame(columns=list("abcdefgh")).to_html()) == 8
 
 
 def test_there_are_notebooks():
@@ -113,6 +129,12 @@ class TestEachNotebook:
                     assert any("image/png" in each.get("data", {}) for each in before.outputs)
         assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
 
+    def test_its_tables_have_at_most_seven_columns_beside_their_index(self, path):
+        outputs = [output for cell in code_cells(path) for output in cell.outputs]
+        stored = "".join(each.get("data", {}).get("text/html", "") for each in outputs)
+        for table in re.findall(r"<table.*?</table>", stored, re.DOTALL):
+            assert data_columns(table) <= 7, table
+
     def test_it_holds_no_paths_of_the_machine_that_ran_it(self, path):
         stored = "\n".join(text_of(cell) for cell in code_cells(path))
         assert str(PROJECT) not in stored and not re.search(r"/(home|root|Users|tmp)/", stored)
@@ -120,6 +142,13 @@ class TestEachNotebook:
 
     def test_it_is_light(self, path):
         assert path.stat().st_size < 1.5e6
+
+    def test_it_closes_with_an_answer_in_numbers_and_links_to_its_exercises(self, path):
+        cells = nbformat.read(path, as_version=4).cells
+        (start,) = [i for i, cell in enumerate(cells) if cell.source.startswith("## Conclusion")]
+        answers = [text_of(cell) for cell in cells[start:] if "Markdown(" in cell.source]
+        assert any(re.search(r"\d", answer) for answer in answers)
+        assert f"(exercises/{path.name})" in "".join(cell.source for cell in cells[start:])
 
     def test_its_links_lead_somewhere(self, path):
         cells = nbformat.read(path, as_version=4).cells

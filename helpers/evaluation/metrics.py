@@ -243,11 +243,13 @@ def verdict(difference: Mapping[str, float]) -> str:
         'is worse: its MAE is higher by 0.25 [0.10, 0.40]'
         >>> verdict({"value": 0.05, "low": -0.1, "high": 0.2})
         'is not shown to be better or worse: its MAE is lower by 0.05 [-0.10, 0.20]'
+        >>> verdict({"value": -0.05, "low": -0.2, "high": 0.1})
+        'is not shown to be better or worse: its MAE is higher by 0.05 [-0.10, 0.20]'
     """
     value, low, high = (difference[end] for end in ("value", "low", "high"))
     shown = "better" if low > 0 else "worse" if high < 0 else "not shown to be better or worse"
     less = "lower"
-    if high < 0:
+    if value < 0:
         value, low, high, less = -value, -high, -low, "higher"
     return f"is {shown}: its MAE is {less} by {value:.2f} [{low:.2f}, {high:.2f}]"
 

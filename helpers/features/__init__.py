@@ -17,6 +17,7 @@ from helpers.features.pretrained import (
 from helpers.features.spectrograms import (
     MelSettings,
     decibels,
+    griffin_lim,
     is_padding,
     mel_spectrogram,
     normalise_by_speaker,

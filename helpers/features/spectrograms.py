@@ -133,6 +133,32 @@ def decibels(power: np.ndarray) -> np.ndarray:
     return librosa.power_to_db(power, ref=1.0, top_db=80.0).astype(np.float32, copy=False)
 
 
+def griffin_lim(levels: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Turn a mel spectrogram back into a waveform, to hear what it holds.
+
+    The power of each frequency is estimated from the mel bands by least squares. The phases, which
+    no spectrogram holds, are guessed (Griffin & Lim 1984); the same input gives the same sound.
+
+    Args:
+        levels: decibels [n_mels, frames]
+        settings: that made them
+
+    Returns:
+        float32 [(frames - 1) × hop_length]
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    inverse = np.linalg.pinv(mel_basis(settings).toarray())
+    power = np.maximum(inverse @ librosa.db_to_power(levels), 0).astype(np.float32)
+    return librosa.griffinlim(
+        np.sqrt(power),
+        n_iter=32,
+        hop_length=settings.hop_length,
+        n_fft=settings.n_fft,
+        random_state=0,
+    )
+
+
 @functools.cache
 def _correlation_basis(settings: MelSettings) -> tuple[np.ndarray, np.ndarray]:
     """Periods of the pitch in samples, and the matrix from power to autocorrelation at them.

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import traitlets
 from IPython.core.pylabtools import print_figure
-from IPython.display import HTML, Audio, display
+from IPython.display import Audio
 from matplotlib.figure import Figure
 
 from helpers import audio, features, plots
@@ -29,23 +29,14 @@ from helpers.cli import UserError
 from helpers.inference.cards import Card
 from helpers.inference.model_file import Model
 from helpers.inference.predictions import Analysis, analyse
-from helpers.progress import watched
 
-#: What a notebook stores of a panel. The styles hide it beside a living panel, and hide the error
-#: that JupyterLab shows in place of a panel without a kernel.
+#: What a notebook stores of a panel.
 STILL = Template(
-    """<style>
-.jp-OutputArea:has(.valence-panel) .valence-still { display: none }
-.jp-OutputArea:has(.valence-still) .jp-OutputArea-output.jupyter-widgets:not(:has(*)) {
-  display: none }
-</style>
-<div class="valence-still">
-<p><button disabled>Record</button> <button disabled>Upload</button>
+    """<p><button disabled>Record</button> <button disabled>Upload</button>
 <select disabled><option>$clip</option></select> Run this cell to use it.</p>
 <p>$answer</p>
 <img alt="The chosen clip's waveform, mel spectrogram and valence over time." width="850"
- src="data:image/png;base64,$picture">
-</div>"""
+ src="data:image/png;base64,$picture">"""
 )
 
 
@@ -106,16 +97,13 @@ class Panel:
             [self.recorder, self.upload, self.choose], layout={"flex_flow": "row wrap"}
         )
         self.box = ipywidgets.VBox([controls, self.answer, self.sound, self.picture])
-        self.box.add_class("valence-panel")
         self.recorder.observe(self._show_recording, "samples")
         self.upload.observe(self._show_upload, "value")
         self.choose.observe(self._show_choice, "value")
         self.choose.value = self._clips.index[0]
 
     def _ipython_display_(self) -> None:
-        display(HTML(self.still()))
-        if watched():
-            display(self.box)
+        plots.show_widget(self.box, self.still())
 
     def still(self) -> str:
         """The panel as it is now, as HTML that needs no kernel."""

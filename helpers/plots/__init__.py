@@ -9,6 +9,7 @@ from helpers.plots.data import (
     recording,
     speakers,
     spectrogram,
+    spectrograms,
     voices,
     waveforms,
 )
@@ -21,6 +22,7 @@ from helpers.plots.errors import (
     residuals,
 )
 from helpers.plots.networks import architecture, learning_curves, max_pooling
+from helpers.plots.playback import MelSliders, players, show_widget, sounds
 from helpers.plots.scores import (
     comparison,
     costs,
@@ -32,4 +34,4 @@ from helpers.plots.scores import (
     transfer_heatmap,
     trials,
 )
-from helpers.plots.style import NAMES, players, save, show
+from helpers.plots.style import NAMES, save, show

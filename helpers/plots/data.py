@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -180,6 +181,24 @@ def spectrogram(levels: np.ndarray, settings: MelSettings, *, title: str = "") -
     image = style.draw_levels(levels, settings, ax)
     figure.colorbar(image, ax=ax, label="level (dB)", format="%d")
     ax.set(title=title)
+    return figure
+
+
+def spectrograms(drawn: Mapping[str, tuple[np.ndarray, MelSettings]]) -> Figure:
+    """Mel spectrograms of one clip with several settings, two beside each other.
+
+    Args:
+        drawn: decibels [n_mels, frames] and the settings that made them, by title
+
+    See: notebooks/02_preprocessing.ipynb
+    """
+    rows = math.ceil(len(drawn) / 2)
+    figure, axes = panels(rows, 2, (9, 2.4 * rows), sharex=True)
+    for ax, (title, (levels, settings)) in zip(axes.flat, drawn.items(), strict=False):
+        style.draw_levels(levels, settings, ax)
+        ax.set(title=title)
+    for ax in axes.flat:
+        ax.label_outer()
     return figure
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.core.pylabtools import print_figure
-from IPython.display import HTML, Audio, display
+from IPython.display import display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -172,24 +172,3 @@ def show(figure: Figure, alt: str) -> None:
     picture = print_figure(figure, fmt="png", base64=True)
     content = {"image/png": picture, "text/plain": alt}
     display(content, metadata={"image/png": {"alt": alt}}, raw=True)
-
-
-def players(clips: pd.DataFrame, columns: int = 5) -> HTML:
-    """A player for each of some clips, in rows, with its rating and its prediction.
-
-    Args:
-        clips: a row a clip: ``path``, ``valence`` and ``prediction``
-        columns: players beside each other
-
-    See: notebooks/05_error_analysis.ipynb
-    """
-    cells = [
-        f"<div>{place}. true: {clip.valence:.2f}, pred: {clip.prediction:.2f}"
-        f"{Audio(clip.path)._repr_html_()}</div>"
-        for place, clip in enumerate(clips.itertuples(), start=1)
-    ]
-    return HTML(
-        "<style>.players audio { width: 100% }</style>"
-        f'<div class="players" style="display: grid; gap: 8px;'
-        f' grid-template-columns: repeat({columns}, 1fr)">{"".join(cells)}</div>'
-    )

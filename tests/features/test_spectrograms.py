@@ -168,3 +168,15 @@ def test_the_pitch_of_voiced_frames_is_read_from_the_features_in_hertz():
     assert np.nanmedian(hertz, axis=1) == pytest.approx([110, 230], rel=0.02)
     half = hertz.shape[1] // 2
     assert np.isfinite(hertz[:, 5 : half - 5]).all() and np.isnan(hertz[:, half + 5 :]).all()
+
+
+@pytest.mark.parametrize("mel", [MEL, MelSettings(n_fft=512, hop_length=128)])
+def test_a_spectrogram_played_back_has_nearly_the_same_spectrogram_and_is_the_same_each_time(mel):
+    y = audio.normalise(voice(2.0, mel.sample_rate))
+    levels = features.decibels(features.mel_spectrogram(y, mel))
+    heard = features.griffin_lim(levels, mel)
+    assert abs(len(heard) - len(y)) < mel.hop_length and np.isfinite(heard).all()
+    again = features.decibels(features.mel_spectrogram(heard, mel))[:, : levels.shape[1]]
+    loud = levels[:, : again.shape[1]] > levels.max() - 30
+    assert np.abs(again - levels[:, : again.shape[1]])[loud].mean() < 3
+    assert np.array_equal(heard, features.griffin_lim(levels, mel))

@@ -44,7 +44,7 @@ def test_the_first_clip_is_shown_with_its_rating_its_sound_and_its_picture(panel
 
 def test_what_is_stored_of_it_shows_the_same_without_a_kernel(panel, monkeypatch):
     shown = []
-    monkeypatch.setattr("helpers.inference.recorder.display", shown.append)
+    monkeypatch.setattr("helpers.plots.playback.display", shown.append)
     for disabled in ("1", ""):
         monkeypatch.setenv("TQDM_DISABLE", disabled)
         panel._ipython_display_()

@@ -67,6 +67,7 @@ FIGURES = {
         {"a": (np.sin(np.arange(900)), 100), "b": (np.ones(50), 10)}
     ),
     "spectrogram": lambda: plots.spectrogram(LEVELS, MEL),
+    "spectrograms": lambda: plots.spectrograms({"a": (LEVELS, MEL), "b": (LEVELS, MEL)}),
     "mel_filters": lambda: plots.mel_filters(MEL),
     "learning_curves": lambda: plots.learning_curves(
         {"a": HISTORY, "b": HISTORY}, {"median predictor": 1.2}

@@ -1,17 +1,13 @@
 import base64
 import io
-import re
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
-import soundfile
 from matplotlib.figure import Figure
 
 from helpers import plots
 from helpers.plots import style
-from tests.conftest import voice
 from tests.plots.examples import FIGURES
 
 
@@ -64,15 +60,3 @@ def test_a_figure_is_shown_with_its_description(monkeypatch):
     assert content["text/plain"] == "A histogram."
     assert base64.b64decode(content["image/png"]).startswith(b"\x89PNG")
     assert options == {"metadata": {"image/png": {"alt": "A histogram."}}, "raw": True}
-
-
-def test_players_stand_in_rows_each_with_its_rating_its_prediction_and_its_sound(tmp_path):
-    paths = [tmp_path / f"{place}.wav" for place in range(10)]
-    for place, path in enumerate(paths):
-        soundfile.write(path, voice(0.1, pitch=100 + 10 * place), 16000)
-    clips = pd.DataFrame({"path": paths, "valence": 2.0, "prediction": np.arange(10) / 4})
-    shown = plots.players(clips).data
-    sounds = re.findall(r'src="data:audio/[-\w]+;base64,([^"]+)"', shown)
-    assert [base64.b64decode(each) for each in sounds] == [path.read_bytes() for path in paths]
-    assert "1. true: 2.00, pred: 0.00" in shown and "10. true: 2.00, pred: 2.25" in shown
-    assert "repeat(5, 1fr)" in shown
