@@ -18,10 +18,11 @@ OF_TIMES = {"costs.png", "run"}
 
 
 def made_in(clone):
-    """Results and figures of the demo corpus, by name."""
+    """Results, figures, report and executed notebooks of the demo corpus, by name."""
     folders = (clone / "report" / "demo" / "results", clone / "figures" / "demo")
     made = [path for folder in folders for path in folder.iterdir() if path.name not in OF_TIMES]
-    return {path.name: path.read_bytes() for path in (*made, clone / "report/demo/report.pdf")}
+    made += [clone / "report/demo/report.pdf", *clone.glob("notebooks/*.ipynb")]
+    return {path.name: path.read_bytes() for path in made}
 
 
 @pytest.mark.skipif(STUDIES < 2, reason="takes a quarter of an hour: make nightly")
@@ -36,7 +37,7 @@ def test_the_study_from_two_bare_clones_has_the_same_bytes(tmp_path):
         env.pop("VALENCE_OUTPUT")
         subprocess.run([sys.executable, clone / "report" / "build.py"], env=env, check=True)
         studies.append(made_in(clone))
-    assert len(studies[0]) >= 28
+    assert len(studies[0]) >= 36
     for other in studies[1:]:
         assert other.keys() == studies[0].keys()
         assert [name for name in other if other[name] != studies[0][name]] == []

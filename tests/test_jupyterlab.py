@@ -172,6 +172,8 @@ def test_after_run_all_and_save_it_is_as_it_was_stored_and_passes_nbval(page, la
     page.wait_for_selector(".jp-RenderedText:has-text('slowly:')", timeout=150_000)
     page.wait_for_selector(".jp-RenderedText:has-text('slowly:')", state="detached")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    page.press(".valence-panel .noUi-handle >> nth=1", "ArrowLeft")
+    page.wait_for_selector(".valence-panel img[alt*=' 64 bands']")
     save(page)
 
     saved = nbformat.read(stored, as_version=4)

@@ -19,6 +19,13 @@ from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, POINTS, panel, pane
 #: The higher, the darker, in print, too; what is below 0 is as light as 0.
 HEATMAP: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f"}
 
+#: What a model costs, and how axes call it.
+COSTS = {
+    "seconds": "training (s)",
+    "parameters": "parameters",
+    "milliseconds": "prediction (ms per clip)",
+}
+
 #: Markers and lines that differ in grey, too.
 LINES = ("o:", "s--", "^-")
 
@@ -238,33 +245,29 @@ def transfer_heatmap(table: pd.DataFrame, models: Sequence[str]) -> Figure:
     return figure
 
 
-def costs(table: pd.DataFrame) -> Figure:
+def costs(table: pd.DataFrame, kinds: Sequence[str] = tuple(COSTS)) -> Figure:
     """Mean absolute error of several models over what they cost, a panel for each kind of cost.
 
     Args:
         table: see `comparison.score_table`; models without a cost (the median) are drawn at the
             left, and models of about the same cost beside each other
+        kinds: some of `COSTS`
 
     See: notebooks/06_improvements.ipynb
     """
-    kinds = {
-        "seconds": "training (s)",
-        "parameters": "parameters",
-        "milliseconds": "prediction (ms per clip)",
-    }
     table = table.rename(index=style.NAMES)
     colours = sns.color_palette(COLOURS, len(table))
-    figure, axes = panels(1, len(kinds), (9, 3.6), sharey=True)
-    for ax, (column, label) in zip(axes[0], kinds.items(), strict=True):
-        place, score = _beside(table["cost", column].astype(float)), table["mae"]
+    figure, axes = panels(1, len(kinds), (3 + 2 * len(kinds), 3.6), sharey=True)
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        place, score = _beside(table["cost", kind].astype(float)), table["mae"]
         ends = style.distances(score)
         ax.errorbar(place, score["value"], yerr=ends, fmt="none", color=GREY, capsize=3)
         names = {"hue": table.index, "style": table.index, "palette": colours}
         sns.scatterplot(x=place, y=score["value"], **names, s=60, ax=ax)
-        ax.set(xlabel=label, xscale="log")
+        ax.set(xlabel=COSTS[kind], xscale="log")
         ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].set(ylabel="MAE with its 95 % interval")
-    style.legend_outside(axes, 5)
+    style.legend_outside(axes, 2 + len(kinds))
     return figure
 
 

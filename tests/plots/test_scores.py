@@ -66,6 +66,11 @@ def test_models_that_cost_the_same_are_drawn_beside_each_other():
     assert np.diff(pixels).min() > 6 * ax.figure.dpi / 72  # a mark is 6 points wide
 
 
+def test_one_kind_of_cost_alone_has_one_panel():
+    (ax,) = plots.costs(COSTS, ["parameters"]).axes
+    assert ax.get_xlabel() == "parameters"
+
+
 def test_a_comparison_draws_values_with_their_intervals():
     ax = plots.comparison(COSTS, "mae gain").axes[0]
     rows = COSTS["mae gain"].iloc[::-1]
