@@ -44,8 +44,8 @@ def lab(tmp_path_factory):
     env = {**os.environ, **choices, "JUPYTER_TOKEN": "test", "JUPYTER_DATA_DIR": str(data)}
     *before, _ = re.search(r"^lab:.*\n((?:\t.*\n)+)", MAKEFILE, re.M)[1].splitlines()
     for line in before:
-        line = line.replace("$(BIN)", str(Path(sys.executable).parent))
-        line = line.replace("notebooks", str(folder))
+        line = line.replace("$(BIN)", f'"{Path(sys.executable).parent}"')
+        line = line.replace("notebooks", f'"{folder}"')
         subprocess.run(line, shell=True, env=env, check=True, stdout=subprocess.DEVNULL)
     command = [sys.executable, "-m", "jupyterlab", *options, "--ServerApp.log_level=ERROR"]
     server = psutil.Popen(command, env=env, stderr=subprocess.DEVNULL)
