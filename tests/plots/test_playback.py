@@ -64,10 +64,12 @@ def test_sliders_change_the_picture_and_the_sound(sliders):
 
 def test_what_is_stored_of_sliders_needs_no_kernel(sliders, monkeypatch):
     shown = []
-    monkeypatch.setattr("helpers.plots.playback.display", shown.append)
+    monkeypatch.setattr("helpers.plots.playback.display", lambda what, **how: shown.append(what))
     for disabled in ("1", ""):
         monkeypatch.setenv("TQDM_DISABLE", disabled)
         sliders._ipython_display_()
     still, again, living = shown
-    assert still.data == again.data and living is sliders.box
+    assert still.data == again.data
+    assert list(living) == ["application/vnd.jupyter.widget-view+json"]
+    assert living.popitem()[1]["model_id"] == sliders.box.model_id
     assert sliders.result.value in still.data and "2048 samples, 128 mel bands" in still.data
