@@ -41,6 +41,7 @@ include_patterns = [
     "docs/*.md",
     "models/README.md",
     "notebooks/0*.ipynb",
+    "notebooks/README.md",
     "notebooks/exercises/**",
     "report/*/model_card.md",
     "site/reports.md",
