@@ -111,7 +111,8 @@ def each(
 ) -> Generator[tuple[Task, Any]]:
     """Call a function with each task, in processes, several at once.
 
-    The processes stay for the next call, and end with this one.
+    The processes stay for the next call. They end with this process, or with a call that is
+    broken off.
 
     Args:
         function: of a module, or a `functools.partial` of one

@@ -39,6 +39,20 @@ def write_corpus(folder, clips: int = 12, speakers: int = 4, seconds: float = 1.
     return labels
 
 
+def stored_of(widget, monkeypatch):
+    """What a notebook stores of a widget; beside it, who runs the notebook sees a living one."""
+    shown = []
+    monkeypatch.setattr("helpers.plots.playback.display", lambda what, **how: shown.append(what))
+    for disabled in ("1", ""):
+        monkeypatch.setenv("TQDM_DISABLE", disabled)
+        widget._ipython_display_()
+    still, again, living = shown
+    assert still.data == again.data
+    assert list(living) == ["application/vnd.jupyter.widget-view+json"]
+    assert living.popitem()[1]["model_id"] == widget.box.model_id
+    return still
+
+
 @pytest.fixture
 def corpus_folder(tmp_path, output):
     folder = tmp_path / "my corpus"

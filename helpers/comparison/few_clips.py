@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from helpers import evaluation, features
+from helpers import evaluation
 from helpers.comparison.baselines import svr
-from helpers.comparison.contenders import FUNCTIONALS, ComparisonError, named
+from helpers.comparison.contenders import ComparisonError, named
+from helpers.comparison.fits import inputs
 from helpers.comparison.shrinkage import Spread, normalise_by_few
 from helpers.corpora import Corpus
 from helpers.splits import Split
@@ -89,8 +90,7 @@ def few_clips(corpus: Corpus, parts: Sequence[Split], *, seed: int = 0) -> pd.Da
             "A speaker is unknown, or there is only one, so clips cannot be normalised by speaker: "
             "add a column of speakers to the labels."
         )
-    (inputs,) = named("egemaps_svr").inputs
-    values = np.nan_to_num(features.functionals(corpus, **FUNCTIONALS[inputs])).astype(np.float64)
+    values = inputs(corpus, named("egemaps_svr")).astype(np.float64)
     ratings = corpus.clips["valence"].to_numpy(dtype=np.float32)
     by_speaker = pd.Series(ratings).groupby(speakers)
     above = ratings > by_speaker.transform("median").to_numpy()

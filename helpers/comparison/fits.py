@@ -246,20 +246,20 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
     if contender.network == "median":
         prediction = baselines.median(ratings, train, test)
     elif contender.network == "svr":
-        matrix, start = _inputs(corpus, contender), time.perf_counter()
+        matrix, start = inputs(corpus, contender), time.perf_counter()
         prediction = baselines.svr(
             matrix, ratings, train, test, speakers=speakers, **contender.options
         )
         costs = (time.perf_counter() - start, 0, 0.0)
     elif contender.network in PRETRAINED:
-        matrix, start = _inputs(corpus, contender), time.perf_counter()
+        matrix, start = inputs(corpus, contender), time.perf_counter()
         if contender.network == "pretrained":
             prediction = pretrained_valence(matrix, ratings, train, test)
         else:
             prediction = pretrained_head(matrix, ratings, train, test, speakers=speakers)
         costs = (time.perf_counter() - start, 0, 0.0)
     else:
-        run = _train(fit, _inputs(corpus, contender), ratings, corpus.scale)
+        run = _train(fit, inputs(corpus, contender), ratings, corpus.scale)
         start = time.perf_counter()
         prediction, quantiles = training.predict_with_quantiles(run, run.features, test)
         milliseconds = 1000 * (time.perf_counter() - start) / len(test)
@@ -295,7 +295,7 @@ def _train(
 _made: dict[tuple[str, str, MelSettings, bool], np.ndarray] = {}
 
 
-def _inputs(corpus: Corpus, contender: Contender) -> np.ndarray:
+def inputs(corpus: Corpus, contender: Contender) -> np.ndarray:
     """What a contender is given, [clips, rows, frames] or [clips, statistics]."""
     parts = [_part(corpus, kind, contender.mel, contender.by_speaker) for kind in contender.inputs]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import polygamma
 
-from helpers import evaluation
+from helpers import evaluation, features
 from helpers.comparison.contenders import ComparisonError
 
 #: The least share of the typical variance that a speaker's variance is taken for (Smyth's limma).
@@ -133,7 +133,5 @@ def normalise_by_few(
         mean += middle
         if spread is not None:
             mean, variance = spread.shrunk(mean, variance, counts)
-        deviation = np.sqrt(variance)
-        varies = deviation > 1e-6 * np.maximum(1, np.abs(mean))
-        normalised[rows] = np.where(varies, values[rows] - mean, 0) / np.where(varies, deviation, 1)
+        normalised[rows] = features.standardised(values[rows], mean, np.sqrt(variance))
     return normalised

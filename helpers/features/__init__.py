@@ -21,6 +21,7 @@ from helpers.features.spectrograms import (
     is_padding,
     mel_spectrogram,
     normalise_by_speaker,
+    standardised,
     voiced_pitch,
     waveform_features,
 )

@@ -285,11 +285,24 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
         over = tuple(axis for axis in range(features.ndim) if axis != 1)
         mean = np.nanmean(known, over, keepdims=True)
         deviation = np.nanstd(known, over, keepdims=True)
-        varies = deviation > 1e-6 * np.maximum(1, np.abs(mean))
-        mine = np.where(varies, mine - mean, 0) / np.where(varies, deviation, 1)
+        mine = standardised(mine, mean, deviation)
         lowest = np.where(padding, np.inf, mine).min((*over[1:], 1), keepdims=True)
         normalised[rows] = np.where(padding, lowest, mine)
     return normalised
+
+
+def standardised(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Values less their mean, over their standard deviation; what does not vary becomes 0.
+
+    Args:
+        values: any shape
+        mean: of a shape that broadcasts with it
+        deviation: likewise
+
+    See: notebooks/06_improvements.ipynb
+    """
+    varies = deviation > 1e-6 * np.maximum(1, np.abs(mean))
+    return np.where(varies, values - mean, 0) / np.where(varies, deviation, 1)
 
 
 def is_padding(clips: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import nbformat
 import psutil
@@ -38,7 +39,10 @@ def measure() -> list[Row]:
         seconds = time.perf_counter() - start
         rows.append(Row(what, seconds, "s", "core-seconds", _busy() - busy))
 
-    with tempfile.TemporaryDirectory(prefix="valence-stages-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="valence-stages-") as folder,
+        mock.patch.dict(os.environ),  # as it was, for what comes after
+    ):
         os.environ["VALENCE_OUTPUT"] = folder
         settings = Settings.from_env()
         os.environ.update(build.for_kernels(settings))
@@ -48,7 +52,6 @@ def measure() -> list[Row]:
                 build.execute(notebook, progress)
         with stage("make report, report.pdf"):
             build.typeset("demo", settings)
-    del os.environ["VALENCE_OUTPUT"]
     for what, arguments in TESTS.items():
         with stage(f"make test, {what}"):
             command = [sys.executable, "-m", *arguments.split()]

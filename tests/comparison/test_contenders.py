@@ -11,7 +11,7 @@ from tests.comparison.conftest import fast
 @pytest.mark.parametrize("by_speaker", [False, True])
 def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
     contender = comparison.named("fusion", by_speaker=by_speaker)
-    both = fits._inputs(corpus, contender)
+    both = fits.inputs(corpus, contender)
     assert both.shape == (12, 2 * 12 + 2 * (3 + 2 + 19) + 13 + 3 * (2 * 7 + 2) + 88)
     if by_speaker:
         mine = both[corpus.clips["speaker"] == "s0"]
@@ -22,7 +22,7 @@ def test_statistics_and_functionals_stand_side_by_side(corpus, by_speaker):
 
 def test_contenders_have_the_functionals_that_their_names_say(corpus):
     def inputs(name):
-        return fits._inputs(corpus, comparison.named(name))
+        return fits.inputs(corpus, comparison.named(name))
 
     preprocessed = np.nan_to_num(features.functionals(corpus, preprocessed=True))
     assert np.array_equal(inputs("egemaps_8k_svr"), preprocessed)

@@ -20,7 +20,7 @@ def test_it_begins_with_the_network_of_human_voices(corpus):
     )
     fit = fits.Fit.plan(corpus, contender, SPLIT, 0)
     ratings = corpus.clips["valence"].to_numpy(np.float32)
-    run = fits._train(fit, fits._inputs(corpus, contender), ratings, corpus.scale)
+    run = fits._train(fit, fits.inputs(corpus, contender), ratings, corpus.scale)
     for name in ("dense_1_melody", "distribution_timbre"):
         weights = SHIPPED.network.get_layer(name).get_weights()
         for mine, theirs in zip(run.model.get_layer(name).get_weights(), weights, strict=True):

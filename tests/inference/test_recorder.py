@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from helpers import audio, cli, inference
-from tests.conftest import NO_AUDIO, voice
+from tests.conftest import NO_AUDIO, stored_of, voice
 from tests.inference.conftest import RATE
 
 
@@ -43,15 +43,7 @@ def test_the_first_clip_is_shown_with_its_rating_its_sound_and_its_picture(panel
 
 
 def test_what_is_stored_of_it_shows_the_same_without_a_kernel(panel, monkeypatch):
-    shown = []
-    monkeypatch.setattr("helpers.plots.playback.display", lambda what, **how: shown.append(what))
-    for disabled in ("1", ""):
-        monkeypatch.setenv("TQDM_DISABLE", disabled)
-        panel._ipython_display_()
-    still, again, living = shown
-    assert still.data == again.data
-    assert list(living) == ["application/vnd.jupyter.widget-view+json"]
-    assert living.popitem()[1]["model_id"] == panel.box.model_id
+    still = stored_of(panel, monkeypatch)
     assert f"<p>{panel.answer.value}</p>" in still.data
     assert "<option>a &lt;b&gt;</option>" in still.data and "$" not in still.data
     picture = re.search('src="data:image/png;base64,(.*)"', still.data)[1]

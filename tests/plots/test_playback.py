@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from helpers import features, plots
-from tests.conftest import voice
+from tests.conftest import stored_of, voice
 
 MEL = features.MelSettings()
 VOICE = voice(1.0, rate=8000)
@@ -63,13 +63,5 @@ def test_sliders_change_the_picture_and_the_sound(sliders):
 
 
 def test_what_is_stored_of_sliders_needs_no_kernel(sliders, monkeypatch):
-    shown = []
-    monkeypatch.setattr("helpers.plots.playback.display", lambda what, **how: shown.append(what))
-    for disabled in ("1", ""):
-        monkeypatch.setenv("TQDM_DISABLE", disabled)
-        sliders._ipython_display_()
-    still, again, living = shown
-    assert still.data == again.data
-    assert list(living) == ["application/vnd.jupyter.widget-view+json"]
-    assert living.popitem()[1]["model_id"] == sliders.box.model_id
+    still = stored_of(sliders, monkeypatch)
     assert sliders.result.value in still.data and "2048 samples, 128 mel bands" in still.data
