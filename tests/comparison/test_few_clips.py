@@ -21,7 +21,9 @@ VALUES = VOICES + VALENCE[:, None] + RANDOM.normal(0, 0.5, (48, 4))
 def corpus(monkeypatch):
     """Eight voices, as different as their clips, who say the same six ratings."""
     monkeypatch.setattr(features, "functionals", lambda corpus: VALUES.astype("float32"))
-    clips = pd.DataFrame({"speaker": SPEAKERS, "valence": VALENCE})
+    files = [f"{row}.wav" for row in range(len(VALENCE))]
+    clips = pd.DataFrame({"file": files, "speaker": SPEAKERS, "valence": VALENCE})
+    clips["sha256"] = "0" * 64
     return Corpus("made", (1, 5), clips, clips.iloc[:0])
 
 
