@@ -9,11 +9,12 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import filelock
+import threadpoolctl
 
 from helpers.cli import UserError
 from helpers.settings import Settings
@@ -33,7 +34,14 @@ class ResultsError(UserError):
 def versions() -> dict[str, str]:
     """Installed version of Keras's backend, the one in use, and of each of `PACKAGES`."""
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    return {package: version(package) for package in (backend, *PACKAGES)}
+    return {package: _version(package) for package in (backend, *PACKAGES)}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-cpu")  # TensorFlow without what only GPUs need
 
 
 class Source(Protocol):
@@ -64,9 +72,24 @@ def made_by(corpus: Source, settings: Settings, **choices: Any) -> dict[str, Any
         **choices,
         "commit": commit(),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "versions": versions(),
     }
+
+
+def machine() -> str:
+    """System, processor, and the kernels that BLAS chose for the processor.
+
+    Other kernels add in another order: predictions differ from the seventh digit on.
+
+    Examples:
+        >>> machine()  # doctest: +SKIP
+        'Linux x86_64 (BLAS kernels: SkylakeX)'
+    """
+    loaded = threadpoolctl.threadpool_info()
+    kernels = sorted({each["architecture"] for each in loaded if "architecture" in each})
+    chosen = f" (BLAS kernels: {', '.join(kernels)})" if kernels else ""
+    return f"{platform.system()} {platform.machine()}{chosen}"
 
 
 def commit() -> str:

@@ -1,10 +1,13 @@
 import importlib
 import json
+import subprocess
+import sys
 
 import pytest
 
 from tests.benchmarks import __main__ as bench
-from tests.benchmarks.measuring import Row, in_new_process, in_turns
+from tests.benchmarks import scale
+from tests.benchmarks.measuring import Cost, Row, in_new_process, in_turns
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,25 @@ def test_memory_is_that_of_the_new_process():
     _, much = in_new_process("block = b'x' * 300_000_000\nprint(len(block))")
     assert number == 7
     assert 250 < much - little < 350
+
+
+def test_the_cost_of_a_block_is_that_of_its_children_too():
+    sleep = "block = b'x' * 300_000_000; import time; time.sleep(1)"
+    with Cost() as little:
+        pass
+    with Cost() as much:
+        subprocess.run([sys.executable, "-c", sleep], check=True)
+    assert 250 < much.memory - little.memory < 400
+    assert little.seconds < 1 < much.seconds
+
+
+def test_a_corpus_of_any_size_goes_through_the_whole_path(monkeypatch):
+    monkeypatch.setattr(scale, "SIZES", (100, 200))
+    rows = {row.what: row for row in scale.measure()}
+    assert len(rows) == 2 * 2 * len(scale.STAGES)
+    assert all(row.value > 0 for row in rows.values())
+    ten = rows["predict, 200 clips"]
+    assert ten.other == 10 * rows["predict, 100 clips"].value
 
 
 def test_results_are_kept_beside_those_of_other_modules(output, monkeypatch, capsys):

@@ -1,7 +1,10 @@
 import dataclasses
 import json
+import os
+import platform
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,6 +29,23 @@ def test_a_result_says_what_made_it(corpus_folder):
     assert made["fingerprint"] == corpus.fingerprint
     assert {"profile", "seed", "batch_size", "commit", "python", "versions"} <= set(made)
     json.dumps(made)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 kernels")
+def test_a_result_says_which_blas_kernels_computed_it():
+    code = "import scipy.linalg; from helpers import results; print(results.machine())"
+    said = {
+        kernels: subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_CORETYPE": kernels},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for kernels in ("Haswell", "Nehalem")
+    }
+    system = f"{platform.system()} {platform.machine()}"
+    assert said == {each: f"{system} (BLAS kernels: {each})" for each in said}
 
 
 def test_a_second_run_with_the_same_findings_writes_the_same_file(tmp_path):

@@ -12,3 +12,4 @@ from helpers.training.run import (
     statistics,
     train,
 )
+from helpers.training.starts import compare_starts

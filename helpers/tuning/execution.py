@@ -21,7 +21,7 @@ import numpy as np
 from helpers import models, workers
 from helpers.cli import UserError
 from helpers.models import limit_threads
-from helpers.results import Record, commit
+from helpers.results import Record, commit, machine
 from helpers.tuning.trials import THREADS, Study, Training, TuningError, code
 
 #: Seconds that a cluster has to answer.
@@ -229,7 +229,7 @@ def _train(study: Study, training: Training) -> Record:
         "failure": failure,
         "seconds": time.perf_counter() - start,
         "commit": commit(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "made_by": training.made_by,
     }
 

@@ -19,7 +19,7 @@ from helpers.storage import output_folder
 from tests.benchmarks.measuring import Row
 
 #: From the quickest to the longest.
-MODULES = ("startup", "extraction", "indexing", "training", "stages")
+MODULES = ("startup", "extraction", "training", "scale", "stages")
 
 
 def machine() -> str:

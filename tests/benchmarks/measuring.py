@@ -1,15 +1,17 @@
-"""Timing in turns, and the memory of a process of one's own."""
+"""Timing in turns, and the memory of a process of one's own and of its children."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import psutil
 
@@ -63,3 +65,51 @@ def most_memory() -> float:
     import resource  # which Windows lacks
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+class Cost:
+    """Seconds of a block, and the most memory that this process and its children had in it.
+
+    Memory that processes share, and pages of files that are mapped, which the system takes back at
+    any time, are left out.
+
+    Attributes:
+        seconds: how long the block took
+        busy: seconds in which cores of this machine computed something
+        memory: MB
+    """
+
+    def __enter__(self) -> Self:
+        self.memory, self._ended = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        self._began, self._busy = time.perf_counter(), _busy()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds, self.busy = time.perf_counter() - self._began, _busy() - self._busy
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.memory = max(self.memory, _own_memory() / 1e6)
+            if self._ended.wait(0.2):
+                return
+
+
+def _busy() -> float:
+    """Seconds in which cores computed something, since the machine was started."""
+    times = psutil.cpu_times()
+    return times.user + times.system
+
+
+def _own_memory() -> int:
+    """Bytes of this process and its children that belong to one process alone."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    own = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # ended meanwhile
+            memory = process.memory_info()
+            own += memory.rss - getattr(memory, "shared", 0)  # which only Linux tells
+    return own

@@ -1,4 +1,4 @@
-"""Where the time of both commands goes: stage by stage, with an environment but nothing stored."""
+"""Where time and memory of both commands go, by stage, with an environment but nothing stored."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
 import nbformat
-import psutil
 from tqdm import tqdm
 
 from helpers.settings import Settings
 from helpers.storage import PROJECT
 from report import build
-from tests.benchmarks.measuring import Row
+from tests.benchmarks.measuring import Cost, Row
 
 #: The modules that `make test` calls, with their arguments.
 TESTS = {
@@ -29,15 +27,15 @@ TESTS = {
 
 
 def measure() -> list[Row]:
-    """Seconds of each stage, against what all cores together computed: the ratio is busy cores."""
+    """Memory of each stage, and its seconds against those of all cores: the ratio is busy cores."""
     rows: list[Row] = []
 
     @contextmanager
     def stage(what: str) -> Iterator[None]:
-        start, busy = time.perf_counter(), _busy()
-        yield
-        seconds = time.perf_counter() - start
-        rows.append(Row(what, seconds, "s", "core-seconds", _busy() - busy))
+        with Cost() as cost:
+            yield
+        rows.append(Row(what, cost.seconds, "s", "core-seconds", cost.busy))
+        rows.append(Row(f"{what}, memory", cost.memory, "MB"))
 
     with (
         tempfile.TemporaryDirectory(prefix="valence-stages-") as folder,
@@ -57,9 +55,3 @@ def measure() -> list[Row]:
             command = [sys.executable, "-m", *arguments.split()]
             subprocess.run(command, cwd=PROJECT, stdout=subprocess.DEVNULL, check=True)
     return rows
-
-
-def _busy() -> float:
-    """Seconds in which cores computed something, since the machine was started."""
-    times = psutil.cpu_times()
-    return times.user + times.system
