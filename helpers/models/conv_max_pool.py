@@ -23,6 +23,11 @@ ops = keras.ops
 #: ratio of multiplications is 1.57, and both took equally long on a processor with AVX-512.
 FOURIER_COST = 1.5
 
+#: How many times longer it takes to copy a stretch of frames into a patch than to lay out a value,
+#: and frames from which on longer stretches gain nothing; both on a processor with AVX-512.
+COPY_COST = 7
+LONGEST_STRETCH = 8
+
 
 class KernelSizeError(UserError):
     """A kernel that is too large for the clips; the message names both and how to fix it."""
@@ -230,23 +235,38 @@ def _waves(frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patches(image: Tensor, rows: Tensor, columns: Tensor, kernel_size: tuple[int, ...]) -> Tensor:
-    """Parts of the image under the kernel at these positions: [filters, positions, taps]."""
+    """Parts of the image under the kernel at these positions: [filters, positions, taps].
+
+    A patch is copied in stretches of a few frames, all of which are laid out first.
+    """
     _, n_mels, frames, channels = image.shape
     height, width = kernel_size
     filters, _, *grid = rows.shape
-    starts = frames - width + 1
+    values = filters * math.prod(grid) * height * width
+    stretch = _stretch(width, values / (n_mels * frames))
+    starts = frames - stretch + 1
+    windows = np.arange(starts)[:, None] + np.arange(stretch)
+    windows = ops.take(ops.transpose(image, (2, 0, 1, 3)), windows, axis=0)
+    windows = ops.reshape(ops.transpose(windows, (2, 3, 0, 1, 4)), (-1, stretch * channels))
     clips = ops.reshape(ops.arange(ops.shape(image)[0], dtype="int32"), (-1, 1, 1))
-    if filters * math.prod(grid) * height < n_mels * starts:
-        stretches, stretch = frames, 1
-        windows = ops.reshape(image, (-1, channels))
-    else:
-        # So many are wanted that it pays to lay out every stretch of `width` frames: a patch is
-        # then a few rows of these, and not many values.
-        stretches, stretch = starts, width
-        windows = np.arange(starts)[:, None] + np.arange(width)
-        windows = ops.take(ops.transpose(image, (2, 0, 1, 3)), windows, axis=0)
-        windows = ops.reshape(ops.transpose(windows, (2, 3, 0, 1, 4)), (-1, width * channels))
-    first = (clips * n_mels + rows) * stretches + columns  # [filters, batch, *grid]
-    steps = stretches * np.arange(height)[:, None] + np.arange(0, width, stretch)
+    first = (clips * n_mels + rows) * starts + columns  # [filters, batch, *grid]
+    steps = starts * np.arange(height)[:, None] + np.arange(0, width, stretch)
     taken = ops.reshape(first, (filters, -1, 1)) + steps.ravel().astype(np.int32)
     return ops.reshape(ops.take(windows, taken, axis=0), (filters, -1, height * width * channels))
+
+
+def _stretch(width: int, wanted: float) -> int:
+    """Frames of a stretch: it divides the width, and laying out and copying are quickest together.
+
+    Laying out takes as long as the stretch, copying the longer the shorter it is.
+
+    Args:
+        width: of the kernel, in frames
+        wanted: values in the patches for each value of the image
+
+    Examples:
+        >>> [_stretch(width, wanted=4.0) for width in (24, 21, 23)]
+        [4, 3, 1]
+    """
+    best = min(LONGEST_STRETCH, math.sqrt(COPY_COST * wanted))
+    return max(each for each in range(1, width + 1) if width % each == 0 and each <= max(1, best))
