@@ -77,7 +77,7 @@ class Processes(contextlib.ExitStack):
             try:
                 process = self.idle.pop()
             except IndexError:
-                process = loky.ProcessPoolExecutor(1, initializer=_prepare, initargs=(os.getpid(),))
+                process = loky.ProcessPoolExecutor(1, initializer=prepare, initargs=(os.getpid(),))
                 self.callback(self._end, process)
             with contextlib.suppress(TerminatedWorkerError):
                 result = process.submit(function, *arguments).result()
@@ -141,8 +141,14 @@ def _call(output: str, function: Callable[[Task], Any], task: Task) -> Any:
     return function(task)
 
 
-def _prepare(parent: int) -> None:
-    """Draw no bars here, and end when the parent was killed; else it would wait for ever."""
+def prepare(parent: int) -> None:
+    """In a new process: draw no bars, and end when the parent was killed.
+
+    Else it would wait for more work, for half a minute or for ever.
+
+    Args:
+        parent: number of the process that started this one
+    """
     os.environ["TQDM_DISABLE"] = "1"
 
     def watch() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -43,7 +44,9 @@ def measure() -> list[Row]:
     demo = corpora.load()
     clips = demo.clips.iloc[:CLIPS]
     with tempfile.TemporaryDirectory() as folder:
-        wav = clips.assign(path=[_as_wav(path, Path(folder)) for path in clips["path"]])
+        paths = [_as_wav(path, Path(folder)) for path in clips["path"]]
+        content = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+        wav = clips.assign(path=paths, sha256=content)
         return _rows("FLAC", dataclasses.replace(demo, clips=clips)) + _rows(
             "WAV", dataclasses.replace(demo, clips=wav)
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -159,27 +160,31 @@ import sys
 from tests.benchmarks.measuring import most_memory
 from tests.features.test_extraction import *
 corpus = many({folder!r}, {clips})
+extraction.CLIPS_WORTH_PROCESSES = {enough}
 features.extract(corpus, MEL, duration={duration}, jobs=2)
 print(most_memory())
 """
 
 
-def extracting(folder, clips, duration=6):
-    code = EXTRACT.format(folder=str(folder), clips=clips, duration=duration)
+def extracting(folder, clips, duration=6, enough=10**9):
+    code = EXTRACT.format(folder=str(folder), clips=clips, duration=duration, enough=enough)
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
 
 
-def test_a_killed_extraction_goes_on_where_it_was(corpus_folder, output):
+@pytest.mark.parametrize("enough", [0, 10**9], ids=["processes", "threads"])
+def test_a_killed_extraction_goes_on_where_it_was(corpus_folder, output, enough):
     corpus = many(corpus_folder, 3000)
     cache = output / ".cache" / "features"
-    process = extracting(corpus_folder, 3000)
+    process = extracting(corpus_folder, 3000, enough=enough)
     while not (list(cache.glob("*.done")) and len(next(cache.glob("*.done")).read_text()) > 50):
         assert process.poll() is None, "the extraction ended before it could be killed"
         time.sleep(0.01)
+    children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
+    assert not psutil.wait_procs(children, timeout=10)[1]
     (done,), (partial,) = cache.glob("*.done"), cache.glob("*.partial")
     finished = [int(start) for start in done.read_text().split("\n")[:-1]]
     assert 0 < len(finished) < 3000 / extraction.CLIPS_PER_TASK
@@ -198,7 +203,7 @@ def test_a_killed_extraction_goes_on_where_it_was(corpus_folder, output):
 def test_memory_does_not_grow_with_the_corpus(corpus_folder):
     peaks = {}
     for clips in (100, 2000):  # 5 and 96 MB of features
-        process = extracting(corpus_folder, clips)
+        process = extracting(corpus_folder, clips, enough=2000)
         peaks[clips] = float(process.communicate()[0])
         assert process.returncode == 0
     assert peaks[2000] - peaks[100] < 25
