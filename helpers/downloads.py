@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-import requests
 
 from helpers.cli import UserError
 from helpers.progress import bar
@@ -68,6 +67,8 @@ def fetch(file: Download, path: Path) -> Path:
         DownloadError: if it cannot be downloaded, or is not the file that was published
         storage.OutputError: if it cannot be written
     """
+    import requests  # here, since it takes long
+
     part = path.with_name(f"{path.name}.part")
     with writing(path), filelock.FileLock(path.with_name(f"{path.name}.lock")):
         if not path.exists():
@@ -126,6 +127,8 @@ def _hash_file(path: Path) -> Path:
 
 def _download(file: Download, part: Path, *, desc: str) -> None:
     """Complete `part`, from where an earlier download ended."""
+    import requests
+
     have = _size(part)
     if file.size and have >= file.size:  # the last run was stopped before it could rename the part
         return

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from IPython import get_ipython
-from IPython.display import DisplayHandle, display
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
 
 
 class CellLine:
@@ -28,6 +30,8 @@ class CellLine:
         if self._shown is not None:
             self._shown.update(content, raw=True)
         elif line:
+            from IPython.display import display
+
             self._shown = display(content, raw=True, display_id=True)
 
     def flush(self) -> None:
@@ -44,9 +48,15 @@ def bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     Returns:
         the bar; none is drawn where the environment has ``TQDM_DISABLE``
     """
-    if hasattr(get_ipython(), "kernel"):  # each bar has a line of its own
+    if _in_notebook():  # each bar has a line of its own
         options |= {"file": CellLine(), "ncols": 90, "position": 0, "ascii": False}
     return tqdm(iterable, delay=2, leave=False, disable=not watched(), **options)
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel runs this; IPython, which takes long to import, is then loaded."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def watched() -> bool:

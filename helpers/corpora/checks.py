@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -162,6 +161,8 @@ def _remember(folder: Path, usable: dict[str, list[Any]]) -> None:
 
 
 def _check_all(paths: list[str]) -> dict[str, dict[str, Any]]:
+    import joblib  # here, since it takes long
+
     parallel = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator", batch_size=32)
     checks = parallel(joblib.delayed(_check)(path) for path in paths)
     progress = bar(checks, total=len(paths), desc="checking", unit="clip")
