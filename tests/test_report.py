@@ -381,6 +381,34 @@ def test_a_corpus_without_speakers_gets_a_report(demo):
     assert "20speakers" not in text and "0speakers" not in text
 
 
+@pytest.mark.parametrize(("apart", "word"), [(0, "differ"), (1, "differs"), (3, "differ")])
+def test_groups_that_differ_are_counted(demo, apart, word):
+    def change(improvements):
+        for number, row in enumerate(improvements["groups"]):
+            row["mae difference"] = score((-1) ** number * 0.3 if number < apart else 0.0, 0.1)
+
+    text = made(demo, improvements=change)
+    assert squeezed(f", {apart} {word} from the other speakers in MAE") in text
+
+
+def test_what_known_clips_bring_is_read_from_their_rows(demo):
+    def change(improvements):
+        for number, row in enumerate(improvements["few_clips"]):
+            row["mae gain"] = score(number / 100 + 1, 0.001)
+
+    # The gains of the rows with five clips and with all, normalised.
+    text = made(demo, improvements=change)
+    assert squeezed("The gain in MAE of the SVR is 1.07 (1.07–1.07) with 5 known clips") in text
+    assert squeezed("and 1.13 (1.13–1.13) with 18; with 18 pleasant clips alone it is 1.28") in text
+    assert squeezed("it is 1.08 (1.08–1.08), 1.14 (1.14–1.14) and 1.29") in text
+
+
+def test_results_without_groups_and_known_clips_make_a_report_without_them(demo):
+    text = made(demo, improvements=lambda found: found.update(groups=[], few_clips=[]))
+    assert squeezed("For whom does it err more?") not in text
+    assert squeezed("What does normalising by speaker need?") not in text
+
+
 def test_figures_call_models_what_the_report_does():
     source = (PROJECT / "report/parts/results.typ").read_text(encoding="utf-8")
     for model, name in plots.NAMES.items():
