@@ -24,7 +24,7 @@ ops = keras.ops
 FOURIER_COST = 1.5
 
 #: How many times longer it takes to copy a stretch of frames into a patch than to lay out a value,
-#: and frames from which on longer stretches gain nothing; both on a processor with AVX-512.
+#: and the longest stretch that is tried besides the whole width; on a processor with AVX-512.
 COPY_COST = 7
 LONGEST_STRETCH = 8
 
@@ -258,7 +258,7 @@ def _patches(image: Tensor, rows: Tensor, columns: Tensor, kernel_size: tuple[in
 def _stretch(width: int, wanted: float) -> int:
     """Frames of a stretch: it divides the width, and laying out and copying are quickest together.
 
-    Laying out takes as long as the stretch, copying the longer the shorter it is.
+    Laying out takes longer the longer a stretch is, copying the shorter it is.
 
     Args:
         width: of the kernel, in frames
@@ -266,7 +266,7 @@ def _stretch(width: int, wanted: float) -> int:
 
     Examples:
         >>> [_stretch(width, wanted=4.0) for width in (24, 21, 23)]
-        [4, 3, 1]
+        [6, 7, 23]
     """
-    best = min(LONGEST_STRETCH, math.sqrt(COPY_COST * wanted))
-    return max(each for each in range(1, width + 1) if width % each == 0 and each <= max(1, best))
+    short = [each for each in range(1, LONGEST_STRETCH + 1) if width % each == 0]
+    return min([*short, width], key=lambda each: each + COPY_COST * wanted / each)
