@@ -82,6 +82,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	  echo "$(PYTHON) cannot make environments: install its venv module (on Debian and Ubuntu, 'apt install python3-venv')." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	EAGER_IMPORT=1 $(BIN)/python -c 'import librosa'  # it compiles itself, which two processes at once would spoil
 	mkdir -p $(VENV)/share/jupyter/lab/settings
 	echo '$(LAB_SETTINGS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	touch $(INSTALLED)

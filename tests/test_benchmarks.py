@@ -46,13 +46,19 @@ def test_the_cost_of_a_block_is_that_of_its_children_too():
     assert little.seconds < 1 < much.seconds
 
 
-def test_a_corpus_of_any_size_goes_through_the_whole_path(monkeypatch):
-    monkeypatch.setattr(scale, "SIZES", (100, 200))
+def test_a_corpus_goes_through_the_whole_path_and_ten_times_as_many_clips_are_compared(
+    monkeypatch,
+):
+    monkeypatch.setattr(scale, "SIZES", (64,))
+    once = scale.measure()
+    assert len(once) == 2 * len(scale.STAGES) and all(row.value > 0 for row in once)
+    numbers = {64: [row.value for row in once], 640: [row.value * 9 for row in once]}
+    monkeypatch.setattr(scale, "SIZES", tuple(numbers))
+    monkeypatch.setattr(scale, "corpus_of", lambda clips, folder: clips)
+    monkeypatch.setattr(scale, "in_new_process", lambda clips: [*numbers[clips], 0.0])
     rows = {row.what: row for row in scale.measure()}
-    assert len(rows) == 2 * 2 * len(scale.STAGES)
-    assert all(row.value > 0 for row in rows.values())
-    ten = rows["predict, 200 clips"]
-    assert ten.other == 10 * rows["predict, 100 clips"].value
+    more = rows["predict, 640 clips"]
+    assert (more.value, more.other) == (9 * once[-2].value, 10 * once[-2].value)
 
 
 def test_results_are_kept_beside_those_of_other_modules(output, monkeypatch, capsys):
