@@ -1,4 +1,7 @@
-"""Where time and memory of both commands go, by stage, with an environment but nothing stored."""
+"""Where time and memory of both commands go, by stage, with an environment but nothing stored.
+
+``VALENCE_CORPUS`` and ``VALENCE_PROFILE`` choose another study, whose notebooks alone are then run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from unittest import mock
 import nbformat
 from tqdm import tqdm
 
+from helpers import corpora
 from helpers.settings import Settings
 from helpers.storage import PROJECT
 from report import build
@@ -43,13 +47,16 @@ def measure() -> list[Row]:
     ):
         os.environ["VALENCE_OUTPUT"] = folder
         settings = Settings.from_env()
+        name = corpora.load(settings.corpus, scale=settings.scale).name
         os.environ.update(build.for_kernels(settings))
         for path in sorted(build.NOTEBOOKS.glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             with stage(f"make report, {path.stem}"), tqdm(disable=True) as progress:
                 build.execute(notebook, progress)
         with stage("make report, report.pdf"):
-            build.typeset("demo", settings)
+            build.typeset(name, settings)
+    if (name, settings.profile) != ("demo", "quick"):
+        return rows
     for what, arguments in TESTS.items():
         with stage(f"make test, {what}"):
             command = [sys.executable, "-m", *arguments.split()]
