@@ -38,7 +38,10 @@ def mae_ccc(truth: Tensor, prediction: Tensor) -> Tensor:
 
 
 #: Standard deviation of the distribution that a rating becomes, as a share of the scale. It spans
-#: more than one class, so that neighbouring ratings have a part in it.
+#: more than one class, so that neighbouring ratings have a part in it. No width is best everywhere:
+#: with half of it, as it is and with twice, the recommended network has a CCC of 0.65, 0.66, 0.65
+#: on RAVDESS, 0.53, 0.53, 0.52 on half of EmoTale and 0.76, 0.77, 0.78 on the demo, and an MAE
+#: of 0.50, 0.52, 0.59; 0.49, 0.48, 0.49; and 0.51, 0.49, 0.48 (folds by speaker, three seeds).
 WIDTH = 0.075
 
 
