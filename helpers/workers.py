@@ -25,6 +25,10 @@ from helpers.storage import output_folder
 Task = TypeVar("Task")
 
 
+#: Bytes that a training needs: TensorFlow, and the features of some thousand clips.
+TRAINING_MEMORY = 3e9
+
+
 class KilledError(RuntimeError):
     """A task whose process was killed twice, as the system does when memory runs out."""
 

@@ -386,9 +386,21 @@ def test_groups_that_differ_are_counted(demo, apart, word):
     def change(improvements):
         for number, row in enumerate(improvements["groups"]):
             row["mae difference"] = score((-1) ** number * 0.3 if number < apart else 0.0, 0.1)
+            row["size"]["speakers"] = 8
 
     text = made(demo, improvements=change)
     assert squeezed(f", {apart} {word} from the other speakers in MAE") in text
+
+
+def test_groups_of_few_speakers_are_not_said_to_differ(demo):
+    def change(improvements):
+        for number, row in enumerate(improvements["groups"]):
+            row["mae difference"] = score(0.3, 0.1)
+            row["size"]["speakers"] = 7 + (number == 0)
+
+    text = made(demo, improvements=change)
+    assert squeezed("Of the 1 group of eight speakers or more in Table 7, 1 differs") in text
+    assert squeezed("The intervals of 8 groups of fewer speakers say too little.") in text
 
 
 def test_what_known_clips_bring_is_read_from_their_rows(demo):

@@ -37,9 +37,6 @@ from helpers.storage import cache_folder, digest
 #: Changes whenever the same contender would predict something else, so that no old fit is reused.
 VERSION = 10
 
-#: Bytes that a fit needs: TensorFlow, and the features of some thousand clips.
-MEMORY = 3e9
-
 #: What a fit costs: seconds of training, parameters, milliseconds to predict a clip.
 COSTS = ("seconds", "parameters", "milliseconds")
 
@@ -217,7 +214,10 @@ def _carry_out(corpus: Corpus, fits: Sequence[Fit], jobs: int) -> dict[str, Reco
     contenders = [fit.contender for fit in missing]
     for kind, mel in {(kind, each.mel) for each in contenders for kind in each.inputs}:
         _extracted(corpus, kind, mel)  # so that the processes only read it
-    run, count = functools.partial(_fit_once, store, corpus), workers.side_by_side(jobs, MEMORY)
+    run, count = (
+        functools.partial(_fit_once, store, corpus),
+        workers.side_by_side(jobs, workers.TRAINING_MEMORY),
+    )
     total = len(records) + len(missing)
     with (
         bar(total=total, initial=len(records), desc="comparison", unit="fit") as progress,

@@ -16,9 +16,6 @@ from helpers.progress import bar
 from helpers.splits import Split
 from helpers.training.run import predict, refit, train
 
-#: Bytes that a training needs: TensorFlow, and the features of some thousand clips.
-MEMORY = 3e9
-
 
 class _Training(NamedTuple):
     start_at_median: bool
@@ -62,11 +59,13 @@ def compare_starts(
     rows: list[dict[str, Any]] = []
     with (
         bar(total=len(tasks), desc="starts", unit="training") as progress,
-        contextlib.closing(workers.each(test, tasks, workers.side_by_side(jobs, MEMORY))) as ended,
+        contextlib.closing(
+            workers.each(test, tasks, workers.side_by_side(jobs, workers.TRAINING_MEMORY))
+        ) as ended,
     ):
         for _, found in ended:
             if isinstance(found, workers.KilledError):
-                raise found
+                raise workers.KilledError(f"{found} Use fewer jobs.")
             rows += found
             progress.update()
     return pd.DataFrame(rows).sort_values(["start", "statistics", "seed"], ignore_index=True)

@@ -27,10 +27,8 @@ STUDY = """
 import os
 import numpy as np
 from helpers import corpora, features, models, splits, training
-from helpers.models import limit_threads
 
 os.environ["VALENCE_OUTPUT"] = {output!r}
-limit_threads(2)
 mel = models.RECOMMENDED_MEL
 
 def measured(stage):
