@@ -19,7 +19,8 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
         arguments: see there
 
     Returns:
-        the exit code: that of `main`, or 2 after one sentence on stderr if it raised `UserError`
+        the exit code: that of `main`; 2 after one sentence on stderr if it raised `UserError`; 130,
+        as of a shell, after Ctrl-C
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the console's encoding lacks is no reason to stop.
@@ -29,3 +30,6 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130

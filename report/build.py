@@ -7,8 +7,11 @@ own (which may then be read-only), executed copies go to ``report/<corpus>/noteb
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -95,9 +98,14 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         coalesce_streams=True,
         store_widget_state=False,  # of widgets without a kernel
         resources={"metadata": {"path": str(NOTEBOOKS)}},
+        on_notebook_start=_stop_at_ctrl_c,
         on_cell_executed=lambda cell, cell_index, execute_reply: progress.update(),
     )
-    client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
+    try:
+        client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
+    except KeyboardInterrupt:
+        client.shutdown_kernel = "immediate"  # asked to end, it would print its traceback
+        raise
     notebook.metadata.pop("widgets", None)
     # What JupyterLab writes, or else it would ask to save a notebook that was only opened. The
     # language, with Python's version, is stored by `execute`.
@@ -107,6 +115,12 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         "language": kernel.language,
         "name": client.kernel_name,
     }
+
+
+def _stop_at_ctrl_c(notebook: nbformat.NotebookNode) -> None:
+    """Take Ctrl-C as any command does: nbclient would end the kernel and wait for its answer."""
+    with contextlib.suppress(NotImplementedError):  # on Windows, where nbclient takes it like this
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def typeset(corpus_name: str, settings: Settings) -> Path:

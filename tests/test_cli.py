@@ -25,6 +25,14 @@ def test_a_bug_is_not_turned_into_a_sentence():
         cli.run(main, [])
 
 
+def test_ctrl_c_is_one_word_and_the_exit_code_of_a_shell(capsys):
+    def main(arguments):
+        raise KeyboardInterrupt
+
+    assert cli.run(main, []) == 130
+    assert capsys.readouterr().err == "\nStopped.\n"
+
+
 def test_a_command_that_ends_well_says_so():
     assert cli.run(lambda arguments: len(arguments), ["a"]) == 1
 

@@ -1,11 +1,15 @@
 import html
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
+import nbformat
+import psutil
 import pypdf
 import pytest
 
@@ -454,6 +458,37 @@ def test_a_choice_that_cannot_be_used_is_one_sentence(monkeypatch, choice, value
     )
     assert run.returncode == 2 and run.stdout == ""
     assert sentence in run.stderr and len(run.stderr.splitlines()) == 1
+
+
+STOPPED = """
+import signal, sys
+from pathlib import Path
+from helpers import cli
+from report import build
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without
+build.NOTEBOOKS = Path({folder!r})
+sys.exit(cli.run(lambda none: build.run_all(build.NOTEBOOKS)))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process")
+def test_ctrl_c_ends_the_kernel_and_is_one_word(tmp_path):
+    started = tmp_path / "started"
+    code = f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))"
+    cells = [nbformat.v4.new_code_cell(f"{code}\ntime.sleep(60)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "endless.ipynb")
+    code = STOPPED.format(folder=str(tmp_path))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=PROJECT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (started.exists() and started.read_text()):
+            assert process.poll() is None, "it ended before it could be disturbed"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        said = [line for line in process.stderr.read().splitlines() if line]
+    assert said[-1] == "Stopped." and all("cell" in line for line in said[:-1])
+    assert not psutil.pid_exists(int(started.read_text()))
 
 
 def test_kernels_get_a_path_whole_and_a_name_as_it_is(tmp_path, monkeypatch):
