@@ -100,7 +100,7 @@ def test_the_command_says_what_joining_corpora_did_to_ratings_and_clips(corpus, 
     assert comparison.main(arguments) == 0
     out = capsys.readouterr().out
     assert "b: its ratings from 1 to 9 are mapped to 1 to 5" in out
-    assert "1 of 8 clips are in an earlier corpus, too, and count once" in out
+    assert "1 of 24 clips are in an earlier corpus, too, and count once" in out
 
 
 def test_a_scale_is_that_of_each_corpus_whose_own_is_not_clear_also_of_the_target(
