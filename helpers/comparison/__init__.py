@@ -17,6 +17,7 @@ from helpers.comparison.tables import (
 )
 from helpers.comparison.transfer import COMPARED, Transfer, fit_transfers, onto, shifted, transfers
 from helpers.comparison.transfer_tables import (
+    Fits,
     TransferTables,
     bias_table,
     from_records,

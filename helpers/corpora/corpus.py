@@ -246,7 +246,9 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
         reason="is the same clip as " + first[again]
     )
     if again.any():
-        notes.append(f"{again.sum()} of {len(clips)} clips are in an earlier corpus, too, and count once")
+        notes.append(
+            f"{again.sum()} of {len(clips)} clips are in an earlier corpus, too, and count once"
+        )
     return Corpus(
         name="_".join(names),
         scale=scale,

@@ -9,13 +9,23 @@ in a model of one random intercept a speaker, this is its best linear unbiased p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from helpers import evaluation
+
+#: Recordings of a person in `scores_of_relative`; after these, all.
+COUNTS = (1, 2, 5, 10, 20)
+
+#: Random draws of the recordings beside each one in `scores_of_relative`.
+DRAWS = 5
+
+#: What is subtracted from a prediction in `scores_of_relative`.
+WAYS = ("centre", "plain", "shrunk")
 
 
 def spread(predicted: np.ndarray, speakers: np.ndarray | None) -> dict[str, Any]:
@@ -74,8 +84,12 @@ def usual(valence: pd.Series, spread: Mapping[str, Any]) -> float:
     if known.empty:
         return float("nan")
     mean = float(known.mean())
-    centre = spread.get("centre", mean)
-    return centre + reliability(len(known), spread) * (mean - centre)
+    return float(_shrunk(mean, reliability(len(known), spread), spread.get("centre", mean)))
+
+
+def _shrunk(mean: ArrayLike, share: ArrayLike, centre: float) -> np.ndarray:
+    """Means of persons, which count a share of 1, and the centre of all speakers the rest."""
+    return centre + np.asarray(share) * (np.asarray(mean) - centre)
 
 
 def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
@@ -83,25 +97,8 @@ def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
 
     All recordings are taken as one person's. Those without a valence do not count.
 
-    Measured with `models.three_views` on corpora that it was not trained on, with `spread` from two
-    other corpora: Pearson's correlation with ratings minus the speaker's own mean rating, for
-    predictions as they are, minus the plain mean of the n recordings, and minus the shrunk one
-    (means over three seeds; the 95 % interval of the gain of the shrunk over the first draws
-    speakers)::
-
-                              n   as they are   plain   shrunk   gain
-        EmoTale half,         1   0.51          none    0.51     0.000
-        9 speakers            2   0.51          0.39    0.52     0.004 [-0.003, 0.012]
-                              5   0.51          0.49    0.53     0.013 [-0.007, 0.030]
-                             10   0.51          0.52    0.53     0.022 [0.000, 0.040]
-                             20   0.51          0.55    0.55     0.034 [0.006, 0.058]
-                            all   0.51          0.55    0.55     0.038 [0.009, 0.064]
-        nEMO, 9 speakers    all   0.11          0.12    0.12     0.010 [0.001, 0.022]
-        RAVDESS, 24         all   0.13          0.14    0.14     0.008 [0.003, 0.012]
-
-    With all clips, the gain is small, but beyond chance, on each corpus; with few, the plain mean
-    does harm and the shrunk one neither helps nor harms. These speakers
-    acted all emotions; a person whose recordings are all sad gets values around 0.
+    `scores_of_relative` measures what this brings; models/README.md has its table for the network
+    that comes with the project. A person whose recordings are all sad gets values around 0.
 
     Args:
         table: see `predict`
@@ -118,6 +115,78 @@ def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
     values = table["valence"] - usual(table["valence"], spread)
     found.insert(found.columns.get_loc("high") + 1, "relative", values)
     return found
+
+
+def scores_of_relative(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    speakers: np.ndarray,
+    spreads: Sequence[Mapping[str, Any]],
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How well `relative` predicts ratings minus the speaker's mean rating.
+
+    It is given a few recordings of a speaker: each clip with others of the same speaker, drawn at
+    random. Three ways differ in how much the mean of these counts: nothing (``"centre"``: the mean
+    of all speakers is subtracted, whoever speaks), all (``"plain"``) and its `reliability`
+    (``"shrunk"``, what `relative` does).
+
+    Args:
+        truth: ratings [clips]
+        predicted: by networks that were trained on none of these clips [trainings, clips]
+        speakers: of each clip [clips]
+        spreads: of each training, from clips of other speakers, see `spread` [trainings]
+        seed: of the draws, and of the bootstrap over speakers
+
+    Returns:
+        `evaluation.compare` with gains over ``"centre"``, means over trainings and `DRAWS` draws: a
+        row for each number of ``recordings`` and ``way``, which name the index. The last number is
+        that of the speaker with most clips, and means all
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    names = pd.Series(speakers)
+    own = truth - pd.Series(truth).groupby(names).transform("mean").to_numpy()
+    sizes = names.map(names.value_counts()).to_numpy()
+    most = int(sizes.max())
+    tables = {}
+    for count in [*(count for count in COUNTS if count < most), most]:
+        means = _means_of_few(predicted, speakers, count, seed=seed)
+        known = np.minimum(sizes, count)
+        ways: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
+        for values, mean, spread in zip(predicted, means, spreads, strict=True):
+            shares = np.array([reliability(clips, spread) for clips in known])
+            for way, share in zip(WAYS, (0.0, 1.0, shares), strict=True):
+                ways[way].extend(values - _shrunk(mean, share, spread["centre"]))
+        stacked = {way: np.array(each) for way, each in ways.items()}
+        tables[count] = evaluation.compare(own, stacked, groups=speakers, seed=seed)
+    return pd.concat(tables, names=["recordings", "way"])
+
+
+def _means_of_few(
+    predicted: np.ndarray, speakers: np.ndarray, count: int, *, seed: int
+) -> np.ndarray:
+    """The mean prediction of each clip and of others of its speaker, drawn at random.
+
+    Args:
+        predicted: [trainings, clips]
+        speakers: of each clip [clips]
+        count: clips in a mean, or all of the speaker's if they are fewer
+        seed: of the draws, which are the same for each training
+
+    Returns:
+        [trainings, draws, clips]
+    """
+    means = np.empty((len(predicted), DRAWS, len(speakers)))
+    rng = np.random.default_rng(seed)
+    for rows in pd.Series(range(len(speakers))).groupby(speakers).indices.values():
+        for draw in range(DRAWS):
+            order = rng.random((len(rows), len(rows)))
+            np.fill_diagonal(order, -1)  # the clip itself is always one
+            drawn = rows[np.argsort(order, axis=1)[:, :count]]
+            means[:, draw, rows] = predicted[:, drawn].mean(axis=-1)
+    return means
 
 
 def in_words(table: pd.DataFrame, spread: Mapping[str, Any]) -> str:

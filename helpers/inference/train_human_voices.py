@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import cli, comparison, corpora, features, models, training
-from helpers.comparison import Transfer
+from helpers import cli, comparison, corpora, evaluation, features, models, training
+from helpers.comparison import Fits, Transfer
 from helpers.corpora import Corpus
+from helpers.inference import speakers
 from helpers.inference.cards import card_markdown
 from helpers.inference.model_file import load, save
 from helpers.results import made_by, save_results
@@ -61,7 +62,7 @@ def left_out(corpus: Corpus, trained: Sequence[str]) -> list[Transfer]:
 
 def train(
     corpus: Corpus, trained: Sequence[Corpus], path: Path, *, seeds: int = 3, jobs: int = -1
-) -> pd.DataFrame:
+) -> Fits:
     """Train the network on all clips of some corpora, and write it with its card.
 
     Args:
@@ -73,8 +74,8 @@ def train(
         jobs: see `comparison.fit_all`
 
     Returns:
-        scores on each corpus by trainings without it, see `comparison.transfer_table`: of this
-        network, of the recommended one, of a support vector machine and of the median predictor
+        what trainings without a corpus predict on it, see `comparison.fit_transfers`: this network,
+        the recommended one, a support vector machine and the median predictor
 
     See: notebooks/08_other_voices.ipynb
     """
@@ -103,7 +104,38 @@ def train(
         corpora.together(trained), name=" and ".join(names), clips=corpus.clips, scale=corpus.scale
     )
     save(run, path, corpus=about, mel=mel, duration=duration, out_of_fold=out_of_fold)
-    return comparison.transfer_table(corpus, fits)
+    return fits
+
+
+def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
+    """What it brings to know several recordings of a person, on each corpus.
+
+    How speakers differ is taken from the other corpora, as it would be for a new one.
+
+    Args:
+        corpus: several as one, see `corpora.together`
+        fits: see `train`
+
+    Returns:
+        `speakers.scores_of_relative` of this network; the index begins with ``tested on``. Corpora
+        with a speaker that is not known are left out
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    networks = {each.tested_on: found["three_views"] for each, found in fits.items()}
+    tables = {}
+    for target, found in networks.items():
+        others = [each for name, each in networks.items() if name != target]
+        rows = np.concatenate([each.rows for each in others])
+        predicted = np.hstack([each.predictions for each in others])
+        own, of_others = (
+            evaluation.known_speakers(corpus.clips.iloc[r]) for r in (found.rows, rows)
+        )
+        spreads = [speakers.spread(each, of_others) for each in predicted]
+        if own is not None and all(spreads):
+            truth = corpus.clips["valence"].to_numpy()[found.rows]
+            tables[target] = speakers.scores_of_relative(truth, found.predictions, own, spreads)
+    return pd.concat(tables, names=["tested on"]) if tables else pd.DataFrame()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,7 +155,8 @@ def main(arguments: list[str] | None = None) -> int:
     trained = several[: len(options.corpus)]
     corpus = corpora.together(several)
     path = output_folder() / "models" / models.HUMAN_VOICES.name
-    table = train(corpus, trained, path, seeds=options.seeds, jobs=options.jobs)
+    fits = train(corpus, trained, path, seeds=options.seeds, jobs=options.jobs)
+    table, relative = comparison.transfer_table(corpus, fits), relative_table(corpus, fits)
     results = make_folder(output_folder() / "report" / "voices" / "results")
     content = {
         "trained on": [each.name for each in trained],
@@ -132,11 +165,13 @@ def main(arguments: list[str] | None = None) -> int:
         "speakers": corpus.clips.groupby("corpus")["speaker"].nunique().to_dict(),
         "clips": corpus.clips["corpus"].value_counts(sort=False).to_dict(),
         "left out": comparison.records(table),
+        "relative": comparison.records(relative) if len(relative) else [],
     }
     save_results(
         results / "human_voices.json", content, made_by=made_by(corpus, Settings.from_env())
     )
     about = f"{_terms(several, len(trained))}\n{in_words(table)}"
+    about += f"\n{relative_in_words(relative)}" if len(relative) else ""
     write_file(path.with_name("README.md"), f"{card_markdown(load(path).card)}\n{about}")
     print(about)
     return 0
@@ -177,6 +212,30 @@ def in_words(table: pd.DataFrame) -> str:
             value, low, high = (row[score, end] for end in ("value", "low", "high"))
             cells.append("" if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})")
         lines.append(f"| {' | '.join([*index, *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def relative_in_words(table: pd.DataFrame) -> str:
+    """What several recordings of a person bring, as Markdown.
+
+    Args:
+        table: see `relative_table`
+    """
+    lines = ["## Several recordings of a person", ""]
+    lines.append(
+        "`--relative` subtracts what is usual for the person. Here it predicts ratings minus the "
+        "speaker's mean rating, on corpora that the training did not have. From the valence is "
+        "subtracted: the centre of all speakers; the plain mean of the person's recordings; that "
+        "mean, shrunk towards the centre (what `--relative` does). Gains are those of the last "
+        "over the first."
+    )
+    lines += ["", "| tested on | recordings | CCC: centre | plain | shrunk | gain | MAE gain |"]
+    lines.append("|---" * 7 + "|")
+    cells = evaluation.readable(table)
+    for (target, count), of in cells.groupby(level=["tested on", "recordings"], sort=False):
+        ways = of.droplevel(["tested on", "recordings"])
+        gains = ways.loc["shrunk", ["ccc gain", "mae gain"]]
+        lines.append(f"| {' | '.join([target, str(count), *ways['ccc'], *gains])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,5 +1,6 @@
 """The network of human voices, from corpora to file."""
 
+import itertools
 import json
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_the_network_is_trained_checked_and_written_with_its_card(folders, quick
     assert row["mae"]["value"] == pytest.approx(np.abs(truth.get_group("ccc") - both).mean())
     text = (path.parent / "README.md").read_text()
     assert f"| a + bb | ccc | median | {row['mae']['value']:.2f} (" in text
+    known = [(row["tested on"], row["recordings"], row["way"]) for row in found["relative"]]
+    counts, ways = (1, 2, 4), ("centre", "plain", "shrunk")
+    assert known == list(itertools.product(("a", "bb", "ccc"), counts, ways))
+    gain = next(r for r in found["relative"] if r["tested on"] == "ccc" and r["way"] == "shrunk")
+    gain = {end: f"{gain['ccc gain'][end]:.2f}" for end in ("value", "low", "high")}
+    (line,) = (line for line in text.splitlines() if line.startswith("| ccc | 1 |"))
+    assert (
+        line.replace("\xa0", " ").split(" | ")[5]
+        == f"{gain['value']} [{gain['low']}, {gain['high']}]"
+    )
     before = path.read_bytes()
     assert cli.run(human_voices.main, [*arguments, "--jobs", "1"]) == 0
     assert path.read_bytes() == before
