@@ -74,6 +74,15 @@ def test_a_headline_is_what_its_results_file_says(row):
     assert f": {speakers} " in cells(row)[0]
 
 
+def test_how_many_recordings_of_a_person_help_is_what_the_results_say():
+    helped = {}
+    for row in results("voices", "human_voices")["relative"]:
+        if row["way"] == "shrunk" and row["ccc gain"]["low"] > 0:
+            helped.setdefault(row["tested on"], []).append(row["recordings"])
+    assert helped["emotale_half"][:2] == [5, 10]
+    assert "On half of EmoTale this helps with five recordings or more" in README
+
+
 def test_no_score_stands_outside_of_the_table():
     prose = "\n".join(line for line in README.splitlines() if not line.startswith("|"))
     assert re.findall(r"(?<![\d.])-?[01]\.\d\d\b", prose) == []

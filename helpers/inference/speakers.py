@@ -156,8 +156,9 @@ def scores_of_relative(
         known = np.minimum(sizes, count)
         ways: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
         for values, mean, spread in zip(predicted, means, spreads, strict=True):
-            shares = np.array([reliability(clips, spread) for clips in known])
-            for way, share in zip(WAYS, (0.0, 1.0, shares), strict=True):
+            shrunk = np.array([reliability(clips, spread) for clips in known])
+            shares = np.zeros_like(shrunk), np.ones_like(shrunk), shrunk
+            for way, share in zip(WAYS, shares, strict=True):
                 ways[way].extend(values - _shrunk(mean, share, spread["centre"]))
         stacked = {way: np.array(each) for way, each in ways.items()}
         tables[count] = evaluation.compare(own, stacked, groups=speakers, seed=seed)

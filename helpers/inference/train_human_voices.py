@@ -207,12 +207,15 @@ def in_words(table: pd.DataFrame) -> str:
     lines += ["", f"| trained on | tested on | model | {' | '.join(columns.values())} |"]
     lines.append("|---" * (3 + len(columns)) + "|")
     for index, row in table.iterrows():
-        cells = []
-        for score in columns:
-            value, low, high = (row[score, end] for end in ("value", "low", "high"))
-            cells.append("" if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})")
+        cells = [_with_interval(row[score]) for score in columns]
         lines.append(f"| {' | '.join([*index, *cells])} |")
     return "\n".join(lines) + "\n"
+
+
+def _with_interval(score: pd.Series) -> str:
+    return (
+        "" if np.isnan(score["value"]) else "{value:.2f} ({low:.2f} to {high:.2f})".format(**score)
+    )
 
 
 def relative_in_words(table: pd.DataFrame) -> str:
@@ -231,11 +234,11 @@ def relative_in_words(table: pd.DataFrame) -> str:
     )
     lines += ["", "| tested on | recordings | CCC: centre | plain | shrunk | gain | MAE gain |"]
     lines.append("|---" * 7 + "|")
-    cells = evaluation.readable(table)
-    for (target, count), of in cells.groupby(level=["tested on", "recordings"], sort=False):
-        ways = of.droplevel(["tested on", "recordings"])
-        gains = ways.loc["shrunk", ["ccc gain", "mae gain"]]
-        lines.append(f"| {' | '.join([target, str(count), *ways['ccc'], *gains])} |")
+    for (target, count), rows in table.groupby(level=["tested on", "recordings"], sort=False):
+        shrunk = rows.xs("shrunk", level="way").iloc[0]
+        scores = [row["ccc"] for _, row in rows.iterrows()]
+        cells = map(_with_interval, [*scores, shrunk["ccc gain"], shrunk["mae gain"]])
+        lines.append(f"| {' | '.join([target, str(count), *cells])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,10 @@ def test_the_card_has_the_numbers_of_the_results_file():
         line = f"| {row['trained on']} | {row['tested on']} | {row['model']} | "
         (written,) = (each for each in card.splitlines() if each.startswith(line))
         assert all(f"| {score} |" in written for score in scores)
+    for row in found["relative"]:
+        line = f"| {row['tested on']} | {row['recordings']} | "
+        (written,) = (each for each in card.splitlines() if each.startswith(line))
+        assert "{value:.2f} ({low:.2f} to {high:.2f})".format(**row["ccc"]) in written
 
 
 def test_no_weight_comes_from_a_corpus_that_was_only_checked():
