@@ -117,8 +117,8 @@ def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
         fits: see `train`
 
     Returns:
-        `speakers.scores_of_relative` of this network; the index begins with ``tested on``. Corpora
-        with a speaker that is not known are left out
+        ``mae``, ``ccc`` and their gains, see `speakers.scores_of_relative`, of this network; the
+        index begins with ``tested on``. Corpora with a speaker that is not known are left out
 
     See: notebooks/08_other_voices.ipynb
     """
@@ -134,7 +134,8 @@ def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
         spreads = [speakers.spread(each, of_others) for each in predicted]
         if own is not None and all(spreads):
             truth = corpus.clips["valence"].to_numpy()[found.rows]
-            tables[target] = speakers.scores_of_relative(truth, found.predictions, own, spreads)
+            table = speakers.scores_of_relative(truth, found.predictions, own, spreads)
+            tables[target] = table[["mae", "ccc", "mae gain", "ccc gain"]]
     return pd.concat(tables, names=["tested on"]) if tables else pd.DataFrame()
 
 
