@@ -18,6 +18,7 @@ from pathlib import Path
 
 import nbclient
 import nbformat
+import psutil
 import typst
 from jupyter_client.kernelspec import get_kernel_spec
 from tqdm import tqdm
@@ -90,6 +91,18 @@ def for_kernels(settings: Settings) -> dict[str, str]:
 
 def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
     """Run a notebook from top to bottom in a kernel of its own; its outputs replace the old."""
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        psutil.Process(client.km.provisioner.pid).kill()
+
+    def stop_at_ctrl_c(notebook: nbformat.NotebookNode) -> None:
+        # nbclient itself asks the kernel to end, and both print their tracebacks.
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
+
     client = nbclient.NotebookClient(
         notebook,
         timeout=None,
@@ -98,14 +111,13 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         coalesce_streams=True,
         store_widget_state=False,  # of widgets without a kernel
         resources={"metadata": {"path": str(NOTEBOOKS)}},
-        on_notebook_start=_stop_at_ctrl_c,
+        on_notebook_start=stop_at_ctrl_c,
         on_cell_executed=lambda cell, cell_index, execute_reply: progress.update(),
     )
     try:
         client.execute(transport_encryption="auto")  # else ipykernel warns in the middle of the bar
-    except KeyboardInterrupt:
-        client.shutdown_kernel = "immediate"  # asked to end, it would print its traceback
-        raise
+    except nbclient.exceptions.DeadKernelError as error:
+        raise KeyboardInterrupt if stopped else error from None
     notebook.metadata.pop("widgets", None)
     # What JupyterLab writes, or else it would ask to save a notebook that was only opened. The
     # language, with Python's version, is stored by `execute`.
@@ -115,12 +127,6 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
         "language": kernel.language,
         "name": client.kernel_name,
     }
-
-
-def _stop_at_ctrl_c(notebook: nbformat.NotebookNode) -> None:
-    """Take Ctrl-C as any command does: nbclient would end the kernel and wait for its answer."""
-    with contextlib.suppress(NotImplementedError):  # on Windows, where nbclient takes it like this
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def typeset(corpus_name: str, settings: Settings) -> Path:
