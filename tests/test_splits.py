@@ -138,6 +138,21 @@ def test_the_folds_that_a_corpus_allows(clips, k, by, expected, notes):
         assert re.search(pattern, sentence)
 
 
+def test_a_validation_part_is_by_speaker_as_long_as_two_are_left():
+    clips = table(np.repeat([0, 1, 2], 10))
+    for split in splits.folds(clips, 3, seed=0):
+        assert [clips["speaker"].iloc[part].nunique() for part in split] == [1, 1, 1]
+
+
+def test_too_many_folds_are_refused_with_the_most_there_can_be():
+    with pytest.raises(ValueError, match="^7 folds by speaker cannot be made of 3: choose 2 to 3"):
+        splits.folds(table([0, 1, 2]), 7, seed=0)
+    clips = pd.DataFrame({"speaker": "a", "corpus": ["x", "y"]})
+    assert splits.possible_folds(clips, 6, by="corpus")[2] == [
+        "There are 2 folds and not 6: the corpus has 2 corpora."
+    ]
+
+
 def test_folds_by_speaker_that_were_asked_for_need_speakers():
     with pytest.raises(ValueError, match="have no speaker"):
         splits.possible_folds(pd.DataFrame({"speaker": ["a", None]}), 2, by="speaker")
@@ -292,3 +307,11 @@ def test_folds_within_some_clips_leave_the_others_alone():
     for part in parts:
         heard = set(table["speaker"].iloc[np.union1d(part.train, part.validation)])
         assert heard.isdisjoint(table["speaker"].iloc[part.test]) and "s0" not in heard
+    again = splits.folds_within(table, rows, 6, seed=0)
+    assert all(
+        np.array_equal(*tests)
+        for tests in zip(*([p.test for p in each] for each in (parts, again)), strict=True)
+    )
+    said = table.assign(sentence=[f"{i % 3}" for i in range(30)])
+    for part in splits.folds_within(said, rows, 3, by="sentence", seed=0):
+        assert said["sentence"].iloc[part.test].nunique() == 1

@@ -66,6 +66,8 @@ def plain(value: Any) -> str:
         ['13,600', '0.00787', '8', '0.5', '–', 'yes']
         >>> plain([0.3, 0.5]), plain(((12, 16), (18, 24)))
         ('0.3, 0.5', '12 × 16, 18 × 24')
+        >>> plain("grid"), plain(False), plain(100.2)
+        ('grid', 'no', '100')
 
     See: notebooks/04_tuning.ipynb
     """

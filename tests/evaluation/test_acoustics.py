@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import evaluation
+from helpers import audio, evaluation
 from helpers.features import MelSettings
 from tests.conftest import voice
 
@@ -43,6 +43,9 @@ def test_a_table_says_what_one_duration_did_to_each_clip(tmp_path):
         soundfile.write(path, voice(seconds), 16000)
     clips = pd.DataFrame({"path": paths, "duration": [1.0, 2.0, 4.0]}, index=[7, 3, 5])
     table = evaluation.acoustic_facts(clips, MEL, duration=2)
+    assert table["duration"].tolist() == [1, 2, 4]
+    heard = evaluation.describe(audio.read(paths[1], MEL.sample_rate)[0], MEL)  # not at 16 kHz
+    assert table.loc[3, list(heard)].to_dict() == pytest.approx(heard)
     assert table.index.tolist() == [7, 3, 5]
     assert table["padding"].tolist() == [0.5, 0, 0] and table["cut"].tolist() == [0, 0, 1]
     assert table["low share"].between(0.5, 1).all()  # harmonics that fall by 6 dB an octave

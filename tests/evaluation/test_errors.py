@@ -162,5 +162,7 @@ def test_a_clip_has_one_error_however_many_trainings_predicted_it():
         "error": [0.75, 0.5],
     }
     assert found.index.tolist() == [5, 6]
+    copied = evaluation.clip_errors(rows.assign(speaker=["anna", "ben", "a.", "b."]))
+    assert copied["file"].tolist() == ["a", "b"]
     without = evaluation.clip_errors(rows.drop(columns="file"))
     assert without["error"].tolist() == [0.5, 0, 1, 1]

@@ -50,6 +50,22 @@ def test_a_difference_is_that_to_the_other_groups_with_the_same_speakers_drawn_f
     assert table.loc[("language", "EN"), "mae difference"].tolist() == pytest.approx([1, 1, 1])
 
 
+def test_the_interval_of_a_difference_draws_speakers_and_is_the_same_each_time():
+    speakers = np.repeat([f"s{number}" for number in range(6)], 40)
+    clips = pd.DataFrame(
+        {"speaker": speakers, "valence": 3.0, "language": np.tile(["DK", "EN"], 120)}
+    )
+    # Half of the speakers have an error of 1 in one language; no other clip has one.
+    error = np.where((clips["language"] == "EN") & (speakers < "s3"), 1.0, 0.0)
+    table = evaluation.by_group(clips, 3 + error)
+    assert table.index.names == ["column", "group"]
+    found = table.loc[("language", "EN"), "mae difference"]
+    assert found["value"] == 0.5 and found["low"] < 0.2 and found["high"] > 0.8
+    first, again, other = (evaluation.by_group(CLIPS, PREDICTION, seed=seed) for seed in (0, 0, 1))
+    assert first.equals(again) and not first.equals(other)
+    assert first.equals(evaluation.by_group(CLIPS, PREDICTION))
+
+
 def test_one_speaker_alone_has_no_intervals():
     alone = CLIPS.assign(gender=np.repeat(["female", "male"], [4, 16]))
     table = evaluation.by_group(alone, PREDICTION).loc["gender"]

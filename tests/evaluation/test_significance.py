@@ -219,6 +219,7 @@ def test_speakers_that_differ_are_told_from_those_that_do_not():
     errors = np.abs(PREDICTION - TRUTH)
     assert table["clips"].sum() == 60 and table["mae"].is_monotonic_decreasing
     assert table.loc["b", "mae"] == pytest.approx(errors[20:40].mean())
+    assert table.loc["b", "bias"] == pytest.approx((PREDICTION - TRUTH)[20:40].mean())
     alike = evaluation.speakers_differ(found)
     found.loc[:19, "prediction"] += 3
     different = evaluation.speakers_differ(found)

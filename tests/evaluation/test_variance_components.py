@@ -24,3 +24,7 @@ def test_speakers_with_different_numbers_of_clips_are_those_of_the_textbook():
     # 2 * 9 + 3 * 4 + 0 around the mean 5 over 2, for (6 - 14 / 6) / 2 clips a speaker.
     assert found.centre == pytest.approx(14 / 3) and found.within == pytest.approx(10 / 3)
     assert found.between == pytest.approx((15 - 10 / 3) / (11 / 6))
+    near = evaluation.variance_components(values / 4, speakers).between
+    assert near == pytest.approx((15 - 10 / 3) / (11 / 6) / 16) and near < 1
+    alike = evaluation.variance_components(np.array([1.0, 3, 1, 3]), np.array(list("aabb")))
+    assert alike.between == 0

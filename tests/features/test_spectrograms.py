@@ -170,7 +170,11 @@ def test_the_pitch_of_voiced_frames_is_read_from_the_features_in_hertz():
     assert np.isfinite(hertz[:, 5 : half - 5]).all() and np.isnan(hertz[:, half + 5 :]).all()
 
 
-@pytest.mark.parametrize("mel", [MEL, MelSettings(n_fft=512, hop_length=128)])
+@pytest.mark.parametrize(
+    "mel",
+    [MEL, MelSettings(n_fft=512, hop_length=128), MelSettings(n_fft=512, hop_length=64)],
+    ids=["default", "short", "dense"],
+)
 def test_a_spectrogram_played_back_has_nearly_the_same_spectrogram_and_is_the_same_each_time(mel):
     y = audio.normalise(voice(2.0, mel.sample_rate))
     levels = features.decibels(features.mel_spectrogram(y, mel))
