@@ -60,6 +60,8 @@ def drawn(groups: np.ndarray | None) -> str:
     Examples:
         >>> drawn(np.repeat(np.arange(18), 5))
         '95 % intervals: 18 speakers drawn anew.'
+        >>> drawn(np.array(["anna", "ben"])).split(",")[0]
+        '95 % intervals: 2 speakers drawn anew'
 
     See: notebooks/05_error_analysis.ipynb
     """

@@ -42,6 +42,8 @@ def joined(table: pd.DataFrame, value: str = "value") -> pd.DataFrame:
         >>> row = {"bias": 0.5, "low": 0.25, "high": 0.75, "clips": 9}
         >>> joined(pd.DataFrame([row]), "bias").loc[0].tolist() == [f"0.50 [0.25,{BLANK}0.75]", 9]
         True
+        >>> joined(pd.DataFrame([{"value": 0.5, "low": 0.5, "high": 0.5}])).columns.tolist()
+        ['value']
 
     See: notebooks/05_error_analysis.ipynb
     """

@@ -202,8 +202,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         ``trials``, the MAE of each, and ``mean ± sd``, their mean and standard deviation
 
     Examples:
-        >>> readable(trial_table(REPORTED)).iloc[5].tolist()
-        ['0.56 0.55 0.56', '0.56 ± 0.00']
+        >>> readable(trial_table(REPORTED)).iloc[5].to_dict()
+        {'trials': '0.56 0.55 0.56', 'mean ± sd': '0.56 ± 0.00'}
 
     See: notebooks/04_tuning.ipynb
     """

@@ -256,3 +256,14 @@ def test_a_readable_table_leaves_costs_out_and_says_what_is_missing():
     cells = evaluation.readable(table.join(costs)).loc["median"]
     assert "cost" not in cells and cells["pearson"] == "–"
     assert cells["ccc"] == "0.00 [0.00,\N{NO-BREAK SPACE}0.00]"
+
+
+def test_a_constant_has_no_concordance_even_where_it_is_right():
+    right = np.full(6, 3.0)
+    found = evaluation.compare(right, {"constant": right}, groups=np.array(list("aabbcc")))
+    assert found.loc["constant", "ccc"].tolist() == [0, 0, 0]
+
+
+def test_lists_of_different_lengths_are_refused_with_both_lengths():
+    with pytest.raises(ValueError, match=r"^Ratings \(3,\) and predictions \(2,\) are not two"):
+        evaluation.compare(np.zeros(3), {"model": np.zeros(2)})

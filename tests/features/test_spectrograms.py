@@ -184,3 +184,4 @@ def test_a_spectrogram_played_back_has_nearly_the_same_spectrogram_and_is_the_sa
     loud = levels[:, : again.shape[1]] > levels.max() - 30
     assert np.abs(again - levels[:, : again.shape[1]])[loud].mean() < 3
     assert np.array_equal(heard, features.griffin_lim(levels, mel))
+    assert np.abs(features.griffin_lim(np.full_like(levels, -60), mel)).max() < 0.01
