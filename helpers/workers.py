@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
@@ -94,20 +95,22 @@ class Processes(contextlib.ExitStack):
 
 
 #: Those that the last call of `each` left: to start a process and to import TensorFlow there takes
-#: longer than a small training.
-_kept: list[Processes] = []
+#: longer than a small training. By the number of this process: a fork of it would wait for ever for
+#: processes that answer its parent.
+_kept: defaultdict[int, list[Processes]] = defaultdict(list)
 
 
 @contextlib.contextmanager
 def _processes() -> Generator[Processes]:
     """Those that a call left before this one, or new ones; all end when this one is broken off."""
-    processes = _kept.pop() if _kept else Processes()
+    kept = _kept[os.getpid()]
+    processes = kept.pop() if kept else Processes()
     try:
         yield processes
     except BaseException:
         processes.close()
         raise
-    _kept.append(processes)
+    kept.append(processes)
 
 
 def each(
