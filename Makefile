@@ -67,7 +67,7 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab, at a page that lists the
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
 # An environment of its own, without TensorFlow, since nothing is run. A broken link is an error.
-site: $(SITE)/installed  ## web pages of the executed notebooks, both reports, all results and the cards, in site/_build/html/
+site: $(SITE)/installed  ## web pages of the executed notebooks, the reports, all results and the cards, in site/_build/html/
 	$(SITE)/bin/python -m sphinx -E -W -n -q -c site -d site/_build/doctrees . site/_build/html
 	@echo "open site/_build/html/index.html"
 

@@ -15,10 +15,11 @@ PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glo
 #: A row of the README's table, and where its scores are: the study, and its network and baseline.
 WITHIN = {
     "demo corpus": ("demo", "recommended", "egemaps_svr"),
+    "half of EmoTale: 9 actors |": ("emotale_half", "recommended", "egemaps_svr"),
     "RAVDESS: 24 actors, by": ("ravdess", "recommended", "egemaps_svr"),
 }
 ACROSS = {
-    "half of EmoTale": ("ravdess + nemo", "emotale_half"),
+    "half of EmoTale: 9 actors, trained": ("ravdess + nemo", "emotale_half"),
     "RAVDESS: 24 actors, trained": ("nemo", "ravdess"),
     "nEMO": ("ravdess", "nemo"),
 }
