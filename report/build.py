@@ -100,7 +100,7 @@ def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:
 
     def stop_at_ctrl_c(notebook: nbformat.NotebookNode) -> None:
         # nbclient itself asks the kernel to end, and both print their tracebacks.
-        with contextlib.suppress(NotImplementedError):  # on Windows
+        with contextlib.suppress(RuntimeError):  # on Windows and in threads
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
 
     client = nbclient.NotebookClient(
