@@ -60,5 +60,7 @@ def measure() -> list[Row]:
     for what, arguments in TESTS.items():
         with stage(f"make test, {what}"):
             command = [sys.executable, "-m", *arguments.split()]
-            subprocess.run(command, cwd=PROJECT, stdout=subprocess.DEVNULL, check=True)
+            run = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+        if run.returncode:  # with the names of the tests that failed
+            sys.exit(f"{' '.join(command)} failed:\n{run.stdout[-2000:]}")
     return rows
