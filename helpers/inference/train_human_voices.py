@@ -118,7 +118,8 @@ def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
 
     Returns:
         ``mae``, ``ccc`` and their gains, see `speakers.scores_of_relative`, of this network; the
-        index begins with ``tested on``. Corpora with a speaker that is not known are left out
+        index begins with ``tested on``. A corpus is left out if a speaker of it is not known, or
+        if no other corpus says how speakers differ
 
     See: notebooks/08_other_voices.ipynb
     """
@@ -126,6 +127,8 @@ def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
     tables = {}
     for target, found in networks.items():
         others = [each for name, each in networks.items() if name != target]
+        if not others:
+            continue
         rows = np.concatenate([each.rows for each in others])
         predicted = np.hstack([each.predictions for each in others])
         own, of_others = (
@@ -166,13 +169,15 @@ def main(arguments: list[str] | None = None) -> int:
         "speakers": corpus.clips.groupby("corpus")["speaker"].nunique().to_dict(),
         "clips": corpus.clips["corpus"].value_counts(sort=False).to_dict(),
         "left out": comparison.records(table),
-        "relative": comparison.records(relative) if len(relative) else [],
+        "relative": comparison.records(relative),
     }
     save_results(
         results / "human_voices.json", content, made_by=made_by(corpus, Settings.from_env())
     )
-    about = f"{_terms(several, len(trained))}\n{in_words(table)}"
-    about += f"\n{relative_in_words(relative)}" if len(relative) else ""
+    tested = [each.tested_on for each in fits]
+    about = "\n".join(
+        [_terms(several, len(trained)), in_words(table), relative_in_words(relative, tested)]
+    )
     write_file(path.with_name("README.md"), f"{card_markdown(load(path).card)}\n{about}")
     print(about)
     return 0
@@ -219,12 +224,15 @@ def _with_interval(score: pd.Series) -> str:
     )
 
 
-def relative_in_words(table: pd.DataFrame) -> str:
+def relative_in_words(table: pd.DataFrame, tested: Sequence[str]) -> str:
     """What several recordings of a person bring, as Markdown.
 
     Args:
         table: see `relative_table`
+        tested: corpora that were tested on; those without a row are named
     """
+    known = table.index.unique("tested on") if len(table) else []
+    unknown = [name for name in tested if name not in known]
     lines = ["## Several recordings of a person", ""]
     lines.append(
         "`--relative` subtracts what is usual for the person. Here it predicts ratings minus the "
@@ -233,6 +241,13 @@ def relative_in_words(table: pd.DataFrame) -> str:
         "mean, shrunk towards the centre (what `--relative` does). Gains are those of the last "
         "over the first."
     )
+    if unknown:
+        lines[-1] += (
+            f" There is no row for {', '.join(unknown)}, where a speaker is not known or no other "
+            "corpus says how speakers differ."
+        )
+    if not len(known):
+        return "\n".join(lines) + "\n"
     lines += ["", "| tested on | recordings | CCC: centre | plain | shrunk | gain | MAE gain |"]
     lines.append("|---" * 7 + "|")
     for (target, count), rows in table.groupby(level=["tested on", "recordings"], sort=False):

@@ -68,6 +68,15 @@ def test_the_network_is_trained_checked_and_written_with_its_card(folders, quick
     assert f"{row['mae']['value']:.2f}" in capsys.readouterr().out
 
 
+def test_two_corpora_are_enough_and_the_card_says_what_they_do_not_tell(folders, quick):
+    arguments = [str(folders[0]), "--check", str(folders[2]), "--seeds", "1", "--jobs", "1"]
+    assert cli.run(human_voices.main, arguments) == 0
+    found = json.loads((quick / "report/voices/results/human_voices.json").read_text())
+    assert {row["tested on"] for row in found["left out"]} == {"ccc"} and found["relative"] == []
+    text = (quick / "models/README.md").read_text()
+    assert "There is no row for ccc, where a speaker is not known or no other corpus says" in text
+
+
 def test_one_corpus_is_refused(folders, quick, capsys):
     assert cli.run(human_voices.main, [str(folders[0])]) == 2
     assert "One corpus is no evidence about other voices" in capsys.readouterr().err
