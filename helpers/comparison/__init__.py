@@ -7,6 +7,7 @@ from helpers.comparison.fine_tuning import has_seen
 from helpers.comparison.fits import FoldPredictions, fit_all
 from helpers.comparison.ideas import ideas
 from helpers.comparison.pretrained import pretrained_head, pretrained_valence
+from helpers.comparison.shrinkage import known_clips, numbers_known
 from helpers.comparison.tables import (
     as_dict,
     averaged,

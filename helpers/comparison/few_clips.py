@@ -18,12 +18,9 @@ from helpers import evaluation
 from helpers.comparison.baselines import svr
 from helpers.comparison.contenders import ComparisonError, named
 from helpers.comparison.fits import inputs
-from helpers.comparison.shrinkage import Spread, normalise_by_few
+from helpers.comparison.shrinkage import Spread, normalise_by_few, numbers_known
 from helpers.corpora import Corpus
 from helpers.splits import Split
-
-#: Clips that are known of a speaker; after these, all.
-COUNTS = (1, 2, 5, 10, 20)
 
 #: Random draws of the known clips of each test clip.
 DRAWS = 3
@@ -95,8 +92,7 @@ def few_clips(corpus: Corpus, parts: Sequence[Split], *, seed: int = 0) -> pd.Da
     by_speaker = pd.Series(ratings).groupby(speakers)
     above = ratings > by_speaker.transform("median").to_numpy()
     allowed = dict(zip(KINDS, (np.full_like(above, True), above), strict=True))
-    most = int(by_speaker.size().max())
-    counts = [*(count for count in COUNTS if count < most), most]
+    counts = numbers_known(speakers)
     found = [_predicted(values, ratings, speakers, each, counts, allowed, seed) for each in parts]
     rows = np.concatenate([each.test for each in parts])
     tables = {}

@@ -214,10 +214,8 @@ def _carry_out(corpus: Corpus, fits: Sequence[Fit], jobs: int) -> dict[str, Reco
     contenders = [fit.contender for fit in missing]
     for kind, mel in {(kind, each.mel) for each in contenders for kind in each.inputs}:
         _extracted(corpus, kind, mel)  # so that the processes only read it
-    run, count = (
-        functools.partial(_fit_once, store, corpus),
-        workers.side_by_side(jobs, workers.TRAINING_MEMORY),
-    )
+    run = functools.partial(_fit_once, store, corpus)
+    count = workers.side_by_side(jobs, workers.TRAINING_MEMORY)
     total = len(records) + len(missing)
     with (
         bar(total=total, initial=len(records), desc="comparison", unit="fit") as progress,

@@ -10,6 +10,7 @@ speakers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ from scipy.special import polygamma
 
 from helpers import evaluation, features
 from helpers.comparison.contenders import ComparisonError
+
+#: Numbers of known clips of a speaker; after these, all.
+COUNTS = (1, 2, 5, 10, 20)
 
 #: The least share of the typical variance that a speaker's variance is taken for (Smyth's limma).
 LEAST_VARIANCE = 1e-5
@@ -96,6 +100,47 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full_like(below, np.inf), where=below > 0)
 
 
+def known_clips(
+    speakers: np.ndarray,
+    count: int,
+    *,
+    allowed: np.ndarray | None = None,
+    seed: int | tuple[int, ...] = 0,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What is known of a speaker beside each clip: that clip, and others drawn at random.
+
+    Args:
+        speakers: of each clip [clips]
+        count: number of known clips, the clip itself included; fewer if a speaker has fewer
+        allowed: which clips may be drawn as others, bool [clips]; None is all
+        seed: of the draws; the clips of a smaller `count` are among those of a larger one
+
+    Yields:
+        row numbers of a speaker's clips [own], and which of them are known beside each, bool
+        [own, own]
+    """
+    random = np.random.default_rng(seed)
+    allowed = np.full(len(speakers), True) if allowed is None else allowed
+    for rows in pd.Series(speakers).groupby(speakers).indices.values():
+        order = np.where(allowed[rows], random.random((len(rows), len(rows))), np.inf)
+        np.fill_diagonal(order, -1)
+        yield rows, (order.argsort(axis=1).argsort(axis=1) < count) & (order < np.inf)
+
+
+def numbers_known(speakers: np.ndarray) -> list[int]:
+    """How many known clips are tried: `COUNTS`, and all of the speaker with most clips.
+
+    Args:
+        speakers: of each clip [clips]
+
+    Examples:
+        >>> numbers_known(np.array(["a", "a", "a", "b"]))
+        [1, 2, 3]
+    """
+    most = int(pd.Series(speakers).value_counts().max())
+    return [*(count for count in COUNTS if count < most), most]
+
+
 def normalise_by_few(
     values: np.ndarray,
     speakers: np.ndarray,
@@ -113,19 +158,14 @@ def normalise_by_few(
         count: number of known clips, the clip itself included; fewer if a speaker has fewer
         spread: of the training speakers, towards which mean and variance are shrunk; None leaves
             them as they are
-        allowed: which clips may be drawn as others, bool [clips]; None is all
-        seed: of the draws; the clips of a smaller `count` are among those of a larger one
+        allowed: see `known_clips`
+        seed: see `known_clips`
 
     Returns:
         float32, same shape; a functional that does not vary becomes 0
     """
-    random = np.random.default_rng(seed)
-    allowed = np.full(len(values), True) if allowed is None else allowed
     normalised = np.empty(values.shape, dtype=np.float32)
-    for rows in pd.Series(speakers).groupby(speakers).indices.values():
-        order = np.where(allowed[rows], random.random((len(rows), len(rows))), np.inf)
-        np.fill_diagonal(order, -1)
-        known = (order.argsort(axis=1).argsort(axis=1) < count) & (order < np.inf)
+    for rows, known in known_clips(speakers, count, allowed=allowed, seed=seed):
         counts, middle = known.sum(axis=1, keepdims=True), values[rows].mean(axis=0)
         own = values[rows] - middle  # moments about a point near the mean lose no digits
         mean = known @ own / counts

@@ -6,6 +6,7 @@ weights, and what a reader should know before trusting one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -307,7 +308,7 @@ def _test_table(card: Card) -> str:
     text = f"Test part{of}, with 95 % intervals:\n\n| | network | median predictor |\n"
     text += "|---|---|---|\n"
     for metric in evaluation.METRICS:
-        network, median = (_cell(scores[name][metric]) for name in ("network", "median"))
+        network, median = (score_cell(scores[name][metric]) for name in ("network", "median"))
         text += f"| {metric} | {network} | {median} |\n"
     return text + "\n"
 
@@ -317,9 +318,19 @@ def _mean_errors(card: Card) -> str:
     return ", ".join(f"{card.scores[part]:.2f} on the {part} part" for part in known)
 
 
-def _cell(score: dict[str, Any]) -> str:
-    if score["value"] is None:
-        return "not defined"
+def score_cell(score: Mapping[str, Any], missing: str = "not defined") -> str:
+    """A score with its interval, as the tables of cards have it.
+
+    Args:
+        score: its ``value``, ``low`` and ``high``
+        missing: what stands for a score that is not defined
+
+    Examples:
+        >>> score_cell({"value": 0.5, "low": 0.25, "high": 0.75})
+        '0.50 (0.25 to 0.75)'
+    """
+    if pd.isna(score["value"]):
+        return missing
     return "{value:.2f} ({low:.2f} to {high:.2f})".format(**score)
 
 

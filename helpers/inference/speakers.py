@@ -9,23 +9,13 @@ in a model of one random intercept a speaker, this is its best linear unbiased p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from helpers import evaluation
-
-#: Recordings of a person in `scores_of_relative`; after these, all.
-COUNTS = (1, 2, 5, 10, 20)
-
-#: Random draws of the recordings beside each one in `scores_of_relative`.
-DRAWS = 5
-
-#: What is subtracted from a prediction in `scores_of_relative`.
-WAYS = ("centre", "plain", "shrunk")
 
 
 def spread(predicted: np.ndarray, speakers: np.ndarray | None) -> dict[str, Any]:
@@ -84,12 +74,8 @@ def usual(valence: pd.Series, spread: Mapping[str, Any]) -> float:
     if known.empty:
         return float("nan")
     mean = float(known.mean())
-    return float(_shrunk(mean, reliability(len(known), spread), spread.get("centre", mean)))
-
-
-def _shrunk(mean: ArrayLike, share: ArrayLike, centre: float) -> np.ndarray:
-    """Means of persons, which count a share of 1, and the centre of all speakers the rest."""
-    return centre + np.asarray(share) * (np.asarray(mean) - centre)
+    centre = spread.get("centre", mean)
+    return centre + reliability(len(known), spread) * (mean - centre)
 
 
 def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
@@ -97,8 +83,9 @@ def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
 
     All recordings are taken as one person's. Those without a valence do not count.
 
-    `scores_of_relative` measures what this brings; models/README.md has its table for the network
-    that comes with the project. A person whose recordings are all sad gets values around 0.
+    `relative_scores` measures what this brings; models/README.md has the table for the network that
+    comes with the project. These speakers acted all emotions; a person whose recordings are all sad
+    gets values around 0.
 
     Args:
         table: see `predict`
@@ -115,79 +102,6 @@ def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
     values = table["valence"] - usual(table["valence"], spread)
     found.insert(found.columns.get_loc("high") + 1, "relative", values)
     return found
-
-
-def scores_of_relative(
-    truth: np.ndarray,
-    predicted: np.ndarray,
-    speakers: np.ndarray,
-    spreads: Sequence[Mapping[str, Any]],
-    *,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """How well `relative` predicts ratings minus the speaker's mean rating.
-
-    It is given a few recordings of a speaker: each clip with others of the same speaker, drawn at
-    random. Three ways differ in how much the mean of these counts: nothing (``"centre"``: the mean
-    of all speakers is subtracted, whoever speaks), all (``"plain"``) and its `reliability`
-    (``"shrunk"``, what `relative` does).
-
-    Args:
-        truth: ratings [clips]
-        predicted: by networks that were trained on none of these clips [trainings, clips]
-        speakers: of each clip [clips]
-        spreads: of each training, from clips of other speakers, see `spread` [trainings]
-        seed: of the draws, and of the bootstrap over speakers
-
-    Returns:
-        `evaluation.compare` with gains over ``"centre"``, means over trainings and `DRAWS` draws: a
-        row for each number of ``recordings`` and ``way``, which name the index. The last number is
-        that of the speaker with most clips, and means all
-
-    See: notebooks/08_other_voices.ipynb
-    """
-    names = pd.Series(speakers)
-    own = truth - pd.Series(truth).groupby(names).transform("mean").to_numpy()
-    sizes = names.map(names.value_counts()).to_numpy()
-    most = int(sizes.max())
-    tables = {}
-    for count in [*(count for count in COUNTS if count < most), most]:
-        means = _means_of_few(predicted, speakers, count, seed=seed)
-        known = np.minimum(sizes, count)
-        ways: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
-        for values, mean, spread in zip(predicted, means, spreads, strict=True):
-            shrunk = np.array([reliability(clips, spread) for clips in known])
-            shares = np.zeros_like(shrunk), np.ones_like(shrunk), shrunk
-            for way, share in zip(WAYS, shares, strict=True):
-                ways[way].extend(values - _shrunk(mean, share, spread["centre"]))
-        stacked = {way: np.array(each) for way, each in ways.items()}
-        tables[count] = evaluation.compare(own, stacked, groups=speakers, seed=seed)
-    return pd.concat(tables, names=["recordings", "way"])
-
-
-def _means_of_few(
-    predicted: np.ndarray, speakers: np.ndarray, count: int, *, seed: int
-) -> np.ndarray:
-    """The mean prediction of each clip and of others of its speaker, drawn at random.
-
-    Args:
-        predicted: [trainings, clips]
-        speakers: of each clip [clips]
-        count: clips in a mean, or all of the speaker's if they are fewer
-        seed: of the draws, which are the same for each training
-
-    Returns:
-        [trainings, draws, clips]
-    """
-    means = np.empty((len(predicted), DRAWS, len(speakers)))
-    rng = np.random.default_rng(seed)
-    for rows in pd.Series(range(len(speakers))).groupby(speakers).indices.values():
-        for draw in range(DRAWS):
-            order = rng.random((len(rows), len(rows)))
-            np.fill_diagonal(order, -1)  # the clip itself is always one
-            drawn = rows[np.argsort(order, axis=1)[:, :count]]
-            means[:, draw, rows] = predicted[:, drawn].mean(axis=-1)
-    return means
 
 
 def in_words(table: pd.DataFrame, spread: Mapping[str, Any]) -> str:

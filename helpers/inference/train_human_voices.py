@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import cli, comparison, corpora, evaluation, features, models, training
+from helpers import cli, comparison, corpora, features, models, training
 from helpers.comparison import Fits, Transfer
 from helpers.corpora import Corpus
-from helpers.inference import speakers
-from helpers.inference.cards import card_markdown
+from helpers.inference.cards import card_markdown, score_cell
 from helpers.inference.model_file import load, save
+from helpers.inference.relative_scores import relative_in_words, relative_table
 from helpers.results import made_by, save_results
 from helpers.settings import Settings
 from helpers.splits import Split
@@ -107,41 +107,6 @@ def train(
     return fits
 
 
-def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
-    """What it brings to know several recordings of a person, on each corpus.
-
-    How speakers differ is taken from the other corpora, as it would be for a new one.
-
-    Args:
-        corpus: several as one, see `corpora.together`
-        fits: see `train`
-
-    Returns:
-        ``mae``, ``ccc`` and their gains, see `speakers.scores_of_relative`, of this network; the
-        index begins with ``tested on``. A corpus is left out if a speaker of it is not known, or
-        if no other corpus says how speakers differ
-
-    See: notebooks/08_other_voices.ipynb
-    """
-    networks = {each.tested_on: found["three_views"] for each, found in fits.items()}
-    tables = {}
-    for target, found in networks.items():
-        others = [each for name, each in networks.items() if name != target]
-        if not others:
-            continue
-        rows = np.concatenate([each.rows for each in others])
-        predicted = np.hstack([each.predictions for each in others])
-        own, of_others = (
-            evaluation.known_speakers(corpus.clips.iloc[r]) for r in (found.rows, rows)
-        )
-        spreads = [speakers.spread(each, of_others) for each in predicted]
-        if own is not None and all(spreads):
-            truth = corpus.clips["valence"].to_numpy()[found.rows]
-            table = speakers.scores_of_relative(truth, found.predictions, own, spreads)
-            tables[target] = table[["mae", "ccc", "mae gain", "ccc gain"]]
-    return pd.concat(tables, names=["tested on"]) if tables else pd.DataFrame()
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Train the network that knows human voices, and write it, its card and its results."""
     name = "python -m helpers.inference.train_human_voices"
@@ -213,48 +178,8 @@ def in_words(table: pd.DataFrame) -> str:
     lines += ["", f"| trained on | tested on | model | {' | '.join(columns.values())} |"]
     lines.append("|---" * (3 + len(columns)) + "|")
     for index, row in table.iterrows():
-        cells = [_with_interval(row[score]) for score in columns]
+        cells = [score_cell(row[score], missing="") for score in columns]
         lines.append(f"| {' | '.join([*index, *cells])} |")
-    return "\n".join(lines) + "\n"
-
-
-def _with_interval(score: pd.Series) -> str:
-    return (
-        "" if np.isnan(score["value"]) else "{value:.2f} ({low:.2f} to {high:.2f})".format(**score)
-    )
-
-
-def relative_in_words(table: pd.DataFrame, tested: Sequence[str]) -> str:
-    """What several recordings of a person bring, as Markdown.
-
-    Args:
-        table: see `relative_table`
-        tested: corpora that were tested on; those without a row are named
-    """
-    known = table.index.unique("tested on") if len(table) else []
-    unknown = [name for name in tested if name not in known]
-    lines = ["## Several recordings of a person", ""]
-    lines.append(
-        "`--relative` subtracts what is usual for the person. Here it predicts ratings minus the "
-        "speaker's mean rating, on corpora that the training did not have. From the valence is "
-        "subtracted: the centre of all speakers; the plain mean of the person's recordings; that "
-        "mean, shrunk towards the centre (what `--relative` does). Gains are those of the last "
-        "over the first."
-    )
-    if unknown:
-        lines[-1] += (
-            f" There is no row for {', '.join(unknown)}, where a speaker is not known or no other "
-            "corpus says how speakers differ."
-        )
-    if not len(known):
-        return "\n".join(lines) + "\n"
-    lines += ["", "| tested on | recordings | CCC: centre | plain | shrunk | gain | MAE gain |"]
-    lines.append("|---" * 7 + "|")
-    for (target, count), rows in table.groupby(level=["tested on", "recordings"], sort=False):
-        shrunk = rows.xs("shrunk", level="way").iloc[0]
-        scores = [row["ccc"] for _, row in rows.iterrows()]
-        cells = map(_with_interval, [*scores, shrunk["ccc gain"], shrunk["mae gain"]])
-        lines.append(f"| {' | '.join([target, str(count), *cells])} |")
     return "\n".join(lines) + "\n"
 
 
