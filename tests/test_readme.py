@@ -35,6 +35,7 @@ def within(row):
     study, network, baseline = WITHIN[row]
     found = results(study, "improvements")
     assert found["main"] == "speaker" and found["seeds"] == 1
+    assert found["folds"] == (6 if study == "ravdess" else 2)
     scores = found["final"]["speaker"]
     speakers = results(study, "corpus")["speakers"]
     return scores[network], scores[baseline], scores["median"], speakers
@@ -76,12 +77,16 @@ def test_a_headline_is_what_its_results_file_says(row):
 
 
 def test_how_many_recordings_of_a_person_help_is_what_the_results_say():
-    helped = {}
-    for row in results("voices", "human_voices")["relative"]:
-        if row["way"] == "shrunk" and row["ccc gain"]["low"] > 0:
-            helped.setdefault(row["tested on"], []).append(row["recordings"])
-    assert helped["emotale_half"][:2] == [5, 10]
-    assert "On half of EmoTale this helps with five recordings or more" in README
+    shrunk = [
+        row for row in results("voices", "human_voices")["relative"] if row["way"] == "shrunk"
+    ]
+    gains = {(row["tested on"], row["recordings"]): row["ccc gain"] for row in shrunk}
+    own = {count: gain for (name, count), gain in gains.items() if name == "emotale_half"}
+    assert [count for count, gain in own.items() if gain["low"] > 0] == [5, 10, 20, max(own)]
+    assert own[1]["high"] < 0
+    assert all(abs(g["value"]) < 0.015 for (name, _), g in gains.items() if name != "emotale_half")
+    prose = " ".join(README.split())
+    assert "this helps with five recordings or more, and with one it does a little harm" in prose
 
 
 def test_no_score_stands_outside_of_the_table():
