@@ -407,6 +407,18 @@ def test_groups_of_few_speakers_are_not_said_to_differ(demo):
     assert squeezed("The intervals of 8 groups of fewer speakers say too little.") in text
 
 
+@pytest.mark.parametrize(("speakers", "narrow"), [(2, True), (8, False)])
+def test_a_change_measured_on_few_speakers_is_said_to_be_so(demo, speakers, narrow):
+    def change(improvements):
+        improvements["ablation_speakers"] = speakers
+
+    text = made(demo, improvements=change)
+    assert squeezed(f"were measured on validation parts of {speakers} speakers") in text
+    assert (
+        text.count(squeezed(f"With {speakers} speakers the interval is too narrow.")) == 2
+    ) == narrow
+
+
 def test_what_known_clips_bring_is_read_from_their_rows(demo):
     def change(improvements):
         for number, row in enumerate(improvements["few_clips"]):
