@@ -322,7 +322,12 @@ def test_an_interval_over_few_speakers_is_called_too_narrow(demo, speakers, narr
     def covered(results):
         results["coverage"]["speakers"] = speakers
 
-    text = made(demo, model=edit, tuning=edit, errors=edit, your_speech=covered)
+    def changes(results):
+        results["ablation_speakers"] = speakers
+
+    text = made(
+        demo, model=edit, tuning=edit, errors=edit, your_speech=covered, improvements=changes
+    )
     assert ("Clipsaretakenasindependentthere" in text) == (speakers is None)
     assert (squeezed("With 7 speakers the interval is too narrow") in text) == narrow
     assert ("toonarrow" in text) == narrow
