@@ -47,9 +47,9 @@ test-backends: $(INSTALLED) $(BACKENDS:%=$(VENV)-%/installed)  ## the network te
 	  KERAS_BACKEND=$$backend $(VENV)-$$backend/bin/python -m pytest $(NETWORK_TESTS) || exit 1; \
 	done
 
-nightly: $(INSTALLED)  ## fuzz and kill (ten thousand spoilt files, fifty kills of each kind), then make the study twice: an hour
+nightly: $(INSTALLED)  ## fuzz and kill (ten thousand spoilt files, fifty kills of each kind), study five odd corpora, then make the study twice: two hours
 	VALENCE_FUZZ=1200 VALENCE_ROUNDS=50 VALENCE_STUDIES=2 \
-	  $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py tests/test_determinism.py
+	  $(BIN)/python -m pytest tests/test_fuzz.py tests/test_faults.py tests/test_studies.py tests/test_determinism.py
 
 coverage: $(QUALITY)  ## lines of helpers/ that no unit test reaches (a quarter of an hour)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov=helpers --cov-report=term-missing --cov-fail-under=95

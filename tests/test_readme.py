@@ -16,12 +16,13 @@ PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glo
 WITHIN = {
     "demo corpus": ("demo", "recommended", "egemaps_svr"),
     "half of EmoTale: 9 actors |": ("emotale_half", "recommended", "egemaps_svr"),
+    "nEMO: 9 actors |": ("nemo", "recommended", "egemaps_svr"),
     "RAVDESS: 24 actors, by": ("ravdess", "recommended", "egemaps_svr"),
 }
 ACROSS = {
     "half of EmoTale: 9 actors, trained": ("ravdess + nemo", "emotale_half"),
     "RAVDESS: 24 actors, trained": ("nemo", "ravdess"),
-    "nEMO": ("ravdess", "nemo"),
+    "nEMO: 9 actors, trained": ("ravdess", "nemo"),
 }
 
 

@@ -176,11 +176,11 @@ def test_each_claim_of_the_original_study_gets_its_verdict(demo, verdict):
 
 
 def test_what_goes_with_the_error_is_said_only_where_it_is_shown(demo):
-    def edit(p, speakers):
+    def edit(p, speakers, low=0.1):
         def change(errors):
             for factor in errors["factors"].values():
                 factor["corrected"] = 1.0
-            errors["factors"]["duration"]["corrected"] = p
+            errors["factors"]["duration"].update(corrected=p, low=low, high=0.4)
             errors["speakers"] = speakers
 
         return change
@@ -188,6 +188,10 @@ def test_what_goes_with_the_error_is_said_only_where_it_is_shown(demo):
     text = made(demo, errors=edit(0.001, {"known": 20, "share": 0.2, "p": 0.01}))
     assert squeezed("size of the error is related to duration, beyond the rating") in text
     assert squeezed("It differs between speakers (p = 0.010)") in text
+    assert squeezed("Among these speakers it is related") not in text
+    text = made(demo, errors=edit(0.001, {"known": 20, "share": 0.2, "p": 0.01}, low=-0.1))
+    assert squeezed("no relation of the size of the error with any of these facts") in text
+    assert squeezed("Among these speakers it is related to duration, but the intervals") in text
     text = made(demo, errors=edit(0.2, {"known": 20, "share": 0.2, "p": 0.5}))
     assert squeezed("no relation of the size of the error with any of these facts") in text
     assert squeezed("No difference between the 20 speakers is shown") in text
@@ -367,7 +371,14 @@ def test_results_of_different_studies_make_no_report(demo, key, other):
         build.typeset("demo", Settings.from_env())
 
 
-def test_a_corpus_without_speakers_gets_a_report(demo):
+@pytest.mark.parametrize(
+    ("speakers", "why"),
+    [
+        (0, ", since no speakers are known"),
+        (1, " of the one speaker, and say nothing about other voices"),
+    ],
+)
+def test_a_corpus_of_one_or_unknown_speakers_gets_a_report(demo, speakers, why):
     def by_clip(results):
         results["folds"].update(by="clip", speakers=None)
 
@@ -377,7 +388,7 @@ def test_a_corpus_without_speakers_gets_a_report(demo):
 
     text = made(
         demo,
-        corpus=lambda corpus: corpus.update(speakers=0),
+        corpus=lambda corpus: corpus.update(speakers=speakers),
         model=by_clip,
         tuning=lambda tuning: tuning.update(test_speakers=None, by_clip=None) or by_clip(tuning),
         errors=lambda errors: (
@@ -385,9 +396,9 @@ def test_a_corpus_without_speakers_gets_a_report(demo):
         ),
         improvements=improve,
     )
-    assert squeezed("They draw clips, since no speakers are known") in text
+    assert squeezed("They draw clips" + why) in text
     assert squeezed("Every clip was held out once") in text
-    assert "20speakers" not in text and "0speakers" not in text
+    assert "20speakers" not in text and f"by{speakers}speakers" not in text
 
 
 @pytest.mark.parametrize(("apart", "word"), [(0, "differ"), (1, "differs"), (3, "differ")])
@@ -410,6 +421,16 @@ def test_groups_of_few_speakers_are_not_said_to_differ(demo):
     text = made(demo, improvements=change)
     assert squeezed("Of the 1 group of eight speakers or more in Table 7, 1 differs") in text
     assert squeezed("The intervals of 8 groups of fewer speakers say too little.") in text
+
+
+def test_groups_that_are_all_small_are_not_counted(demo):
+    def change(improvements):
+        for row in improvements["groups"]:
+            row["size"]["speakers"] = 7
+
+    text = made(demo, improvements=change)
+    assert squeezed("No group in Table 7 has eight speakers or more, so its intervals") in text
+    assert squeezed("Of the 0 group") not in text
 
 
 @pytest.mark.parametrize(("speakers", "narrow"), [(2, True), (8, False)])

@@ -36,8 +36,8 @@ def test_every_notebook_guide_and_card_is_listed(files):
 def test_every_report_is_linked_with_its_first_page():
     page = (PROJECT / "site/reports.md").read_text(encoding="utf-8")
     studies = [path.parent.name for path in PROJECT.glob("report/*/report.pdf")]
-    assert {"demo", "emotale_half", "ravdess"} <= set(studies)
-    for study in {"demo", "emotale_half", "ravdess"}:
+    assert {"demo", "emotale_half", "nemo", "ravdess"} <= set(studies)
+    for study in {"demo", "emotale_half", "nemo", "ravdess"}:
         assert f"(../report/{study}/report.pdf)" in page
         assert f"(../figures/{study}/report.png)" in page
 
@@ -55,7 +55,7 @@ def results(study, name):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("study", ["demo", "emotale_half", "ravdess"])
+@pytest.mark.parametrize("study", ["demo", "emotale_half", "nemo", "ravdess"])
 def test_scores_within_a_corpus_are_those_of_its_results_file(study):
     section = TABLES[TABLES.index(f"## Within a corpus: {study}\n") :].split("\n\n## ")[0]
     final = results(study, "improvements")["final"]["speaker"]

@@ -317,7 +317,7 @@ def _extracted(corpus: Corpus, kind: str, mel: MelSettings) -> np.ndarray:
         return features.embeddings(corpus)
     if kind in FUNCTIONALS:
         return np.nan_to_num(features.functionals(corpus, **FUNCTIONALS[kind]))
-    duration = features.target_duration(corpus.clips["duration"])
+    duration = features.input_duration(corpus)
     return features.extract(corpus, mel, duration=duration)
 
 

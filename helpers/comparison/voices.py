@@ -77,7 +77,7 @@ def median_pitch(corpus: Corpus) -> pd.Series:
     See: notebooks/08_other_voices.ipynb
     """
     mel = models.RECOMMENDED_MEL
-    duration = features.target_duration(corpus.clips["duration"])
+    duration = features.input_duration(corpus)
     matrix = features.extract(corpus, mel, duration=duration)
     speakers = corpus.clips["speaker"]
     found = {

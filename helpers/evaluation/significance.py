@@ -30,7 +30,8 @@ def worst_against_rest(facts: pd.DataFrame, is_worst: np.ndarray, *, seed: int =
     Returns:
         a row a fact: its mean for the ``worst`` and the ``rest``, their ``difference``, the
         two-sided ``p`` of clips drawn at random having one as large, and ``corrected``, that p
-        after Holm (1979) for the number of facts
+        after Holm (1979) for the number of facts. Where one of the two has a single clip or none,
+        nothing can be shown, and p is 1
 
     See: notebooks/05_error_analysis.ipynb
     """
@@ -41,12 +42,14 @@ def worst_against_rest(facts: pd.DataFrame, is_worst: np.ndarray, *, seed: int =
 
     rows = {}
     for name, column in facts.items():
-        worst, rest = column[is_worst].to_numpy(float), column[~is_worst].to_numpy(float)
+        worst, rest = column[is_worst].astype(float), column[~is_worst].astype(float)
+        data = worst.to_numpy(), rest.to_numpy()
+        enough = min(len(worst), len(rest)) > 1
         rows[name] = {
             "worst": worst.mean(),
             "rest": rest.mean(),
-            "difference": difference(worst, rest, axis=0),
-            "p": _permuted(seed, data=(worst, rest), statistic=difference),
+            "difference": worst.mean() - rest.mean(),
+            "p": _permuted(seed, data=data, statistic=difference) if enough else 1.0,
         }
     return _corrected(pd.DataFrame(rows).T)
 

@@ -1,7 +1,14 @@
 """Clips as mel spectrograms, functionals and embeddings, kept in the cache: notebook 2."""
 
 from helpers.features.egemaps import FUNCTIONALS_VERSION, functionals
-from helpers.features.extraction import VERSION, clip_features, extract, main, target_duration
+from helpers.features.extraction import (
+    VERSION,
+    clip_features,
+    extract,
+    input_duration,
+    main,
+    target_duration,
+)
 from helpers.features.pretrained import (
     PRETRAINED,
     SAMPLE_RATE,

@@ -34,6 +34,10 @@ CLIPS_PER_TASK = 16
 #: Clips from which processes are worth starting. On two cores, threads are as fast for fewer.
 CLIPS_WORTH_PROCESSES = 10_000
 
+#: Seconds of the shortest input: the largest kernel of `models.parallel_cnn`, pooled to two places
+#: in time, needs 41 frames, which are 2.6 s.
+SHORTEST_INPUT = 3
+
 #: Changes whenever the same clip would give other features, so that no old cache is read.
 VERSION = 3
 
@@ -42,7 +46,7 @@ Make = Callable[[str], np.ndarray]
 
 
 def target_duration(seconds: np.ndarray | pd.Series, *, percentile: float = 75) -> int:
-    """Duration that all clips are cut or padded to.
+    """A percentile of the durations, rounded up to whole seconds; see `input_duration`.
 
     Args:
         seconds: durations of the clips
@@ -63,6 +67,23 @@ def target_duration(seconds: np.ndarray | pd.Series, *, percentile: float = 75) 
     if len(seconds) == 0:
         raise ValueError("There are no durations to take a percentile of.")
     return math.ceil(np.percentile(seconds, percentile))
+
+
+def input_duration(corpus: Corpus) -> int:
+    """Seconds that all clips of a corpus are cut or padded to, as the input of a network.
+
+    This is `target_duration` of its clips, but `SHORTEST_INPUT` for a corpus of short clips.
+
+    Raises:
+        ValueError: if the corpus has no clips
+
+    Examples:
+        >>> input_duration(corpora.load())
+        6
+
+    See: notebooks/01_exploration.ipynb
+    """
+    return max(target_duration(corpus.clips["duration"]), SHORTEST_INPUT)
 
 
 def clip_features(path: str | Path, settings: MelSettings, *, duration: float) -> np.ndarray:
@@ -238,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")
     options = parser.parse_args(arguments)
     corpus = corpora.from_arguments(options)
-    duration = target_duration(corpus.clips["duration"])
+    duration = input_duration(corpus)
     features = extract(corpus, MelSettings(), duration=duration, jobs=options.jobs)
     clips, n_mels, frames = features.shape
     print(f"{corpus.name}: {clips} clips of {duration} s, {n_mels} mel bands x {frames} frames")

@@ -85,7 +85,7 @@ def train(
         corpus, compared, left_out(corpus, names), seeds=seeds, jobs=jobs
     )
     mel, of = models.RECOMMENDED_MEL, corpus.clips["corpus"]
-    duration = features.target_duration(corpus.clips["duration"])
+    duration = features.input_duration(corpus)
     matrix = features.extract(corpus, mel, duration=duration)
     rows = np.flatnonzero(of.isin(names)), np.flatnonzero(~of.isin(names))
     models.limit_threads(1)  # whose number decides the last digits

@@ -20,7 +20,7 @@ from helpers.plots.style import BLUE, GREY, ORANGE, panel, panels
 #: Distinct ratings up to which each has a bar of its own.
 MOST_BARS = 20
 
-#: The percentile of durations that is rounded up to the duration of all clips.
+#: The percentile of durations that decides the duration of all clips.
 PERCENTILE = 75
 
 
@@ -37,7 +37,7 @@ def durations(seconds: np.ndarray, target: float) -> Figure:
     value = np.percentile(seconds, PERCENTILE)
     sns.histplot(x=seconds, bins=40, color=GREY, linewidth=0, alpha=1, ax=ax)
     ax.axvline(value, color=BLUE, label=f"{PERCENTILE}th percentile, {value:.2f} s")
-    ax.axvline(target, color=ORANGE, linestyle="--", label=f"rounded up, {target:g} s")
+    ax.axvline(target, color=ORANGE, linestyle="--", label=f"duration chosen, {target:g} s")
     ax.set(xlabel="duration (s)")
     style.count_clips(ax.yaxis)
     style.legend_above(ax)

@@ -187,7 +187,7 @@ class Study:
             seed: of the split
         """
         mel = MelSettings()
-        duration = features.target_duration(corpus.clips["duration"])
+        duration = features.input_duration(corpus)
         matrix = features.extract(corpus, mel, duration=duration)
         assert matrix.filename  # it was opened by its name
         parts = splits.main_split(corpus.clips, seed=seed)

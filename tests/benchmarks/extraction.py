@@ -60,7 +60,7 @@ def _as_wav(path: str, folder: Path) -> str:
 
 
 def _rows(kind: str, corpus: corpora.Corpus) -> list[Row]:
-    mel, duration = features.MelSettings(), features.target_duration(corpus.clips["duration"])
+    mel, duration = features.MelSettings(), features.input_duration(corpus)
     paths = corpus.clips["path"].tolist()
     many = dataclasses.replace(corpus, clips=pd.concat([corpus.clips] * REPEATS))
 

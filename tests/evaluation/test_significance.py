@@ -43,6 +43,15 @@ def test_a_permutation_p_is_exact_where_all_permutations_can_be_counted(worst):
     assert table.loc["x", "p"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_nothing_is_shown_where_one_side_has_a_clip_at_most(count):
+    facts = pd.DataFrame({"x": np.arange(4.0)})
+    table = evaluation.worst_against_rest(facts, np.arange(4) < count)
+    assert (table.loc["x", "p"] < 1) == (count == 2)
+    assert table.loc["x", "worst"] == np.arange(count).mean()
+    assert np.isnan(table.loc["x", "difference"]) == (count == 4)
+
+
 def test_the_seed_decides_p_and_is_0_unless_said():
     noise = np.random.default_rng(1).normal(size=(80, 2))
     facts = pd.DataFrame(noise, columns=["a", "b"])

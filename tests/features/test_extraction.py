@@ -12,7 +12,7 @@ import psutil
 import pytest
 import soundfile
 
-from helpers import audio, cli, corpora, features
+from helpers import audio, cli, corpora, features, models
 from helpers.features import MelSettings, extraction
 from helpers.storage import PROJECT
 from tests.conftest import voice
@@ -27,6 +27,15 @@ def test_the_target_is_the_percentile_rounded_up(percentile, target):
 
 def test_the_percentile_is_the_75th_unless_another_is_asked_for():
     assert features.target_duration(range(1, 102)) == 76
+
+
+@pytest.mark.parametrize(("seconds", "duration"), [(1.2, 3), (2.9, 3), (3, 3), (3.1, 4)])
+def test_the_input_of_short_clips_has_room_for_the_largest_kernel(corpus_folder, seconds, duration):
+    corpus = corpora.load(corpus_folder)
+    corpus = replace(corpus, clips=corpus.clips.assign(duration=seconds))
+    assert features.input_duration(corpus) == duration
+    shape = (MEL.n_mels, MEL.frames(duration))
+    assert models.parallel_cnn_size(shape).parameters > 0  # raises KernelSizeError where too short
 
 
 def test_no_durations_have_no_percentile():
@@ -211,7 +220,7 @@ def test_memory_does_not_grow_with_the_corpus(corpus_folder):
 
 def test_the_command_fills_the_cache_and_says_what_it_holds(corpus_folder, output, capsys):
     assert features.main([str(corpus_folder), "--jobs", "1"]) == 0
-    assert "12 clips of 2 s, 128 mel bands x 32 frames" in capsys.readouterr().out
+    assert "12 clips of 3 s, 128 mel bands x 47 frames" in capsys.readouterr().out
     assert len(list((output / ".cache" / "features").glob("*.npy"))) == 1
     assert cli.run(features.main, [str(corpus_folder / "nowhere")]) == 2
     said = capsys.readouterr()
@@ -229,9 +238,9 @@ def test_the_command_passes_on_what_it_was_asked(corpus_folder, monkeypatch, cap
     (options,) = load.call_args.args
     assert (options.path, options.scale) == (None, None)
     number = 3 if jobs else -1
-    extract.assert_called_once_with(load.return_value, MEL, duration=2, jobs=number)
+    extract.assert_called_once_with(load.return_value, MEL, duration=3, jobs=number)
     said = capsys.readouterr().out
-    assert said == f"{load.return_value.name}: 360 clips of 2 s, 128 mel bands x 94 frames\n"
+    assert said == f"{load.return_value.name}: 360 clips of 3 s, 128 mel bands x 94 frames\n"
 
 
 def test_reading_features_does_not_import_tensorflow():

@@ -74,7 +74,7 @@ def demo(tmp_path_factory):
     """A small network that has learnt the demo corpus, and clips of one voice, by valence."""
     folder = tmp_path_factory.mktemp("demo")
     corpus, mel = corpora.load(), models.RECOMMENDED_MEL
-    duration = features.target_duration(corpus.clips["duration"])
+    duration = features.input_duration(corpus)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VALENCE_OUTPUT", str(folder))
         matrix = features.extract(corpus, mel, duration=duration)
