@@ -372,13 +372,14 @@ def test_results_of_different_studies_make_no_report(demo, key, other):
 
 
 @pytest.mark.parametrize(
-    ("speakers", "why"),
+    ("speakers", "unknown", "why"),
     [
-        (0, ", since no speakers are known"),
-        (1, " of the one speaker, and say nothing about other voices"),
+        (0, 360, ", since no speakers are known"),
+        (1, 0, " of the one speaker, and say nothing about other voices"),
+        (20, 3, ", since the speakers of 3 are unknown"),
     ],
 )
-def test_a_corpus_of_one_or_unknown_speakers_gets_a_report(demo, speakers, why):
+def test_a_corpus_of_one_or_unknown_speakers_gets_a_report(demo, speakers, unknown, why):
     def by_clip(results):
         results["folds"].update(by="clip", speakers=None)
 
@@ -388,7 +389,7 @@ def test_a_corpus_of_one_or_unknown_speakers_gets_a_report(demo, speakers, why):
 
     text = made(
         demo,
-        corpus=lambda corpus: corpus.update(speakers=speakers),
+        corpus=lambda corpus: corpus.update(speakers=speakers, without_speaker=unknown),
         model=by_clip,
         tuning=lambda tuning: tuning.update(test_speakers=None, by_clip=None) or by_clip(tuning),
         errors=lambda errors: (
@@ -398,7 +399,8 @@ def test_a_corpus_of_one_or_unknown_speakers_gets_a_report(demo, speakers, why):
     )
     assert squeezed("They draw clips" + why) in text
     assert squeezed("Every clip was held out once") in text
-    assert "20speakers" not in text and f"by{speakers}speakers" not in text
+    assert "0speakers,1seed" not in text and "0speakersdrawn" not in text
+    assert (squeezed("(and 3 by unknown ones)") in text) == (unknown == 3)
 
 
 @pytest.mark.parametrize(("apart", "word"), [(0, "differ"), (1, "differs"), (3, "differ")])

@@ -256,6 +256,11 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
         rows["valence"] = rows["emotion"].map(layouts.valence)
     if "split" in rows:
         rows["split"] = tables.part_of_split(rows["split"])
+    # A blank in another column, such as gender or sentence, is no group and no sentence.
+    read = ["file", "beside", "speaker", "valence", "emotion", "as written", "split"]
+    for name in rows.columns.difference(read):
+        if pd.api.types.is_string_dtype(rows[name]):
+            rows[name] = rows[name].where(rows[name].map(tables.known).notna())
     return rows
 
 

@@ -48,6 +48,16 @@ def test_words_for_no_speaker_are_no_speaker(corpus_folder):
     assert corpora.summary(corpus)["speakers"] == "1, unknown for 7 of 12 clips"
 
 
+def test_a_blank_is_no_gender_and_no_sentence(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    labels["gender"] = ["female", " ", "unknown"] * 4
+    labels["sentence"] = ["", "well, well"] * 6
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    clips = corpora.load(corpus_folder, scale=(1, 5)).clips
+    assert clips["gender"].dropna().unique().tolist() == ["female"]
+    assert clips["sentence"].isna().tolist() == [True, False] * 6
+
+
 def test_where_no_speaker_is_found_the_summary_says_which_columns_there_are(corpus_folder):
     labels = pd.read_csv(corpus_folder / "labels.csv").rename(columns={"speaker": "who"})
     labels.to_csv(corpus_folder / "labels.csv", index=False)
