@@ -25,7 +25,7 @@ from helpers import corpora, features, models, splits, training
 from tests.tuning.conftest import SMALL
 models.limit_threads(1)
 corpus = corpora.load({str(corpus.clips["path"][0])!r}.rsplit("/audio", 1)[0])
-matrix = features.extract(corpus, features.MelSettings(), duration=2)
+matrix = features.extract(corpus, features.MelSettings(), duration=3)
 small = {{name: SMALL[name] for name in ("filters", "kernels", "units")}}
 run = training.train(
     models.parallel_cnn(matrix.shape[1:], dropout=0.5, **small), matrix, corpus.clips["valence"],
