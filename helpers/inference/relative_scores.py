@@ -13,6 +13,7 @@ from helpers.comparison import Fits
 from helpers.corpora import Corpus
 from helpers.inference.cards import score_cell
 from helpers.inference.speakers import reliability, spread
+from helpers.progress import bar
 
 #: Random draws of the recordings beside each one.
 DRAWS = 5
@@ -106,7 +107,7 @@ def relative_table(corpus: Corpus, fits: Fits) -> pd.DataFrame:
     """
     networks = {each.tested_on: found["three_views"] for each, found in fits.items()}
     tables = {}
-    for target, found in networks.items():
+    for target, found in bar(networks.items(), desc="relative", unit="corpus"):
         others = [each for name, each in networks.items() if name != target]
         if not others:
             continue
