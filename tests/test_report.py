@@ -399,7 +399,8 @@ def test_a_corpus_of_one_or_unknown_speakers_gets_a_report(demo, speakers, unkno
     )
     assert squeezed("They draw clips" + why) in text
     assert squeezed("Every clip was held out once") in text
-    assert "0speakers,1seed" not in text and "0speakersdrawn" not in text
+    if speakers != 20:
+        assert "20speakers" not in text and "0speakers" not in text
     assert (squeezed("(and 3 by unknown ones)") in text) == (unknown == 3)
 
 

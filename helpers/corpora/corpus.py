@@ -43,9 +43,10 @@ class Corpus:
         scale: lowest and highest possible rating
         clips: a row a clip: ``file`` (as the labels table names it), ``path`` (where the audio
             is), ``valence`` (on ``scale``), ``speaker`` (missing where unknown), ``duration``
-            (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels (among
-            them perhaps ``emotion``, and ``split``: train, validation or test, as the corpus's
-            authors divided it), and ``sha256`` (of the audio file)
+            (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels (missing
+            where blank or a word for unknown; among them perhaps ``emotion``, and ``split``: train,
+            validation or test, as the corpus's authors divided it), and ``sha256`` (of the audio
+            file)
         rejected: a row a clip that cannot be used, and a row an audio file without a label:
             ``file``, ``path`` (missing where there is no such file) and ``reason``
         layout: name of the known corpus or corpora (see `layouts`; then the clips have a column

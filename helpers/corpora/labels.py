@@ -33,6 +33,9 @@ TELL = (
     "VALENCE_SCALE=LOW,HIGH or load(scale=(LOW, HIGH))"
 )
 
+#: Columns that the code reads; any other only describes a clip.
+READ = ("file", "beside", "speaker", "valence", "as written", "emotion", "split", "start", "end")
+
 
 @dataclass
 class Labels:
@@ -88,7 +91,7 @@ def read(
         for name, table in found.items():
             other = table.rows.drop(columns=["emotion", "beside", "file"])
             other = other.set_axis(_paths(table.rows, finder))
-            labels.rows, added = _joined(labels.rows, labels.rows["file"], other, name)
+            labels.rows, added = _joined(labels.rows, labels.rows["file"], _described(other), name)
             labels.notes += added
         labels.notes += tuple(said for _, said in problems if "git-lfs" in said)
         return labels
@@ -256,9 +259,15 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
         rows["valence"] = rows["emotion"].map(layouts.valence)
     if "split" in rows:
         rows["split"] = tables.part_of_split(rows["split"])
-    # A blank in another column, such as gender or sentence, is no group and no sentence.
-    read = ["file", "beside", "speaker", "valence", "emotion", "as written", "split"]
-    for name in rows.columns.difference(read):
+    return _described(rows)
+
+
+def _described(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows; in a column that nothing else reads, a blank or “unknown” is missing.
+
+    Else a blank gender would be a group of speakers, and a blank sentence a sentence.
+    """
+    for name in rows.columns.difference(READ):
         if pd.api.types.is_string_dtype(rows[name]):
             rows[name] = rows[name].where(rows[name].map(tables.known).notna())
     return rows

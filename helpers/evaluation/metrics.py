@@ -66,7 +66,7 @@ def drawn(groups: np.ndarray | None) -> str:
     See: notebooks/05_error_analysis.ipynb
     """
     if groups is None:
-        what = "clips drawn anew, as if each were a voice of its own (no two speakers are known)"
+        what = "clips drawn anew, as if each were a voice of its own (one speaker, or some unknown)"
     else:
         count = len(np.unique(groups))
         what = f"{count} speaker{'s' * (count > 1)} drawn anew"

@@ -138,8 +138,8 @@ def test_a_caption_says_what_its_intervals_draw():
     assert "too few" in evaluation.drawn(np.arange(7))
     assert evaluation.drawn(np.arange(8)) == "95 % intervals: 8 speakers drawn anew."
     assert evaluation.drawn(None) == (
-        "95 % intervals: clips drawn anew, as if each were a voice of its own (no two "
-        "speakers are known)."
+        "95 % intervals: clips drawn anew, as if each were a voice of its own (one "
+        "speaker, or some unknown)."
     )
 
 

@@ -382,15 +382,17 @@ def test_the_command_prints_the_table_the_best_row_and_the_store(
     assert store == f"trials: {cache_folder('trials')}"
 
 
-def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys):
+def test_what_cannot_be_searched_ends_with_one_sentence(output, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(features.extraction, "SHORTEST_INPUT", 1)
     assert run(tuning.main, [str(tmp_path / "nowhere")]) == 2
     assert run(tuning.main, ["--scheduler", "nonsense"]) == 2
     missing, address = capsys.readouterr().err.splitlines()
     assert "nowhere does not exist: name a folder or a zip file of rated speech" in missing
     assert address.startswith(("No Dask scheduler answers at nonsense", "A scheduler needs Dask"))
     write_corpus(tmp_path / "few", clips=2, speakers=2)
-    for arguments in (["few"], ["--jobs", "0"]):
-        paths = [str(tmp_path / name) if name == "few" else name for name in arguments]
+    write_corpus(tmp_path / "short", clips=12, seconds=0.2)
+    for arguments in (["few"], ["short", "--profile", "full"], ["--jobs", "0"]):
+        paths = [str(tmp_path / name) if name in ("few", "short") else name for name in arguments]
         assert run(tuning.main, paths) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     with pytest.raises(SystemExit, match="2"):
