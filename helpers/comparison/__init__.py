@@ -9,6 +9,7 @@ from helpers.comparison.ideas import ideas
 from helpers.comparison.pretrained import pretrained_head, pretrained_valence
 from helpers.comparison.shrinkage import known_clips, numbers_known
 from helpers.comparison.tables import (
+    ablation_table,
     as_dict,
     averaged,
     cross_val_predict,

@@ -84,6 +84,35 @@ def score_table(
     return scores.drop(columns="rmse", level=0).join(pd.concat({"cost": costs}, axis=1))
 
 
+def ablation_table(
+    corpus: Corpus, fits: Mapping[str, FoldPredictions], *, seed: int = 0
+) -> pd.DataFrame:
+    """Scores of ideas, each with its gain over what it changes.
+
+    An idea called “x, y” adds y to x, and its gain is over x if that is among them. All other gains
+    are over the first.
+
+    Args:
+        corpus: see `corpora.load`
+        fits: of `ideas`, see `fit_all`; of the same folds
+        seed: see `score_table`
+
+    Returns:
+        as from `score_table`
+
+    See: notebooks/06_improvements.ipynb
+    """
+    first, *_ = fits
+    table = score_table(corpus, fits, reference=first, seed=seed)
+    for name in fits:
+        changed = name.rpartition(", ")[0]
+        if changed in fits:
+            both = {changed: fits[changed], name: fits[name]}
+            gains = score_table(corpus, both, seed=seed).filter(like=" gain")
+            table.loc[name, gains.columns] = gains.loc[name]
+    return table
+
+
 def out_of_fold(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> pd.DataFrame:
     """What each contender predicted for each clip, by a training that did not have it.
 

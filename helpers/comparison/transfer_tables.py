@@ -77,17 +77,20 @@ def transfer_table(corpus: Corpus, fits: Fits, *, seed: int = 0) -> pd.DataFrame
     Returns:
         a row a transfer and model, indexed by ``trained on``, ``tested on`` and ``model``; columns
         are pairs of a score (``mae``, ``ccc``, ``pearson``; ``shifted mae`` and ``shifted ccc``,
-        see `transfer.shifted`) and ``value``, ``low`` or ``high``
+        see `transfer.shifted`; ``mae gain`` over the median predictor, or the first model if that
+        is not among them, paired) and ``value``, ``low`` or ``high``
 
     See: notebooks/08_other_voices.ipynb
     """
     tables = {}
     for each, found in fits.items():
-        both = []
-        for kind in (found, shifted(corpus, found)):
-            both.append(_compared(corpus, kind, seed=seed))
-        table = both[0][["mae", "ccc", "pearson"]]
-        moved = both[1][["mae", "ccc"]].rename(columns=lambda name: f"shifted {name}", level=0)
+        reference = "median" if "median" in found else None
+        table, moved = (
+            _compared(corpus, kind, reference=reference, seed=seed)
+            for kind in (found, shifted(corpus, found))
+        )
+        table = table[["mae", "ccc", "pearson", "mae gain"]]
+        moved = moved[["mae", "ccc"]].rename(columns=lambda name: f"shifted {name}", level=0)
         tables[SEVERAL.join(each.trained_on), each.tested_on] = table.join(moved)
     return pd.concat(tables, names=["trained on", "tested on", "model"])
 

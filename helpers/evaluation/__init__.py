@@ -12,6 +12,7 @@ from helpers.evaluation.errors import (
 from helpers.evaluation.groups import by_group
 from helpers.evaluation.listeners import covered_share, one_listener
 from helpers.evaluation.metrics import (
+    ENOUGH_SPEAKERS,
     METRICS,
     as_dict,
     compare,

@@ -240,16 +240,30 @@ def coverage_table(card: Card) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            name: _column(held)
+            name: _column(held, _word(card))
             for name, held in (("test part", card.coverage), ("out of fold", card.out_of_fold))
             if "parts" in held
         }
     )
 
 
-def _column(held: dict[str, Any]) -> dict[str, str]:
+def _word(card: Card) -> str:
+    """What a clip has: values made from categories are no ratings."""
+    return "rating" if card.corpus["labels"] == "rated" else "label"
+
+
+def _few(speakers: int | None) -> str:
+    """A warning where intervals over speakers are too narrow."""
+    return (
+        f", too narrow with {speakers} speakers"
+        if speakers and speakers < evaluation.ENOUGH_SPEAKERS
+        else ""
+    )
+
+
+def _column(held: dict[str, Any], word: str) -> dict[str, str]:
     rows = {"all": _share(held)}
-    rows |= {f"rated {p['from']:.3g} to {p['to']:.3g}": _share(p) for p in held["parts"]}
+    rows |= {f"{word}s {p['from']:.3g} to {p['to']:.3g}": _share(p) for p in held["parts"]}
     for name in ("worst", "best"):
         share = held.get(f"{name}_speaker")
         of = f" (of {held.get('speakers')} speakers)"
@@ -305,7 +319,8 @@ def _about(corpus: dict[str, Any]) -> str:
 def _test_table(card: Card) -> str:
     scores, speakers = card.scores["test"], card.coverage.get("speakers")
     of = f" ({speakers} speakers)" if speakers else ""
-    text = f"Test part{of}, with 95 % intervals:\n\n| | network | median predictor |\n"
+    text = f"Test part{of}, with 95 % intervals{_few(speakers)}:\n\n"
+    text += "| | network | median predictor |\n"
     text += "|---|---|---|\n"
     for metric in evaluation.METRICS:
         network, median = (score_cell(scores[name][metric]) for name in ("network", "median"))
@@ -344,7 +359,10 @@ def _intervals(card: Card) -> str:
         text += f"\nIt is calibrated on the errors of {_errors(card)}."
     if card.coverage:
         value, low, high = coverage(card) * 100
-        text += f"\nIt held {value:.0f} % of the test ratings ({low:.0f} to {high:.0f} %)."
+        few = _few(card.coverage.get("speakers"))
+        text += (
+            f"\nIt held {value:.0f} % of the test {_word(card)}s ({low:.0f} to {high:.0f} %{few})."
+        )
     return text + _coverage_text(card) + _spread_text(card.spread)
 
 
@@ -375,7 +393,7 @@ def _coverage_text(card: Card) -> str:
     table = coverage_table(card)
     if table.empty:
         return ""
-    lines = [["ratings held", *table.columns], ["---"] * (1 + table.shape[1])]
+    lines = [[f"{_word(card)}s held", *table.columns], ["---"] * (1 + table.shape[1])]
     lines += [[name, *cells] for name, cells in zip(table.index, table.to_numpy(), strict=True)]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if card.out_of_fold:

@@ -33,7 +33,7 @@ class Calibration(NamedTuple):
         from_quantiles: whether it is the latter, where the margin can be below 0
         errors: number of ``clips`` whose errors were used, and of their ``speakers`` if known; if
             they are out of fold, also the number of ``folds``, and whether these are ``by``
-            speaker or by clip
+            corpus, by speaker or by clip
         out_of_fold: see `count_held`, of these clips, where the margin of each fold comes from the
             errors in the others; empty if there are none
         spread: of these predictions over speakers, see `speakers.spread`
@@ -79,7 +79,7 @@ def calibrate(run: Run, corpus: Corpus, out_of_fold: pd.DataFrame | None = None)
     of_folds = {}
     if out_of_fold is not None:
         fold = out_of_fold["fold"].to_numpy()
-        errors |= {"folds": len(set(fold)), "by": _kept_together(fold, speakers)}
+        errors |= {"folds": len(set(fold)), "by": _kept_together(fold, clips, speakers)}
         of_others = {own: reach(conformal_margin(scores[fold != own])) for own in set(fold)}
         margins = np.array([of_others[own] for own in fold])
         low, high = extended(predicted, quantiles, margins)
@@ -124,11 +124,13 @@ def _differ(predicted: np.ndarray, quantiles: np.ndarray) -> bool:
     return bool((quantiles != predicted[:, None]).any())
 
 
-def _kept_together(fold: np.ndarray, speakers: np.ndarray | None) -> str:
-    """What folds keep together: ``"speaker"`` or ``"clip"``."""
-    if speakers is None:
-        return "clip"
-    return "speaker" if pd.Series(fold).groupby(speakers).nunique().max() == 1 else "clip"
+def _kept_together(fold: np.ndarray, clips: pd.DataFrame, speakers: np.ndarray | None) -> str:
+    """What folds keep together: ``"corpus"`` (of several), ``"speaker"`` or ``"clip"``."""
+    groups = {"corpus": clips.get("corpus"), "speaker": speakers}
+    for name, group in groups.items():
+        if group is not None and pd.Series(fold).groupby(np.asarray(group)).nunique().max() == 1:
+            return name
+    return "clip"
 
 
 def conformal_margin(scores: np.ndarray) -> float | None:

@@ -31,6 +31,12 @@ from helpers.storage import make_folder, output_folder, write_file
 #: What is compared on corpora that a training did not have.
 COMPARED = ("three_views", "recommended", "egemaps_8k_svr", "median")
 
+#: What becomes of a corpus that is not trained on.
+CHECKED = (
+    "the validation part. No weight comes from it, but its errors are among those that calibrate "
+    "the intervals, and its predictions among those that `--relative` is centred on"
+)
+
 #: What every score of this network has to say.
 CHOSEN_ON = (
     "The statistics, views and stretch of `three_views` were chosen by leaving out RAVDESS, "
@@ -152,10 +158,11 @@ def _terms(several: Sequence[Corpus], trained: int) -> str:
     """Which corpora the weights come from, and under which terms, as Markdown."""
     lines = ["## Sources and terms", ""]
     for number, corpus in enumerate(several):
-        use = "trained on" if number < trained else "only predicted: no weight comes from it"
+        use = "trained on" if number < trained else CHECKED
         clips, speakers = len(corpus.clips), corpus.clips["speaker"].nunique()
         known = [each for each in (corpus.citation, corpus.licence or "terms unknown") if each]
-        about = "; ".join([f"{clips} clips of {speakers} speakers", *known])
+        labels = corpora.LABELS[corpus.labels]
+        about = "; ".join([f"{clips} clips of {speakers} speakers", labels, *known])
         lines.append(f"- {corpus.name}: {use}. {about}.")
     terms = "; ".join(dict.fromkeys(c.licence or "unknown" for c in several[:trained]))
     lines += ["", f"The weights are under the terms of the corpora that they come from: {terms}."]

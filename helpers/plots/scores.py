@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter
@@ -249,8 +250,8 @@ def costs(table: pd.DataFrame, kinds: Sequence[str] = tuple(COSTS)) -> Figure:
     """Mean absolute error of several models over what they cost, a panel for each kind of cost.
 
     Args:
-        table: see `comparison.score_table`; models without a cost (the median) are drawn at the
-            left, and models of about the same cost beside each other
+        table: see `comparison.score_table`; models without a cost (the median) are drawn left of a
+            line, and models of about the same cost beside each other
         kinds: some of `COSTS`
 
     See: notebooks/06_improvements.ipynb
@@ -259,16 +260,28 @@ def costs(table: pd.DataFrame, kinds: Sequence[str] = tuple(COSTS)) -> Figure:
     colours = sns.color_palette(COLOURS, len(table))
     figure, axes = panels(1, len(kinds), (3 + 2 * len(kinds), 3.6), sharey=True)
     for ax, kind in zip(axes[0], kinds, strict=True):
-        place, score = _beside(table["cost", kind].astype(float)), table["mae"]
+        cost, score = table["cost", kind].astype(float), table["mae"]
+        place = _beside(cost)
         ends = style.distances(score)
         ax.errorbar(place, score["value"], yerr=ends, fmt="none", color=GREY, capsize=3)
         names = {"hue": table.index, "style": table.index, "palette": colours}
         sns.scatterplot(x=place, y=score["value"], **names, s=60, ax=ax)
         ax.set(xlabel=COSTS[kind], xscale="log")
         ax.xaxis.set_minor_formatter(NullFormatter())
+        if 0 < (cost == 0).sum() < len(cost):
+            _mark_none(ax, np.sqrt(place[cost == 0].max() * place[cost > 0].min()))
     axes[0, 0].set(ylabel="MAE with its 95 % interval")
     style.legend_outside(axes, 2 + len(kinds))
     return figure
+
+
+def _mark_none(ax: Axes, border: float) -> None:
+    """A line left of which models cost nothing, and no numbers there."""
+    limits = ax.get_xlim()
+    ax.set_xticks([tick for tick in ax.get_xticks() if border < tick <= limits[1]])
+    ax.set_xlim(limits)
+    ax.axvline(border, color=GREY, linestyle=":")
+    ax.text(border, 1, "none ", ha="right", va="top", transform=ax.get_xaxis_transform())
 
 
 def _beside(cost: pd.Series) -> pd.Series:

@@ -53,7 +53,7 @@ NAMES = {
     "recommended": "Recommended",
     "three_views": "Three views",
     "fine_tuned": "Fine-tuned",
-    "fusion": "With eGeMAPS",
+    "fusion": "Statistics and eGeMAPS",
     "noise_floor": "Noise floor",
     "one_listener": "One listener",
 }

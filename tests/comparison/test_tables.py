@@ -37,6 +37,21 @@ def test_the_table_has_intervals_gains_and_costs(corpus):
         assert found[score] == pytest.approx(np.mean([each[score] for each in alone]))
 
 
+def test_an_idea_that_adds_to_another_is_compared_with_that_one(corpus):
+    fits = fit(corpus)
+    first, other, added = fits.values()
+    table = comparison.ablation_table(
+        corpus, {"a": first, "b": other, "b, c": added, "d, e": added}
+    )
+    gains = [name for name in table.columns if name[0].endswith("gain")]
+    over_a = comparison.score_table(corpus, {"a": first, "b": other, "d, e": added})
+    over_b = comparison.score_table(corpus, {"b": other, "b, c": added})
+    assert table.loc[["a", "b", "d, e"], gains].equals(over_a[gains])
+    assert table.loc[["b, c"], gains].equals(over_b.loc[["b, c"], gains])
+    assert table.loc["b, c", ("mae gain", "value")] != table.loc["d, e", ("mae gain", "value")]
+    assert table.loc["b, c", "mae"].equals(over_b.loc["b, c", "mae"])
+
+
 def test_intervals_are_over_speakers_where_all_are_known(corpus):
     median = {"median": comparison.named("median")}
     fits = comparison.fit_all(corpus, median, by="clip", folds=2)

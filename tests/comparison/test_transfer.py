@@ -67,6 +67,9 @@ def test_what_is_predicted_for_a_corpus_comes_from_those_that_were_trained_on(co
     truth = whole.clips.loc[whole.clips["corpus"] == "b", "valence"]
     assert row["mae", "value"] == pytest.approx((truth - median).abs().mean())
     assert row["shifted mae", "value"] == pytest.approx((truth - truth.mean()).abs().mean())
+    gains = table["mae gain", "value"].unstack("model")
+    errors = table["mae", "value"].unstack("model")
+    assert np.allclose(gains, errors[["median"]].to_numpy() - errors)
 
 
 def test_three_views_predict_a_corpus_that_they_were_not_trained_on(corpus, folders):

@@ -56,7 +56,9 @@ def test_the_text_says_what_is_known(model):
     about = model.card.coverage
     assert f"| all | {100 * about['held'] / 8:.0f} % of 8 clips |\n" in text
     low, middle, _ = about["parts"]
-    assert f"| rated 1 to 2.33 | {shown(low)} |\n| rated 2.33 to 3.67 | {shown(middle)} |" in text
+    assert (
+        f"| ratings 1 to 2.33 | {shown(low)} |\n| ratings 2.33 to 3.67 | {shown(middle)} |" in text
+    )
     worst = f"{100 * about['worst_speaker']:.0f} % (of {about['speakers']} speakers)"
     assert f"| worst speaker | {worst} |\n" in text
     assert f"| mean width | {about['width']:.2f} |\n" in text and "ut of fold" not in text
@@ -78,6 +80,17 @@ def test_the_text_tells_out_of_fold_coverage_from_that_of_the_test_part(model):
     assert "| ratings held | test part | out of fold |\n| --- | --- | --- |\n" in text
     assert " | 25 % (of 7 speakers) |\n" in text and " | 1.23 |\n" in text
     assert "Out of fold, the interval of each fold comes from the errors in the others.\n" in text
+
+
+def test_the_text_warns_of_few_speakers_and_calls_categories_labels(model):
+    labels = {**model.card.corpus, "labels": "categorical"}
+    text = inference.card_markdown(replace(model.card, corpus=labels))
+    assert "| labels held |" in text and "| labels 1 to 2.33 |" in text
+    assert "ratings held" not in text and "% of the test labels (" in text
+    few = f"too narrow with {model.card.coverage['speakers']} speakers"
+    assert f"95 % intervals, {few}:\n" in text and f" %, {few})." in text
+    enough = {**model.card.coverage, "speakers": 8}
+    assert "too narrow" not in inference.card_markdown(replace(model.card, coverage=enough))
 
 
 def test_the_text_says_what_is_not_known(model):

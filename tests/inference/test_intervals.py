@@ -116,6 +116,15 @@ def test_folds_that_divide_a_speaker_are_called_folds_by_clip(study):
     assert unknown.errors == {"clips": 32, "folds": 3, "by": "clip"}
 
 
+def test_folds_that_are_corpora_are_called_folds_by_corpus(study):
+    corpus, run = study.corpus, study.run
+    table = out_of_fold(run, corpus, 0)
+    several = corpus.clips.assign(corpus=pd.Series(table["fold"]).map("part {}".format))
+    assert several["corpus"].nunique() == 3
+    found = intervals.calibrate(run, dataclasses.replace(corpus, clips=several), table)
+    assert found.errors == {"clips": 32, "speakers": 8, "folds": 3, "by": "corpus"}
+
+
 def test_predictions_of_test_clips_or_of_another_network_are_refused(study, distribution):
     corpus, run = study.corpus, study.run
     table = out_of_fold(run, corpus, 0)
