@@ -54,7 +54,7 @@ def random_split(clips: pd.DataFrame, *, seed: int) -> Split:
     Raises:
         SplitError: if there are too few clips for three parts
 
-    See: notebooks/03_model.ipynb
+    See: notebooks/04_tuning.ipynb
     """
     return _three_parts(clips, "clip", seed=seed)
 

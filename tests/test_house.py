@@ -1,5 +1,7 @@
 """The plan of the house: `pyproject.toml` states it, import-linter checks it in `make test`."""
 
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -36,6 +38,16 @@ def order(room):
 def test_no_file_needs_a_table_of_contents():
     lines = {path: len(path.read_text().splitlines()) for path in FOLDER.rglob("*.py")}
     assert {path.name: count for path, count in lines.items() if count > 450} == {}
+
+
+def test_no_docstring_names_a_notebook_where_others_call_the_function():
+    notebooks = (PROJECT / "notebooks").glob("0*.ipynb")
+    code = {path.name: path.read_text(encoding="utf-8") for path in notebooks}
+    for room in ROOMS:
+        for name, function in vars(importlib.import_module(f"helpers.{room}")).items():
+            called = {each for each, source in code.items() if f"{room}.{name}(" in source}
+            named = re.findall(r"notebooks/(\w+\.ipynb)", inspect.getdoc(function) or "")
+            assert not called or called >= set(named), f"{room}.{name}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

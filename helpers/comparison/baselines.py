@@ -33,6 +33,21 @@ def median(ratings: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarr
     return np.full(len(test), np.median(ratings[train]))
 
 
+def filled(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Functionals in which a missing one is the mean of the training clips.
+
+    Args:
+        features: see `features.functionals` [clips, functionals]
+        train: row numbers of the training clips
+
+    Returns:
+        the same shape; 0 where a functional is missing in all training clips
+    """
+    if not np.isnan(features).any():
+        return features
+    return SimpleImputer(keep_empty_features=True).fit(features[train]).transform(features)
+
+
 def svr(
     features: np.ndarray,
     ratings: np.ndarray,
@@ -50,7 +65,7 @@ def svr(
     training part; the machine is then fitted to all of it.
 
     Args:
-        features: see `features.functionals` [clips, functionals]
+        features: see `features.functionals` and `filled` [clips, functionals]
         ratings: valence of each clip [clips]
         train: row numbers of the training clips; only they decide C, and how features are
             standardised
@@ -66,11 +81,10 @@ def svr(
 
     See: notebooks/06_improvements.ipynb
     """
-    fill = SimpleImputer(keep_empty_features=True)  # the training part's mean for missing values
     cut = FunctionTransformer(np.clip, kw_args={"a_min": -LIMIT, "a_max": LIMIT})
     # As one matrix product: libsvm's own linear kernel gives the same in several times the time.
     machine = SVR(kernel=linear_kernel if kernel == "linear" else kernel)
-    pipeline = make_pipeline(fill, StandardScaler(), cut, machine)
+    pipeline = make_pipeline(StandardScaler(), cut, machine)
     return tuned_on_inner_folds(
         pipeline, {"svr__C": grid}, features, ratings, train, test, speakers=speakers, folds=folds
     )

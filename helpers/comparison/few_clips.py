@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import evaluation
-from helpers.comparison.baselines import svr
+from helpers.comparison.baselines import filled, svr
 from helpers.comparison.contenders import ComparisonError, named
 from helpers.comparison.fits import inputs
 from helpers.comparison.shrinkage import Spread, normalise_by_few, numbers_known
@@ -115,6 +115,7 @@ def _predicted(
     """Valence of the test part by kind and number of known clips, and way [draws, test]."""
     rows, test = np.union1d(split.train, split.validation), split.test
     own, others = speakers[rows], speakers[test]
+    values = filled(values, rows)
     spreads = {WAYS[1]: None, WAYS[2]: Spread.of(values[rows], own)}
     as_they_are = svr(values, ratings, rows, test, speakers=own)[None]
     found = {(kind, count, WAYS[0]): as_they_are for kind in KINDS for count in counts}

@@ -44,7 +44,7 @@ def has_seen(corpus: Corpus) -> list[str]:
     Returns:
         citations
 
-    See: notebooks/08_other_voices.ipynb
+    See: notebooks/06_improvements.ipynb
     """
     trained_on = _human_voices().about["corpus"]["citation"].split("; ")
     return [each for each in trained_on if each in corpus.citation.split("; ")]

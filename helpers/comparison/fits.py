@@ -108,7 +108,8 @@ def fit_all(
         splits.SplitError: if the corpus cannot be split like this
         models.KernelSizeError: if a kernel is too large for the clips
         ComparisonError: if there is nothing to fit, a process is killed twice, or a contender
-            begins with a network that was trained on this corpus
+            begins with a network that was trained on this corpus, or without normalisation by
+            speaker where it has one
 
     See: notebooks/06_improvements.ipynb
     """
@@ -118,7 +119,13 @@ def fit_all(
     chosen = [_parts(parts[number], part) for number in numbers]
     if seeds < 1 or not chosen:
         raise ComparisonError("There is nothing to fit: name at least one seed and one fold.")
-    if any(contender.is_fine_tuned for contender in compared.values()):
+    tuned = [contender for contender in compared.values() if contender.is_fine_tuned]
+    if any(contender.by_speaker for contender in tuned):
+        raise ComparisonError(
+            "fine_tuned begins with a network without normalisation by speaker: leave out "
+            "fine_tuned, or --normalise."
+        )
+    if tuned:
         fine_tuning.check(corpus)
 
     def plan(contender: Contender) -> list[Fit]:
@@ -211,9 +218,7 @@ def _carry_out(corpus: Corpus, fits: Sequence[Fit], jobs: int) -> dict[str, Reco
     """The records of fits, by key; those that are stored are only read."""
     store = Store(cache_folder("comparisons"))
     records, missing = store.load_all(fits)
-    contenders = [fit.contender for fit in missing]
-    for kind, mel in {(kind, each.mel) for each in contenders for kind in each.inputs}:
-        _extracted(corpus, kind, mel)  # so that the processes only read it
+    _extract_all(corpus, [fit.contender for fit in missing])
     run = functools.partial(_fit_once, store, corpus)
     count = workers.side_by_side(jobs, workers.TRAINING_MEMORY)
     total = len(records) + len(missing)
@@ -227,6 +232,20 @@ def _carry_out(corpus: Corpus, fits: Sequence[Fit], jobs: int) -> dict[str, Reco
             records[fit.key] = record
             progress.update()
     return records
+
+
+def _extract_all(corpus: Corpus, contenders: Sequence[Contender]) -> None:
+    """Fill the cache with all inputs, so that the processes only read it."""
+    for kind, mel in {(kind, each.mel) for each in contenders for kind in each.inputs}:
+        _extracted(corpus, kind, mel)
+    for kind in FUNCTIONALS:
+        if any(kind in each.inputs for each in contenders):
+            short = np.isnan(features.functionals(corpus, **FUNCTIONALS[kind])).any(axis=1)
+            if short.any():
+                print(
+                    f"{short.sum()} of {len(short)} clips are too short for {kind}: these become "
+                    "the mean of the training clips."
+                )
 
 
 def _fit_once(store: Store, corpus: Corpus, fit: Fit) -> Record:
@@ -244,7 +263,7 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
     if contender.network == "median":
         prediction = baselines.median(ratings, train, test)
     elif contender.network == "svr":
-        matrix, start = inputs(corpus, contender), time.perf_counter()
+        matrix, start = _filled_inputs(corpus, fit), time.perf_counter()
         prediction = baselines.svr(
             matrix, ratings, train, test, speakers=speakers, **contender.options
         )
@@ -257,7 +276,7 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
             prediction = pretrained_head(matrix, ratings, train, test, speakers=speakers)
         costs = (time.perf_counter() - start, 0, 0.0)
     else:
-        run = _train(fit, inputs(corpus, contender), ratings, corpus.scale)
+        run = _train(fit, _filled_inputs(corpus, fit), ratings, corpus.scale)
         start = time.perf_counter()
         prediction, quantiles = training.predict_with_quantiles(run, run.features, test)
         milliseconds = 1000 * (time.perf_counter() - start) / len(test)
@@ -289,12 +308,21 @@ def _train(
     return training.train(network, matrix, ratings, fit.split, **options)
 
 
+def _filled_inputs(corpus: Corpus, fit: Fit) -> np.ndarray:
+    """What a contender is given in a fit: `inputs`, and what is missing in them filled."""
+    matrix = inputs(corpus, fit.contender)
+    return baselines.filled(matrix, fit.split.train) if matrix.ndim == 2 else matrix
+
+
 #: Inputs that this process has made of its corpus, each of them once.
 _made: dict[tuple[str, str, MelSettings, bool], np.ndarray] = {}
 
 
 def inputs(corpus: Corpus, contender: Contender) -> np.ndarray:
-    """What a contender is given, [clips, rows, frames] or [clips, statistics]."""
+    """Features of each clip, [clips, rows, frames] or [clips, statistics].
+
+    Functionals of clips that are too short for them are not numbers, see `baselines.filled`.
+    """
     parts = [_part(corpus, kind, contender.mel, contender.by_speaker) for kind in contender.inputs]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -316,7 +344,7 @@ def _extracted(corpus: Corpus, kind: str, mel: MelSettings) -> np.ndarray:
     if kind == "embeddings":
         return features.embeddings(corpus)
     if kind in FUNCTIONALS:
-        return np.nan_to_num(features.functionals(corpus, **FUNCTIONALS[kind]))
+        return features.functionals(corpus, **FUNCTIONALS[kind])
     duration = features.input_duration(corpus)
     return features.extract(corpus, mel, duration=duration)
 

@@ -10,6 +10,10 @@ import pandas as pd
 from helpers.corpora import against_others
 from helpers.evaluation.metrics import draws, interval, row_of, scored
 
+#: Clips from which a rater is judged alone: a correlation over fewer says little, and over one
+#: nothing.
+ENOUGH_CLIPS = 30
+
 
 def one_listener(
     raters: pd.DataFrame, *, groups: np.ndarray | None = None, seed: int = 0
@@ -17,7 +21,9 @@ def one_listener(
     """Scores of one rater against the mean of the others: what a listener reaches.
 
     The scores are means over the raters, each of whom is judged on the clips that others rated,
-    too. They stand beside those of models, which are judged against the mean of all.
+    too, and counts by their number. Raters of fewer than `ENOUGH_CLIPS` are judged together, as if
+    they were one. The scores stand beside those of models, which are judged against the mean of
+    all.
 
     Args:
         raters: `corpora.Corpus.raters` [clips, raters]
@@ -38,14 +44,27 @@ def one_listener(
 
 def _mean_scores(raters: pd.DataFrame, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Each score of `one_listener`: its value, then that of each resample [1 + draws]."""
-    found = [
-        scored(both["others"].to_numpy(), both["one"].to_numpy(), weights[:, both.index])
-        for both in against_others(raters.reset_index(drop=True)).values()
-        if len(both)
-    ]
-    if not found:
+    found, clips = [], []
+    with np.errstate(invalid="ignore"):  # a resample without clips of a rater has no scores
+        for both in _listeners(raters.reset_index(drop=True)):
+            drawn = weights[:, both.index]
+            found.append(scored(both["others"].to_numpy(), both["one"].to_numpy(), drawn))
+            clips.append(np.append(len(both), drawn.sum(axis=1)))
+        shares = clips / np.max(clips, axis=0)
+    several = {score: np.ma.masked_invalid([one[score] for one in found]) for score in found[0]}
+    return {
+        score: np.ma.filled(np.ma.average(each, axis=0, weights=shares), np.nan)
+        for score, each in several.items()
+    }
+
+
+def _listeners(raters: pd.DataFrame) -> list[pd.DataFrame]:
+    """Each rater beside the mean of the others; those of few clips together, as one rater."""
+    each = [both for both in against_others(raters).values() if len(both)]
+    if not each:
         raise ValueError("No clip was rated by two raters.")
-    return {score: np.mean([one[score] for one in found], axis=0) for score in found[0]}
+    few = [both for both in each if len(both) < ENOUGH_CLIPS]
+    return [both for both in each if len(both) >= ENOUGH_CLIPS] + ([pd.concat(few)] if few else [])
 
 
 def covered_share(

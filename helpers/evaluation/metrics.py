@@ -145,7 +145,7 @@ def compare(
     Raises:
         ValueError: see `scores`
 
-    See: notebooks/03_model.ipynb, notebooks/06_improvements.ipynb
+    See: notebooks/03_model.ipynb, notebooks/04_tuning.ipynb
     """
     truth = np.asarray(truth, dtype=np.float64)
     trainings = {name: _checked(truth, each) for name, each in predictions.items()}

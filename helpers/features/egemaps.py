@@ -7,23 +7,20 @@ loudness. opensmile, which computes them, is imported where it is used.
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
-import pandas as pd
 from joblib.externals import loky
 
-from helpers import audio
-from helpers.corpora import Corpus, as_checked
-from helpers.features.extraction import CLIPS_PER_TASK, cached
+from helpers import audio, workers
+from helpers.corpora import Corpus
+from helpers.features.extraction import CLIPS_PER_TASK, WORKER_MEMORY, cached, extract_to
 from helpers.features.spectrograms import MelSettings
-from helpers.progress import bar
-from helpers.storage import atomic_write
 
 #: Functionals in each set: the extended Geneva minimalistic acoustic parameter set (Eyben et al.
 #: 2016), and that of the Computational Paralinguistics Challenge (Schuller et al. 2016).
@@ -50,14 +47,15 @@ def functionals(
 
     The level, offset and sampling rate of a recording depend on the microphone and its distance,
     too, and change many functionals. With `preprocessed`, functionals are taken of the waveform
-    that spectrograms are made of: at 8 kHz, with mean 0 and one level, but without padding.
+    that spectrograms are made of: at 8 kHz, with mean 0 and one level, but without padding. An
+    extraction that was killed is resumed.
 
     Args:
         corpus: see `corpora.load`
         feature_set: one of `FUNCTIONALS`
         preprocessed: resample and normalise each clip first; else it keeps its own sampling rate
             and level, as in the field's baselines
-        jobs: parallel workers; -1 is one for each core
+        jobs: processes; -1 is one for each core, as far as memory goes
 
     Returns:
         float32 [clips, functionals], 88 of eGeMAPS and 6,373 of ComParE; not a number where a clip
@@ -65,40 +63,34 @@ def functionals(
 
     Raises:
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
-        storage.OutputError: if the cache cannot be written
+        storage.OutputError: if the cache cannot be written; finished clips are kept
 
     See: notebooks/06_improvements.ipynb
     """
     key = [FUNCTIONALS_VERSION, version("opensmile"), feature_set, preprocessed]
     shape = (len(corpus.clips), FUNCTIONALS[feature_set])
+    clips = list(zip(corpus.clips["path"], corpus.clips["sha256"], strict=True))
+    count = workers.side_by_side(jobs, WORKER_MEMORY)
 
     def fill(path: Path) -> None:
-        with atomic_write(path) as partial:
-            np.save(partial, _extract(corpus.clips, feature_set, preprocessed, jobs))
+        # In fresh processes: opensmile crashes where TensorFlow is loaded, and in threads.
+        processes = loky.ProcessPoolExecutor(
+            count, initializer=workers.prepare, initargs=(os.getpid(),)
+        )
+        with tempfile.TemporaryDirectory() as folder, processes:
+
+            def make(clip: str) -> np.ndarray:
+                given = clip, feature_set, preprocessed, folder
+                return processes.submit(_clip_functionals, *given).result()
+
+            extract_to(path, shape, clips, make, count, per_task=CLIPS_PER_TASK, processes=False)
 
     return np.array(cached("functionals", corpus, key, shape, fill))
 
 
-def _extract(clips: pd.DataFrame, feature_set: str, preprocessed: bool, jobs: int) -> np.ndarray:
-    starts = range(0, len(clips), CLIPS_PER_TASK)
-    tasks = [clips.iloc[start : start + CLIPS_PER_TASK] for start in starts]
-    # In fresh processes: opensmile crashes where TensorFlow is loaded, and in threads.
-    block = functools.partial(_extract_block, feature_set=feature_set, preprocessed=preprocessed)
-    with loky.ProcessPoolExecutor(joblib.effective_n_jobs(jobs)) as processes:
-        done = processes.map(block, tasks)
-        blocks = list(bar(done, total=len(tasks), desc=feature_set, unit="task"))
-    return np.concatenate(blocks)
-
-
-def _extract_block(clips: pd.DataFrame, feature_set: str, preprocessed: bool) -> np.ndarray:
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        smile = _smile(Path(folder), feature_set)  # one a task, since it keeps a state
-        for path, sha256 in zip(clips["path"], clips["sha256"], strict=True):
-            with as_checked(path, sha256):
-                y, rate = _waveform(path, preprocessed)
-            rows.append(smile.process_signal(y, rate).to_numpy(dtype=np.float32)[0])
-    return np.stack(rows)
+def _clip_functionals(path: str, feature_set: str, preprocessed: bool, folder: str) -> np.ndarray:
+    y, rate = _waveform(path, preprocessed)
+    return _smile(folder, feature_set).process_signal(y, rate).to_numpy(dtype=np.float32)[0]
 
 
 def _waveform(path: str, preprocessed: bool) -> tuple[np.ndarray, int]:
@@ -111,8 +103,9 @@ def _waveform(path: str, preprocessed: bool) -> tuple[np.ndarray, int]:
     return y.clip(-1, FULL_SCALE), rate  # else opensmile would turn them into the opposite sign
 
 
-def _smile(folder: Path, feature_set: str) -> Any:
-    """The extractor; with a copy of its files in `folder` if it cannot read their path."""
+@functools.cache
+def _smile(folder: str, feature_set: str) -> Any:
+    """The extractor; with a copy of its files below `folder` if it cannot read their path."""
     import opensmile
 
     class Smile(opensmile.Smile):  # type: ignore[misc] # it has no types
@@ -123,6 +116,6 @@ def _smile(folder: Path, feature_set: str) -> Any:
             root = super().default_config_root
             if root.isascii():
                 return root
-            return str(shutil.copytree(root, folder, dirs_exist_ok=True))
+            return str(shutil.copytree(root, Path(folder) / str(os.getpid())))
 
     return Smile(opensmile.FeatureSet[feature_set])

@@ -34,6 +34,9 @@ CLIPS_PER_TASK = 16
 #: Clips from which processes are worth starting. On two cores, threads are as fast for fewer.
 CLIPS_WORTH_PROCESSES = 10_000
 
+#: Bytes that a worker needs: its libraries, and the audio and features of a task.
+WORKER_MEMORY = 5e8
+
 #: Seconds of the shortest input: the largest kernel of `models.parallel_cnn`, pooled to two places
 #: in time, needs 41 frames, which are 2.6 s.
 SHORTEST_INPUT = 3
@@ -173,7 +176,7 @@ def extract_to(
     jobs: int,
     *,
     per_task: int,
-    processes: bool = False,
+    processes: bool | None = None,
 ) -> None:
     """Fill ``<path>.partial`` task by task, noting each in ``<path>.done``, then rename it.
 
@@ -184,16 +187,22 @@ def extract_to(
         make: see `Make`
         jobs: parallel workers; -1 is one for each core
         per_task: clips that one task reads before it writes them
-        processes: use them even for few clips
+        processes: use them, and not threads; None uses them from `CLIPS_WORTH_PROCESSES` clips on
+
+    Raises:
+        cli.UserError: if `jobs` is 0
     """
+    jobs = workers.side_by_side(jobs, WORKER_MEMORY)
     partial, done = path.with_suffix(".partial"), path.with_suffix(".done")
     if not (partial.exists() and done.exists()):
         done.unlink(missing_ok=True)
         # Zeros, which take no room yet.
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
         done.touch()
-    # A line cut short by a kill does not count.
-    finished = set(done.read_text(encoding="utf-8").split("\n")[:-1])
+    # A line cut short by a kill or a full disk does not count, nor does the next one continue it.
+    lines, end, _ = done.read_bytes().rpartition(b"\n")
+    os.truncate(done, len(lines + end))
+    finished = set(lines.decode().split())
     starts = range(0, len(clips), per_task)
     tasks = {n: clips[n : n + per_task] for n in starts if str(n) not in finished}
     missing = sum(map(len, tasks.values()))
@@ -221,13 +230,13 @@ def extract_to(
     done.unlink()
 
 
-def _workers(clips: int, processes: bool) -> dict[str, Any]:
-    """Threads, or processes if there are enough clips to be worth starting them.
+def _workers(clips: int, processes: bool | None) -> dict[str, Any]:
+    """Threads, or processes if they are asked for, or there are enough clips to be worth them.
 
     Threads share one interpreter, which they wait for on many cores. Processes end soon after their
     last task, and give their memory back.
     """
-    if clips < CLIPS_WORTH_PROCESSES and not processes:
+    if not (clips >= CLIPS_WORTH_PROCESSES if processes is None else processes):
         return {"prefer": "threads"}
     return {
         "backend": "loky",

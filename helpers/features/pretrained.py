@@ -16,6 +16,7 @@ import functools
 import hashlib
 import math
 import os
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -205,9 +206,19 @@ def windows_of(y: np.ndarray) -> int:
     return max(1, math.ceil(len(y) / (LONGEST_WINDOW * SAMPLE_RATE)))
 
 
-@functools.lru_cache(maxsize=1)
+#: Held while a network is loaded: threads that begin together would each load it.
+_loading = threading.Lock()
+
+
 def _network(model: Pretrained) -> Any:
-    """The loaded network, once in each process; one thread, so that no bit depends on the cores."""
+    """The loaded network, once in each process."""
+    with _loading:
+        return _loaded(model)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(model: Pretrained) -> Any:
+    """A network of one thread, so that no bit depends on the cores."""
     import audonnx
 
     path = model.path

@@ -75,7 +75,8 @@ def learning_curves(
     """Mean absolute error by epoch, in training (thin) and validation (thick).
 
     Args:
-        histories: name of each run and its `training.Run.history`
+        histories: name of each run and its `training.Run.history`; the training of one whose loss
+            is not this error has no curve
         references: name and MAE of what the curves are compared with, drawn as horizontal lines
 
     See: notebooks/03_model.ipynb
@@ -87,7 +88,8 @@ def learning_curves(
         .reset_index("network")
         .rename(columns=parts)
     )
-    table = table.melt(["epoch", "network"], list(parts.values()), "part", "mean absolute error")
+    known = [part for part in parts.values() if part in table]
+    table = table.melt(["epoch", "network"], known, "part", "mean absolute error")
     sizes = {"training": 0.8, "validation": 2}
     lines: dict[str, Any] = {"hue": "network", "style": "network", "size": "part", "sizes": sizes}
     colours = COLOURS[: len(histories)]

@@ -20,7 +20,9 @@ class Augmentation:
     Attributes:
         masks: bars along each axis that are wiped out (SpecAugment, Park et al. 2019)
         mask_share: widest bar, as a share of the bands or frames, 0 to 1
-        noise: probability that a clip gets white noise, at a signal-to-noise ratio of 5 to 30 dB
+        noise: probability that a clip gets white noise, at a signal-to-noise ratio of 5 to 30 dB.
+            The signal is the mean power with that of padding: the speech of a clip that is half
+            padding has 3 dB more
     """
 
     masks: int = 0
@@ -68,7 +70,10 @@ def augment(
 
 
 def _add_noise(clip: np.ndarray, ratio: float) -> np.ndarray:
-    """Add power, equal in all bands (their filters have equal areas), `ratio` dB below the mean."""
+    """Add power, equal in all bands (their filters have equal areas).
+
+    It is `ratio` dB below the mean over the whole clip, with its padding.
+    """
     power = 10 ** (clip / 10)
     return 10 * np.log10(power + power.mean() * 10 ** (-ratio / 10))
 

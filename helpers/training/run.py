@@ -55,7 +55,8 @@ class Run:
     Attributes:
         model: the trained network; it expects standardised features, see `predict`
         history: a row for each epoch: ``epoch``, ``train_mae`` (mean over the epoch's batches, with
-            dropout) and ``validation_mae`` (after the epoch; absent without a validation part)
+            dropout and `transform`; ``train_loss`` in its place where the loss is another, or clips
+            have weights) and ``validation_mae`` (after the epoch; absent without a validation part)
         scores: MAE of the final weights: ``train`` and ``validation``
         settings: every argument that decided the weights (for `sample_weight` and `transform`,
             whether there was one), the number of ``parameters``, and the ``mean`` and ``deviation``
@@ -250,6 +251,7 @@ def _fit(
     changes = np.random.default_rng([settings["seed"], 1])  # other numbers than the order's
     batch_statistics = BatchStatistics(model)
     lengths = sounding_frames(features, split.train) if settings["bucket_by_length"] else None
+    is_mae = settings["loss"] == "mae" and weights is None
 
     def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Inputs, targets and weights of a batch."""
@@ -269,7 +271,7 @@ def _fit(
             total = 0.0
             for batch in prefetch(read, batches):
                 total += len(batch[0]) * float(model.train_on_batch(*batch))
-            errors = {"train_mae": total / len(split.train)}
+            errors = {"train_mae" if is_mae else "train_loss": total / len(split.train)}
             if settings["refit_statistics"] and (
                 len(split.validation) or epoch == settings["epochs"]
             ):

@@ -6,6 +6,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 
 from helpers import comparison
+from helpers.comparison import baselines
 
 
 def test_the_median_looks_at_the_training_part_alone():
@@ -13,14 +14,22 @@ def test_the_median_looks_at_the_training_part_alone():
     assert comparison.median(ratings, np.arange(3), np.array([3, 0])).tolist() == [2, 2]
 
 
-def test_the_svr_learns_and_forgives_a_missing_functional():
+def test_the_svr_learns():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(60, 3))
     ratings = 3 + features[:, 0]
-    features[7, 2] = np.nan
     rows = np.arange(60)
     predicted = comparison.svr(features, ratings, rows[:40], rows[40:])
     assert np.abs(predicted - ratings[40:]).mean() < 0.6 * np.abs(ratings[40:] - 3).mean()
+
+
+def test_what_is_missing_becomes_the_mean_of_the_training_clips():
+    nan = np.nan
+    features = np.array([[1, nan, nan], [nan, 4, nan], [3, 8, nan], [nan, 50, 7]], np.float32)
+    found = baselines.filled(features, np.arange(3))
+    assert found.tolist() == [[1, 6, 0], [2, 4, 0], [3, 8, 0], [2, 50, 7]]
+    assert found.dtype == np.float32 and np.isnan(features).any()
+    assert baselines.filled(found, np.arange(3)) is found
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "linear"])

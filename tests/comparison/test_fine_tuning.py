@@ -56,6 +56,12 @@ def test_a_corpus_that_the_network_was_trained_on_is_refused(corpus):
     assert "Livingstone" in ravdess
 
 
+def test_clips_normalised_by_speaker_are_refused(corpus):
+    wrong = {"fine_tuned": comparison.named("fine_tuned", by_speaker=True)}
+    with pytest.raises(comparison.ComparisonError, match="without normalisation by speaker: leave"):
+        comparison.fit_all(corpus, wrong, folds=2)
+
+
 def test_the_usual_models_say_why_they_are_without_it(corpus):
     assert tables._not_fine_tuned(corpus, False) == ""
     assert "normalisation" in tables._not_fine_tuned(corpus, True)

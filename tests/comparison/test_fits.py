@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from helpers import comparison, corpora, splits, workers
+from helpers import comparison, corpora, features, splits, workers
 from helpers.cli import UserError
 from helpers.comparison import fits
 from helpers.storage import PROJECT, cache_folder
@@ -52,6 +52,27 @@ def test_the_svr_chooses_c_for_new_speakers_where_they_are_known(corpus, monkeyp
         assert (speakers is None) != known
         assert not known or speakers.tolist() == corpus.clips["speaker"].iloc[train].tolist()
     assert len(asked) == 2
+
+
+def test_a_clip_too_short_for_functionals_is_as_the_mean_of_the_training_clips(
+    corpus, monkeypatch, capsys
+):
+    values = np.random.default_rng(0).normal(5, 1, (12, 88)).astype(np.float32)
+    values[5] = np.nan
+    monkeypatch.setattr(features, "functionals", lambda corpus, **how: values)
+    found = comparison.fit_all(corpus, {"": comparison.named("egemaps_svr")}, folds=2)[""]
+    said = "1 of 12 clips are too short for functionals: these become the mean of the training"
+    assert said in capsys.readouterr().out
+    parts = splits.folds(corpus.clips, 2, by="speaker", seed=0)
+    (part,) = (fits._parts(each, "test") for each in parts if 5 in each.test)
+    filled = values.copy()
+    filled[5] = values[part.train].mean(axis=0)
+    ratings = corpus.clips["valence"].to_numpy(np.float32)
+    speakers = corpus.clips["speaker"].to_numpy()[part.train]
+    expected = comparison.svr(filled, ratings, part.train, part.test, speakers=speakers)
+    assert found.predictions[0][np.isin(found.rows, part.test)] == pytest.approx(expected, abs=1e-5)
+    network = fits.Fit.plan(corpus, comparison.named("egemaps_network"), part, 0)
+    assert fits._filled_inputs(corpus, network) == pytest.approx(filled, abs=1e-5)
 
 
 def test_what_was_fitted_is_not_fitted_again_and_a_torn_file_is(corpus):

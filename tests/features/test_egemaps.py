@@ -5,6 +5,7 @@ import soundfile
 from scipy.stats import pearsonr
 
 from helpers import corpora, features
+from helpers.cli import UserError
 from helpers.features import egemaps
 from tests.conftest import voice, write_corpus
 
@@ -19,7 +20,7 @@ def test_functionals_follow_the_pitch_and_are_cached(corpus, monkeypatch):
     assert found.shape == (12, 88) and found.dtype == np.float32
     pitch = found[:, 0]  # mean of F0, in semitones from 27.5 Hz
     assert pearsonr(pitch, np.log(90 + 40 * corpus.clips["valence"])).statistic > 0.99
-    monkeypatch.setattr(egemaps, "_extract", None)
+    monkeypatch.setattr(egemaps, "extract_to", None)
     assert np.array_equal(features.functionals(corpus), found)
 
 
@@ -58,11 +59,25 @@ def test_a_spoilt_file_in_the_cache_is_made_anew(corpus, output, spoilt):
     assert np.array_equal(features.functionals(corpus, jobs=1), found)
 
 
-def test_a_clip_that_is_gone_is_named(corpus):
-    path = corpus.clips["path"].iloc[3]
-    corpus.clips.loc[3, "path"] = path + ".gone"
-    with pytest.raises(corpora.CorpusError, match=r"clip03\.wav\.gone can no longer be used"):
+def test_a_clip_that_is_gone_is_named_and_the_others_are_not_done_again(
+    corpus, output, monkeypatch
+):
+    monkeypatch.setattr(egemaps, "CLIPS_PER_TASK", 6)
+    path = corpus.clips["path"].iloc[7]
+    corpus.clips.loc[7, "path"] = path + ".gone"
+    with pytest.raises(corpora.CorpusError, match=r"clip07\.wav\.gone can no longer be used"):
         features.functionals(corpus, jobs=1)
+    (partial,) = output.glob(".cache/functionals/*.partial")
+    assert np.isfinite(np.load(partial)[:6]).all()
+    np.load(partial, mmap_mode="r+")[2] = 42
+    corpus.clips.loc[7, "path"] = path
+    found = features.functionals(corpus, jobs=1)
+    assert (found[2] == 42).all() and (found[6:] != 0).any(axis=1).all()
+
+
+def test_no_job_is_refused(corpus):
+    with pytest.raises(UserError, match="jobs is 0: name a number of processes"):
+        features.functionals(corpus, jobs=0)
 
 
 def test_a_clip_that_changed_is_named_and_never_taken_for_the_old_one(corpus_folder, output):

@@ -100,6 +100,24 @@ def test_what_is_done_of_an_extraction_is_not_done_again(corpus_folder, output, 
     assert [call.args[0] for call in updates] == [10, 2]
 
 
+def test_a_line_cut_short_is_not_continued_by_the_next_run(corpus_folder, output, monkeypatch):
+    monkeypatch.setattr(extraction, "CLIPS_PER_TASK", 1)
+    corpus = corpora.load(corpus_folder)
+    expected = np.array(features.extract(corpus, MEL, duration=1, jobs=1))
+    (path,) = output.glob(".cache/features/*.npy")
+    path.rename(path.with_suffix(".partial"))
+    np.load(path.with_suffix(".partial"), mmap_mode="r+")[1:] = 0
+    path.with_suffix(".done").write_text("0\n1")
+    third = Path(corpus.clips["path"].iloc[2])
+    third.rename(third.with_suffix(".gone"))
+    with pytest.raises(corpora.CorpusError, match=r"clip02\.wav can no longer be used"):
+        features.extract(corpus, MEL, duration=1, jobs=1)
+    assert path.with_suffix(".done").read_text() == "0\n1\n"  # and not 11
+    third.with_suffix(".gone").rename(third)
+    found = features.extract(corpus, MEL, duration=1, jobs=1)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("left_over", ["partial", "done"])
 def test_half_of_what_an_extraction_left_is_as_good_as_none(corpus_folder, output, left_over):
     corpus = corpora.load(corpus_folder)
@@ -226,6 +244,11 @@ def test_the_command_fills_the_cache_and_says_what_it_holds(corpus_folder, outpu
     said = capsys.readouterr()
     assert said.out == "" and "nowhere does not exist" in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def test_no_job_is_refused_in_a_sentence(corpus_folder, output, capsys):
+    assert cli.run(features.main, [str(corpus_folder), "--jobs", "0"]) == 2
+    assert "jobs is 0: name a number of processes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("jobs", [[], ["--jobs", "3"]])

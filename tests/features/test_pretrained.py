@@ -1,10 +1,15 @@
 """A tiny network of the same interface stands in for the pretrained one, which is large."""
 
 import os
+import sys
 import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -134,6 +139,25 @@ def test_a_damaged_model_or_one_of_another_interface_is_named(folder, tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(PretrainedError, match="no ONNX model that onnxruntime can load"):
         features.embedding(voice(1), features.pretrained_model(folder))
+
+
+def test_threads_that_begin_together_load_the_network_once(tmp_path, monkeypatch):
+    loaded = []
+
+    def load(path, num_workers):
+        loaded.append(path)
+        time.sleep(0.1)
+        shapes = {"hidden_states": [1, 1024], "logits": [1, 3]}
+        network = MagicMock(return_value={name: np.zeros(shape) for name, shape in shapes.items()})
+        network.inputs = {"signal": SimpleNamespace(shape=[1, -1])}
+        network.outputs = {name: SimpleNamespace(shape=shape) for name, shape in shapes.items()}
+        return network
+
+    monkeypatch.setitem(sys.modules, "audonnx", SimpleNamespace(Model=load))
+    model = pretrained.Pretrained(tmp_path / "slow.onnx", "hash", pretrained.DIMENSIONS, "")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: features.embedding(np.zeros(160), model), range(4)))
+    assert len(loaded) == 1
 
 
 # The download

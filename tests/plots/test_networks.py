@@ -46,6 +46,14 @@ def test_the_largest_response_of_each_cell_is_marked_where_it_is():
     assert [text.get_text() for text in seen.texts] == ["1", "2", "3", "4"]
 
 
+def test_a_loss_that_is_no_mean_absolute_error_is_not_drawn_as_one():
+    other = HISTORY.rename(columns={"train_mae": "train_loss"})
+    for histories, curves in (({"a": HISTORY, "b": other}, 3), ({"b": other}, 1)):
+        ax = plots.learning_curves(histories, {}).axes[0]
+        drawn = [list(line.get_ydata()) for line in ax.lines if len(line.get_ydata())]
+        assert len(drawn) == curves and drawn.count([2.0, 1.0]) == curves // 2
+
+
 def test_the_legend_of_learning_curves_covers_no_curve():
     figure = plots.learning_curves(
         {"parallel_cnn": HISTORY, "b": HISTORY}, {"median predictor": 1.2}

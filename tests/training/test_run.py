@@ -115,6 +115,13 @@ def test_the_training_error_of_an_epoch_is_the_mean_over_its_clips():
     np.testing.assert_allclose(trained.history["train_mae"], trained.scores["train"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["mae+ccc", "distribution"])
+def test_a_loss_that_is_no_mean_absolute_error_is_not_called_one(loss):
+    network = linear() if loss == "mae+ccc" else models.clip_statistics((16, 12), scale=(1, 5))
+    trained = training.train(network, FEATURES, RATINGS, SPLIT, epochs=1, loss=loss)
+    assert list(trained.history) == ["epoch", "train_loss", "validation_mae"]
+
+
 def test_without_a_validation_part_there_is_no_validation_error():
     everything = Split(np.arange(40), np.array([], int), SPLIT.test)
     trained = training.train(small(), FEATURES, RATINGS, everything, epochs=1)
@@ -245,7 +252,7 @@ def test_a_weight_multiplies_the_error_of_its_clip():
     trained = training.train(linear(), FEATURES, RATINGS, SPLIT, **options)
     errors = np.abs(training.predict(trained, FEATURES, SPLIT.train) - RATINGS[SPLIT.train])
     expected = np.average(weights[SPLIT.train] * errors)
-    assert trained.history["train_mae"].item() == pytest.approx(expected, rel=1e-5)
+    assert trained.history["train_loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_transform_changes_decibels_and_ratings_of_training_batches_only():
