@@ -172,7 +172,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     if {"start", "end"} <= set(table):
         segments.cut(table)
     checks.repeats(table)
-    quiet = checks.audio_files(table, folder) > QUIET
+    sounds = checks.audio_files(table, folder)
     usable = table["reason"].isna()
     if not usable.any():
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where)}.")
@@ -181,11 +181,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
             f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
             f"there is nothing to predict (usable clips: {usable.sum()}): add other ratings."
         )
-    if quiet.any():
-        found.notes += (
-            f"{quiet.sum()} of {usable.sum()} clips have over {QUIET:g} s of silence or noise "
-            "before and after the speech",
-        )
+    found.notes += _notes(sounds[usable])
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
     clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
@@ -196,6 +192,19 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         raters=None if found.raters is None else found.raters[usable].reset_index(drop=True),
         notes=found.notes,
         **about,
+    )
+
+
+def _notes(sounds: pd.DataFrame) -> tuple[str, ...]:
+    """What many clips of a corpus have that may matter, see `checks.audio_files`."""
+    have = {
+        f"over {QUIET:g} s of silence or noise before and after the speech": sounds["quiet"] > QUIET,
+        "samples beyond full scale, which functionals such as eGeMAPS cut off": sounds["peak"] > 1,
+    }
+    return tuple(
+        f"{which.sum()} of {len(sounds)} clips have {what}"
+        for what, which in have.items()
+        if which.any()
     )
 
 
