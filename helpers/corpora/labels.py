@@ -17,7 +17,7 @@ import pandas as pd
 from helpers.corpora import layouts, tables
 from helpers.corpora.errors import CorpusError, ScaleError
 from helpers.corpora.layouts import CATEGORICAL_SCALE, Layout
-from helpers.corpora.matching import Finder
+from helpers.corpora.matching import Finder, matched
 from helpers.corpora.tables import Table
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
@@ -232,7 +232,7 @@ def _about(known: list[Layout]) -> dict[str, Any]:
 
 def _paths(rows: pd.DataFrame, finder: Finder) -> pd.Series:
     """The file that each row is about, None where it is not clear."""
-    found = map(finder.find, rows["file"], rows["beside"])
+    found, _ = matched(rows, finder)
     clear = [each[0] if len(each) == 1 else None for each in found]
     return pd.Series(clear, index=rows.index, dtype=object)
 

@@ -55,6 +55,9 @@ def plain(name: object) -> str:
 
 NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.items()}
 
+#: Names of columns of durations, see `plain`, which make a start an end.
+DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
+
 
 def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str]]]:
     """Read the labels tables in a folder.
@@ -183,6 +186,7 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         "emotion": lambda column: column.map(valence),
         "split": part_of_split,
     }
+    cells = _with_ends(cells)
     times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
     for column in COLUMNS:
         if column not in ("start", "end") or len(times) > 1:
@@ -209,6 +213,19 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
             table.rows[column] = values
     table.rows["beside"] = beside
     return table
+
+
+def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
+    """The same cells, where a part of a recording has a start and a duration also with its end."""
+    starts, ends, durations = (
+        [name for name in cells.columns if plain(name) in names]
+        for names in (NAMES["start"], NAMES["end"], DURATIONS)
+    )
+    if ends or not starts or not durations:
+        return cells
+    duration = cells[durations[0]]
+    end = seconds(cells[starts[0]]).fillna(0.0) + seconds(duration)
+    return cells.assign(end=end.astype(str).where(end.notna(), duration))
 
 
 def _rename(
@@ -249,6 +266,14 @@ def known(written: object) -> str | None:
 def numbers(column: pd.Series) -> pd.Series:
     """Numbers with a decimal point or comma, NaN where there is none."""
     return pd.to_numeric(column.str.strip().str.replace(",", "."), errors="coerce")
+
+
+def seconds(column: pd.Series) -> pd.Series:
+    """Seconds, also from times such as ``1:23.5`` or ``1.5 s``; NaN where there is none."""
+    text = column.astype(str).str.strip().str.replace(",", ".")
+    hours = text.mask(text.str.fullmatch(r"\d+:\d+(\.\d*)?"), "0:" + text)
+    times = pd.to_timedelta(hours.where(numbers(text).isna()), errors="coerce")
+    return numbers(text).fillna(times.dt.total_seconds())
 
 
 def all_numbers(table: pd.DataFrame) -> pd.DataFrame:
