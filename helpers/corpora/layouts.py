@@ -298,6 +298,11 @@ SPEAKER_FOLDER = re.compile(
     re.IGNORECASE,
 ).fullmatch
 
+#: Tables that come with those corpora, which the readers below know.
+COMES_WITH = re.compile(
+    r"(?:.*/)?(?:labels_(?:consensus|concensus|detailed)|finishedResponses.*|tabulatedVotes)\.\w+"
+).fullmatch
+
 #: What reads corpora that have their labels in files.
 READERS: dict[str, Callable[[Layout, Files], pd.DataFrame | None]] = {
     "MSP-Podcast": _msp_podcast,

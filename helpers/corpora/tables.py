@@ -41,10 +41,12 @@ class Table:
         rows: a row a clip: ``file``, ``valence`` or ``emotion`` (text), ``beside`` (the table's
             folder below the corpus's) and other columns
         raters: text, clips x raters, where several listeners' ratings are in the table
+        notes: see `corpora.Corpus`
     """
 
     rows: pd.DataFrame
     raters: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plain(name: object) -> str:
@@ -204,7 +206,7 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
     elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
-        table = _row_by_rater(cells)
+        table = _row_by_rater(cells, path.name)
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
     for column in table.rows.columns.difference(list(COLUMNS)):
@@ -307,17 +309,21 @@ def mean_rating(raters: pd.DataFrame) -> pd.Series:
     return wrong.bfill(axis=1).iloc[:, 0].fillna(mean.astype(str).where(mean.notna(), ""))
 
 
-def _row_by_rater(cells: pd.DataFrame) -> Table:
+def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:
     """A row a clip of a table that has a row for each rater of each clip.
 
-    What differs between the rows of a clip is left out.
+    What differs between the rows of a clip is left out, and a note says so; blanks do not differ.
     """
     key = [name for name in ("file", "start", "end") if name in cells]
     clips = cells.groupby(key, sort=False)
     once = cells.drop_duplicates([*key, "rater", "valence"])
     raters = once.groupby([*key, "rater"])["valence"].agg(" and ".join).unstack()
     others = cells.columns.difference([*key, "rater", "valence"], sort=False)
-    same = [name for name in others if clips[name].nunique().max() == 1]
-    rows = cells.drop_duplicates(key)[[*key, *same]].reset_index(drop=True)
+    said = cells.assign(**{column: cells[column].map(known) for column in others})
+    clips = said.groupby(key, sort=False)
+    differ = [column for column in others if clips[column].nunique().max() > 1]
+    rows = clips[others.difference(differ, sort=False).tolist()].first().fillna("").reset_index()
+    left = f"{', '.join(differ)} of {name} is left out, since it differs between raters of a clip"
     order = pd.MultiIndex.from_frame(rows[key]) if len(key) > 1 else rows["file"]
-    return Table(rows, raters.reindex(order).reset_index(drop=True).rename_axis(columns=None))
+    raters = raters.reindex(order).reset_index(drop=True).rename_axis(columns=None)
+    return Table(rows, raters, (left,) if differ else ())
