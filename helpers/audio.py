@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import audioread
@@ -102,6 +103,35 @@ class Audio:
     frames: int
     least: int
     blocks: Iterator[np.ndarray]
+
+
+def files_below(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
+    """The files in a folder and those in it, without hidden ones.
+
+    Links to other folders are followed. What they lead to counts once, so that no loop goes on.
+
+    Args:
+        folder: path
+
+    Returns:
+        the folders below it and the name of each file, sorted
+    """
+    top = os.path.realpath(folder)
+    found, entered = [], {top}
+
+    def enter(path: str) -> bool:
+        real = os.path.realpath(path)
+        here = os.path.islink(path) and f"{real}{os.sep}".startswith(f"{top}{os.sep}")  # noqa: PTH114
+        new = not here and real not in entered
+        entered.add(real)
+        return new
+
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        shown = [name for name in sorted(folders) if not name.startswith(HIDDEN)]
+        folders[:] = [name for name in shown if enter(os.path.join(parent, name))]  # noqa: PTH118
+        below = Path(parent).relative_to(folder).parts
+        found += [(*below, name) for name in names if not name.startswith(HIDDEN)]
+    return sorted(found)
 
 
 def waveform(y: np.ndarray, sample_rate: int) -> Audio:

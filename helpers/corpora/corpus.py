@@ -27,6 +27,10 @@ from helpers.storage import PROJECT, digest
 #: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
+#: Names that no other corpus gets: of the project's own folders in ``figures`` and ``report``, and
+#: of its network in ``models``.
+RESERVED = ("demo", "voices", "human_voices", "benchmarks", "parts")
+
 #: Seconds of silence or noise around its speech from which a clip is counted in a note.
 QUIET = 1.0
 
@@ -300,7 +304,7 @@ def _part_of_several(corpus: Corpus, scale: tuple[float, float]) -> Corpus:
 def _name(source: Path) -> str:
     name = source.stem.removesuffix(".tar") if source.is_file() else source.resolve().name
     name = re.sub(r"[^\w-]+", "_", name)
-    return "demo_" if name == "demo" else name  # figures/demo and report/demo belong to DEMO
+    return f"{name}_" if name.lower() in RESERVED else name
 
 
 def _why_none(table: pd.DataFrame, where: str) -> str:

@@ -8,7 +8,6 @@ an unknown corpus, `by_folder` reads a tree with a folder for each emotion.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 import tomllib
@@ -76,13 +75,8 @@ class Files:
 
 
 def files(folder: Path) -> Files:
-    """Find the audio, tables and texts below a folder, without hidden files."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(audio.HIDDEN)]
-        below = Path(parent).relative_to(folder).parts
-        found += [(*below, name) for name in names if not name.startswith(".")]
-    names = ["/".join(parts) for parts in sorted(found)]
+    """Find the audio, tables and texts below a folder, see `audio.files_below`."""
+    names = ["/".join(parts) for parts in audio.files_below(folder)]
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
     return Files(
         folder,
