@@ -105,8 +105,8 @@ def matched(rows: pd.DataFrame, finder: Finder) -> tuple[pd.Series, pd.Series]:
     """Match the rows of a table with the files that they may mean.
 
     Labels of another machine may name other folders. So such a row means the file of its name, but
-    not if the rows tell folders apart: if others name the folder where that file is, or if several
-    name different folders for it.
+    not if the rows tell folders apart: if another names this very file, or the folder where it is,
+    or if several name different folders for it.
 
     Args:
         rows: with ``file`` and perhaps ``beside``, the table's folder below the corpus's
@@ -119,21 +119,28 @@ def matched(rows: pd.DataFrame, finder: Finder) -> tuple[pd.Series, pd.Series]:
     beside = rows["beside"] if "beside" in rows else [""] * len(rows)
     found = pd.Series([*map(finder.find, rows["file"], beside)], rows.index, dtype=object)
     parts = rows["file"].map(_parts)
-    pairs = zip(found, parts, strict=True)
-    other = pd.Series([_elsewhere(*pair) for pair in pairs], rows.index, dtype=bool)
+    fit = pd.Series([*map(_fit, found, parts, beside)], rows.index, dtype=object)
     named = parts.map(lambda each: folded("/".join(each[:-1])))
-    first = found.str[0]
+    first, other = found.str[0], fit == "other"
     folder = first.map(posixpath.dirname, na_action="ignore")
     apart = folder.isin(folder[~other & (named != "")])
     several = named.where(other).groupby(first).transform("nunique") > 1
-    none = other & (apart | several)
+    taken = first.isin(first[fit == "whole"])
+    none = (other & (apart | several | taken)) | ((fit == "part") & taken)
     return found.where(~none, none.map(lambda _: [])), other & ~none
 
 
-def _elsewhere(clips: list[str], parts: list[str]) -> bool:
-    """Whether files are in another folder than a name says, as far as it names folders."""
-    named = len(parts) - 1
-    return bool(clips) and all(_common(c, parts) < min(named, c.count("/")) for c in clips)
+def _fit(clips: list[str], parts: list[str], beside: str) -> str:
+    """How folders in a name fit those of its file: all, the file's at its end, a part, or other."""
+    if not clips:
+        return ""
+    folders, common = clips[0].count("/"), _common(clips[0], parts)
+    for path in (parts, [*_parts(beside), *parts]):
+        if _common(clips[0], path) == folders == len(path) - 1:
+            return "whole"
+    if common < min(folders, len(parts) - 1):
+        return "other"
+    return "end" if common == folders > 0 else "part"
 
 
 def find_audio(

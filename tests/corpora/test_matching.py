@@ -97,6 +97,23 @@ def test_labels_of_several_folders_that_meet_at_one_file_take_none(tmp_path, out
     )
 
 
+@pytest.mark.parametrize(("there", "absent"), [("s1/0.wav", "0.wav"), ("0.wav", "s1/0.wav")])
+def test_a_file_that_a_label_names_exactly_is_that_of_no_other_label(
+    tmp_path, output, there, absent
+):
+    table = [f"{there},1,a", f"{absent},5,b", "x/1.wav,3,a"]
+    corpus = written(tmp_path / "c", [there, "1.wav"], table)
+    assert corpus.clips["file"].tolist() == [there, "x/1.wav"]
+    assert reasons(corpus) == {absent: "is not in the corpus"}
+
+
+def test_a_file_that_two_labels_name_by_paths_of_two_machines_is_listed_twice(tmp_path, output):
+    table = [f"{MACHINE}0.wav,1,a", f"{WINDOWS}0.wav,5,b", "audio/0.wav,3,a", "1.wav,3,c", "2,4,c"]
+    corpus = written(tmp_path / "c", ["audio/0.wav", "1.wav", "2.wav"], table)
+    assert corpus.clips["file"].tolist() == ["1.wav", "2"]
+    assert set(corpus.rejected["reason"]) == {"is listed with different ratings"}
+
+
 def test_only_suffixes_of_recordings_are_no_part_of_a_name(tmp_path, output):
     table = ["a.take2,1,a", "b.flv,2,b", "c,3,c", "d.e,4,d"]
     corpus = written(tmp_path / "c", ["a.wav", "b.wav", "c.wav", "d.e.wav"], table)
