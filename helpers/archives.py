@@ -21,10 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from helpers.audio import HIDDEN
 from helpers.cli import UserError
 from helpers.progress import bar
-from helpers.storage import cache_folder, digest
+from helpers.storage import HIDDEN, cache_folder, digest
 
 #: What `zipfile` and `tarfile` raise for damaged bytes, besides an `OSError` without a number.
 UNREADABLE = (

@@ -9,7 +9,6 @@ decides, not its suffix. A file is decoded block by block and never whole. Spect
 from __future__ import annotations
 
 import ctypes
-import io
 import math
 import os
 import platform
@@ -18,14 +17,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import audioread
 import librosa
 import numpy as np
 import soundfile
 import soxr
+
+from helpers.mp3 import Longer
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
@@ -35,9 +34,6 @@ SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
     *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp"),
 )
-
-#: How the names of files and folders begin that systems hide; macOS puts such a file beside a clip.
-HIDDEN = (".", "__MACOSX")
 
 #: How the small text begins that stands in for a file until git-lfs downloads it.
 LFS = b"version https://git-lfs"
@@ -66,12 +62,6 @@ HEADER = 128
 
 #: Sizes from here on stand in headers that were written before the size was known.
 STREAMED = 0x7FFFF000
-
-#: Bytes of the header of each frame of an mp3.
-MP3_HEADER = 4
-
-#: Times that the lowest bit rate of an mp3, 8 kbit/s, is in the highest, 320, and more.
-BIT_RATES = 64
 
 #: What FFmpeg says of a file that ends too early; its other lines begin with a blank.
 DAMAGED = re.compile(rb"^\S.*(?:partial file|prematurely|corrupt|invalid data)", re.M | re.I)
@@ -103,35 +93,6 @@ class Audio:
     frames: int
     least: int
     blocks: Iterator[np.ndarray]
-
-
-def files_below(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
-    """The files in a folder and those in it, without hidden ones.
-
-    Links to other folders are followed. What they lead to counts once, so that no loop goes on.
-
-    Args:
-        folder: path
-
-    Returns:
-        the folders below it and the name of each file, sorted
-    """
-    top = os.path.realpath(folder)
-    found, entered = [], {top}
-
-    def enter(path: str) -> bool:
-        real = os.path.realpath(path)
-        here = os.path.islink(path) and f"{real}{os.sep}".startswith(f"{top}{os.sep}")  # noqa: PTH114
-        new = not here and real not in entered
-        entered.add(real)
-        return new
-
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        shown = [name for name in sorted(folders) if not name.startswith(HIDDEN)]
-        folders[:] = [name for name in shown if enter(os.path.join(parent, name))]  # noqa: PTH118
-        below = Path(parent).relative_to(folder).parts
-        found += [(*below, name) for name in names if not name.startswith(HIDDEN)]
-    return sorted(found)
 
 
 def waveform(y: np.ndarray, sample_rate: int) -> Audio:
@@ -209,29 +170,8 @@ class _Stream(soundfile.SoundFile):
 
     def close(self) -> None:
         super().close()
-        if isinstance(self.name, _Longer):
+        if isinstance(self.name, Longer):
             self.name.close()
-
-
-class _Longer(io.FileIO):
-    """A file that is said to be `BIT_RATES` times as long as it is.
-
-    Where an mp3 does not count its frames, libsndfile guesses their number from the size of the
-    file and of the first frame, and stops there. So the guess is always behind the true end.
-    """
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        if whence == os.SEEK_END:
-            offset, whence = offset + BIT_RATES * os.fstat(self.fileno()).st_size, os.SEEK_SET
-        return super().seek(offset, whence)
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Zeros for the rest of a frame that is cut off; the end is where no frame's header is."""
-        there = super().readinto(buffer)
-        if not there and len(buffer) <= MP3_HEADER:
-            return 0
-        buffer[there:] = bytes(len(buffer) - there)
-        return len(buffer)
 
 
 class _Quiet:
@@ -280,9 +220,9 @@ def _libsndfile(path: str) -> _Stream | None:
 
 
 def _to_its_end(file: _Stream) -> _Stream:
-    """An mp3; if its length is a guess, which depends on the size of the file, see `_Longer`."""
+    """An mp3; if its length is a guess, which depends on the size of the file, see `Longer`."""
     with _QUIET:
-        longer = _Stream(_Longer(file.name))
+        longer = _Stream(Longer(file.name))
     guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
     guess.close()
     return other
@@ -310,7 +250,7 @@ def _with_libsndfile(file: _Stream) -> Iterator[Audio]:
 def _length(file: _Stream) -> tuple[int, int]:
     """See `Audio.frames` and `Audio.least`; libsndfile itself gives the samples that are there."""
     frames = file.frames
-    if frames == UNKNOWN or isinstance(file.name, _Longer):
+    if frames == UNKNOWN or isinstance(file.name, Longer):
         return 0, 0
     if file.subtype == "MPEG_LAYER_III":
         return frames, round((1 - MISSING) * frames)

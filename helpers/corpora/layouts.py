@@ -20,6 +20,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from helpers import audio
+from helpers.storage import files_below
 
 #: Suffixes of tables.
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".xls")
@@ -75,8 +76,8 @@ class Files:
 
 
 def files(folder: Path) -> Files:
-    """Find the audio, tables and texts below a folder, see `audio.files_below`."""
-    names = ["/".join(parts) for parts in audio.files_below(folder)]
+    """Find the audio, tables and texts below a folder, see `storage.files_below`."""
+    names = ["/".join(parts) for parts in files_below(folder)]
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
     return Files(
         folder,

@@ -12,6 +12,7 @@ import numpy as np
 
 from helpers import audio
 from helpers.audio import Clip
+from helpers.storage import files_below
 
 
 class Recording(NamedTuple):
@@ -52,7 +53,7 @@ def _files(path: str) -> list[str]:
         return [path]
     return [
         str(Path(path, *parts))
-        for parts in audio.files_below(path)
+        for parts in files_below(path)
         if parts[-1].lower().endswith(audio.SUFFIXES)
     ] or [path]
 
