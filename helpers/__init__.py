@@ -7,6 +7,7 @@ in this list; from outside, a package is used through the names that its ``__ini
 - `storage`: folders, files that are written whole or not at all, the cache
 - `settings`: the choices of a study: corpus, profile, seed
 - `results`: what made a result, and the files that results are kept in
+- `mp3`: those that do not say how long they are
 - `audio`: any audio file as samples; what makes a recording useless
 - `progress`: one look for every progress bar
 - `downloads`: files from the internet, resumed and checked

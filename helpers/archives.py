@@ -14,16 +14,16 @@ import shutil
 import stat
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from helpers.audio import HIDDEN
 from helpers.cli import UserError
 from helpers.progress import bar
-from helpers.storage import cache_folder, digest
+from helpers.storage import HIDDEN, cache_folder, digest
 
 #: What `zipfile` and `tarfile` raise for damaged bytes, besides an `OSError` without a number.
 UNREADABLE = (
@@ -47,6 +47,9 @@ OTHERS = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")
 #: An archive that unpacks to more than this many times its size is refused, unless it unpacks to no
 #: more than `HARMLESS`. Zipped speech has half its size, tables have a twentieth.
 LARGEST_RATIO = 100
+
+#: Seconds after which an archive is no longer being unpacked.
+ABANDONED = 7 * 24 * 3600
 
 #: Bytes that fit on any disk.
 HARMLESS = 10**9
@@ -238,6 +241,9 @@ def _refuse_bomb(size: int, source: Path) -> None:
 def _whole(folder: Path) -> Iterator[Path | None]:
     """Let a folder be filled beside its place, so that a killed run leaves no half of it.
 
+    What killed runs left is removed: of this process's number at once, of others by its age, since
+    they may be running on another machine.
+
     Yields:
         the folder to fill, or None if `folder` is there
     """
@@ -245,6 +251,10 @@ def _whole(folder: Path) -> Iterator[Path | None]:
         yield None
         return
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    for left in folder.parent.glob("*.partial"):
+        with contextlib.suppress(OSError):  # another run may have removed it
+            if left == partial or time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left)
     try:
         partial.mkdir()
         yield partial

@@ -24,6 +24,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from helpers.mp3 import Longer
+
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
 
@@ -32,9 +34,6 @@ SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
     *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp"),
 )
-
-#: How the names of files and folders begin that systems hide; macOS puts such a file beside a clip.
-HIDDEN = (".", "__MACOSX")
 
 #: How the small text begins that stands in for a file until git-lfs downloads it.
 LFS = b"version https://git-lfs"
@@ -64,9 +63,6 @@ HEADER = 128
 #: Sizes from here on stand in headers that were written before the size was known.
 STREAMED = 0x7FFFF000
 
-#: What counts the frames of an mp3, at its beginning; without it their number is a guess.
-MP3_COUNTS = (b"Xing", b"Info", b"VBRI")
-
 #: What FFmpeg says of a file that ends too early; its other lines begin with a blank.
 DAMAGED = re.compile(rb"^\S.*(?:partial file|prematurely|corrupt|invalid data)", re.M | re.I)
 
@@ -88,7 +84,8 @@ class Audio:
         channels: their number
         frames: samples of each channel, by the header; 0 where the header does not say
         least: as many of them have to be there; 0 where `frames` is an estimate
-        blocks: the samples, full scale from -1 to 1: float32 [up to `BLOCK` / channels, channels]
+        blocks: the samples, full scale from -1 to 1, which those of a file of floats may exceed:
+            float32 [up to `BLOCK` / channels, channels]
     """
 
     sample_rate: int
@@ -102,8 +99,12 @@ def waveform(y: np.ndarray, sample_rate: int) -> Audio:
     """Samples in memory, as if they came from a file.
 
     Args:
-        y: [samples] or [samples, channels], floats from -1 to 1 or integers of full range
+        y: [samples] or [samples, channels], floats from -1 to 1 or integers of full range, where
+            the middle of unsigned ones is 0
         sample_rate: in Hz
+
+    Raises:
+        UnusableError: if the array has no samples, or other dimensions
 
     Examples:
         >>> next(waveform(np.array([0, -32768], dtype=np.int16), 16000).blocks)
@@ -111,8 +112,13 @@ def waveform(y: np.ndarray, sample_rate: int) -> Audio:
                [-1.]], dtype=float32)
     """
     y = np.asarray(y)
+    if y.ndim not in (1, 2):
+        raise UnusableError(f"has {y.ndim} dimensions and not samples, or samples x channels")
+    if not y.size:
+        raise UnusableError("has no samples")
     if np.issubdtype(y.dtype, np.integer):
-        y = y / -float(np.iinfo(y.dtype).min)
+        half = 2.0 ** (np.iinfo(y.dtype).bits - 1)
+        y = (y - half if np.issubdtype(y.dtype, np.unsignedinteger) else y) / half
     y = y.astype(np.float32, copy=False)
     y = y[:, None] if y.ndim == 1 else y
     size = max(1, BLOCK // y.shape[1])
@@ -146,12 +152,9 @@ def opened(clip: Clip) -> Iterator[Audio]:
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         raise UnusableError("is a pipe or a device and not a file: save the recording first")
     file = _libsndfile(path)
-    guessed = file is not None and file.subtype == "MPEG_LAYER_III" and not _counted(path)
-    if file is not None and guessed and _decoders():  # libsndfile would stop at its guess
-        file.close()
-        file = None
-    reading = _with_libsndfile(file, guessed) if file else _with_audioread(path)
-    with reading as audio:
+    if file and file.subtype == "MPEG_LAYER_III":
+        file = _to_its_end(file)
+    with _with_libsndfile(file) if file else _with_audioread(path) as audio:
         yield audio
 
 
@@ -164,6 +167,11 @@ class _Stream(soundfile.SoundFile):
 
     def seekable(self) -> bool:
         return False
+
+    def close(self) -> None:
+        super().close()
+        if isinstance(self.name, Longer):
+            self.name.close()
 
 
 class _Quiet:
@@ -211,15 +219,17 @@ def _libsndfile(path: str) -> _Stream | None:
     return None
 
 
+def _to_its_end(file: _Stream) -> _Stream:
+    """An mp3; if its length is a guess, which depends on the size of the file, see `Longer`."""
+    with _QUIET:
+        longer = _Stream(Longer(file.name))
+    guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
+    guess.close()
+    return other
+
+
 def _unreadable(error: soundfile.LibsndfileError) -> UnusableError:
     return UnusableError(f"is not readable audio ({error.error_string.rstrip('.')})")
-
-
-def _counted(path: str) -> bool:
-    """Whether an mp3 says how many frames it has."""
-    with open(path, "rb") as file:
-        beginning = file.read(2**16)
-    return any(mark in beginning for mark in MP3_COUNTS)
 
 
 def _decoders() -> list[type[audioread.AudioFile]]:
@@ -228,8 +238,8 @@ def _decoders() -> list[type[audioread.AudioFile]]:
 
 
 @contextmanager
-def _with_libsndfile(file: _Stream, guessed: bool) -> Iterator[Audio]:
-    frames, least = (file.frames, 0) if guessed else _length(file)
+def _with_libsndfile(file: _Stream) -> Iterator[Audio]:
+    frames, least = _length(file)
     try:
         with file:
             yield Audio(file.samplerate, file.channels, frames, least, _blocks(file))
@@ -240,7 +250,7 @@ def _with_libsndfile(file: _Stream, guessed: bool) -> Iterator[Audio]:
 def _length(file: _Stream) -> tuple[int, int]:
     """See `Audio.frames` and `Audio.least`; libsndfile itself gives the samples that are there."""
     frames = file.frames
-    if frames == UNKNOWN:
+    if frames == UNKNOWN or isinstance(file.name, Longer):
         return 0, 0
     if file.subtype == "MPEG_LAYER_III":
         return frames, round((1 - MISSING) * frames)
@@ -371,7 +381,8 @@ def read(
         channel: number of the one channel to use, from 0; None is the mean of all
 
     Returns:
-        waveform at that rate, float32 [samples], from -1 to 1; and the recording's own rate in Hz
+        waveform at that rate, float32 [samples], full scale from -1 to 1, which floats may exceed;
+        and the recording's own rate in Hz
 
     Raises:
         UnusableError: if the recording cannot be decoded, is truncated, silent or too short for

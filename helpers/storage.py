@@ -15,6 +15,9 @@ import numpy as np
 
 from helpers.cli import UserError
 
+#: How the names of files and folders begin that systems hide; macOS puts such a file beside a clip.
+HIDDEN = (".", "__MACOSX")
+
 #: The checkout.
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -51,6 +54,35 @@ def make_folder(folder: Path) -> Path:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def files_below(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
+    """The files in a folder and those in it, without hidden ones.
+
+    Links to other folders are followed. What they lead to counts once, so that no loop goes on.
+
+    Args:
+        folder: path
+
+    Returns:
+        the folders below it and the name of each file, sorted
+    """
+    top = os.path.realpath(folder)
+    found, entered = [], {top}
+
+    def enter(path: str) -> bool:
+        real = os.path.realpath(path)
+        here = os.path.islink(path) and f"{real}{os.sep}".startswith(f"{top}{os.sep}")  # noqa: PTH114
+        new = not here and real not in entered
+        entered.add(real)
+        return new
+
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        shown = [name for name in sorted(folders) if not name.startswith(HIDDEN)]
+        folders[:] = [name for name in shown if enter(os.path.join(parent, name))]  # noqa: PTH118
+        below = Path(parent).relative_to(folder).parts
+        found += [(*below, name) for name in names if not name.startswith(HIDDEN)]
+    return sorted(found)
 
 
 def digest(content: str) -> str:

@@ -199,11 +199,21 @@ def test_a_waveform_is_read_like_the_file_that_holds_it(tmp_path, channels):
         (np.full(8000, 0.5), "is silent or constant"),
         (voice(0.04), "lasts 40 ms, too short for speech"),
         (np.full(8000, np.nan), "has samples that are not numbers"),
+        (np.zeros((5, 0)), "has no samples"),
+        (np.zeros((2, 8000, 1)), "has 3 dimensions"),
     ],
 )
 def test_a_useless_recording_is_refused_with_its_reason(y, problem):
     with pytest.raises(audio.UnusableError, match=problem):
         audio.read((y, 16000), 8000)
+
+
+def test_unsigned_samples_have_their_zero_in_the_middle(tmp_path):
+    """As `scipy.io.wavfile` reads a file of 8 bits."""
+    soundfile.write(tmp_path / "a.wav", voice(1), 16000, subtype="PCM_U8")
+    from_file = samples(tmp_path / "a.wav")
+    unsigned = (128 * (1 + from_file)).astype(np.uint8)
+    assert np.array_equal(audio.read((unsigned, 16000))[0], audio.read(tmp_path / "a.wav")[0])
 
 
 def test_a_truncated_file_is_refused(tmp_path):
@@ -322,6 +332,28 @@ def test_sound_that_ends_before_the_picture_is_whole(tmp_path, suffix):
     with audio.opened(tmp_path / f"a.{suffix}") as clip:
         assert clip.frames == 4 * clip.sample_rate
     assert len(audio.read(tmp_path / f"a.{suffix}", 8000)[0]) == pytest.approx(8000, abs=400)
+
+
+@pytest.mark.parametrize("mode", ["VARIABLE", "CONSTANT"])
+@pytest.mark.parametrize("tag", [b"", b"Information"])
+def test_an_mp3_that_does_not_count_its_frames_is_read_whole(tmp_path, monkeypatch, mode, tag):
+    """Its first frame says nothing about the others; noise takes many bits, silence few."""
+    monkeypatch.setattr(audioread, "BACKENDS", audioread.available_backends()[:1])
+    noise = np.random.default_rng(0).normal(size=8 * 16000)
+    path = tmp_path / "a.mp3"
+    soundfile.write(
+        path, np.repeat([0.2, 0.001], 64000) * noise, 16000, bitrate_mode=mode, compression_level=0
+    )
+    content = path.read_bytes()
+    second = content.index(content[:2], 4)  # the first frame holds the count and no sound
+    assert {b"Xing", b"Info"} & {content[n : n + 4] for n in range(second)}
+    if tag:  # a title in ID3
+        frame = b"TIT2" + (len(tag) + 1).to_bytes(4, "big") + bytes(3) + tag
+        tag = b"ID3\x03\0\0" + len(frame).to_bytes(4, "big") + frame
+    path.write_bytes(tag + content[second:])
+    with audio.opened(path) as clip:
+        assert clip.frames == clip.least == 0
+    assert len(audio.read(path)[0]) / 16000 == pytest.approx(8, abs=0.2)
 
 
 @needs_ffmpeg

@@ -1,4 +1,5 @@
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -45,3 +46,19 @@ def test_an_array_in_the_cache_is_as_good_as_none_unless_it_is_whole_and_ours(tm
     assert storage.cached_array(path, (2, 3)).sum() == 6
     spoil(path)
     assert storage.cached_array(path, (2, 3)) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_to_folders_are_followed_and_none_twice(tmp_path):
+    for name in ("data/a/1.wav", "data/2.wav", "here/b/3.wav", "here/.hidden/4.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    here = tmp_path / "here"
+    for name, target in {"audio": "data", "again": "data/a", "loop": "here", "c": "here/b"}.items():
+        (here / name).symlink_to(tmp_path / target)
+    (tmp_path / "data" / "back").symlink_to(here)
+    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")
+    (here / "5.wav").symlink_to(tmp_path / "data" / "2.wav")
+    found = storage.files_below(here)
+    assert sorted(parts[-1] for parts in found) == ["1.wav", "2.wav", "3.wav", "5.wav"]
+    assert {("audio", "2.wav"), ("b", "3.wav"), ("5.wav",)} <= set(found)

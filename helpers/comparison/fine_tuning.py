@@ -36,7 +36,8 @@ def made_by() -> str:
 def has_seen(corpus: Corpus) -> list[str]:
     """The corpora that the network of human voices was trained on, as far as they are in another.
 
-    A corpus is known by its citation, so only if it is recognised (see `corpora.load`).
+    A corpus is known by its citation, so only if its recordings are recognised (see
+    `corpora.load`), whoever rated them.
 
     Args:
         corpus: see `corpora.load`

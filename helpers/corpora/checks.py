@@ -48,7 +48,7 @@ QUIET = 1e-4
 SETTLED = 2
 
 #: Changes whenever a file that was accepted could now be rejected or described differently.
-VERSION = 2
+VERSION = 3
 
 
 def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
@@ -80,7 +80,7 @@ def _reject(table: pd.DataFrame, rows: pd.Series, reason: pd.Series | str) -> No
     table.loc[rows & table["reason"].isna(), "reason"] = reason
 
 
-def audio_files(table: pd.DataFrame, folder: Path) -> pd.Series:
+def audio_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Add facts about the audio files, and reject those that cannot be used.
 
     A usable file is not decoded again until it changes: the facts are kept in the cache, in one
@@ -91,18 +91,19 @@ def audio_files(table: pd.DataFrame, folder: Path) -> pd.Series:
         folder: where the corpus is
 
     Returns:
-        seconds before and after the speech of each clip, together, that are `QUIET`; missing for
-        those that cannot be used
+        a row a clip, missing for those that cannot be used: ``quiet``, the seconds before and after
+        the speech, together, that are `QUIET`; and ``peak``, the largest magnitude of a sample
     """
     paths = table.loc[table["reason"].isna(), "path"]
     found = _found(paths.tolist(), folder)
-    columns = ["duration", "sample_rate", "channels", "sha256", "quiet", "problem"]
+    columns = ["duration", "sample_rate", "channels", "sha256", "quiet", "peak", "problem"]
     facts = [found[path] for path in paths]
     table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
     problem = table.pop("problem")
     _reject(table, problem.notna(), problem)
     _copies(table, folder)
-    return table.pop("quiet").astype(float).where(table["reason"].isna())
+    about = pd.DataFrame({name: table.pop(name) for name in ("quiet", "peak")}, dtype=float)
+    return about.where(table["reason"].isna())
 
 
 def _copies(table: pd.DataFrame, folder: Path) -> None:
@@ -173,13 +174,14 @@ def _check(path: str) -> dict[str, Any]:
     """Facts about an audio file, or the ``problem`` with it."""
     try:
         with audio.opened(path) as clip:
-            frames, quiet = _decode(clip)
+            frames, quiet, peak = _decode(clip)
             return {
                 "duration": frames / clip.sample_rate,
                 "sample_rate": clip.sample_rate,
                 "channels": clip.channels,
                 "sha256": _sha256(path),
                 "quiet": quiet,
+                "peak": peak,
             }
     except audio.UnusableError as error:
         return {"problem": str(error)}
@@ -187,25 +189,27 @@ def _check(path: str) -> dict[str, Any]:
         return {"problem": f"cannot be read ({error.strerror or error})"}
 
 
-def _decode(clip: audio.Audio) -> tuple[int, float]:
-    """Decode and check a clip block by block; its samples, and seconds around its speech."""
+def _decode(clip: audio.Audio) -> tuple[int, float, float]:
+    """Decode and check a clip block by block; its samples, seconds around its speech, and peak."""
     _refuse_long(clip.least, clip.sample_rate)
-    frames = clipped = 0
+    frames, clipped, peak = 0, 0, 0.0
     size = max(1, round(FRAME * clip.sample_rate))
-    power = []
+    power, rest = [], np.empty(0, np.float32)
     for block, y in audio.checked(clip):
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # the header may be wrong
         magnitude = np.abs(block)
+        peak = max(peak, float(magnitude.max(initial=0)))
         full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
         clipped += int(np.count_nonzero(full))
-        whole = y[: len(y) // size * size]  # what is left of a block, under 0.2 %, does not matter
+        y = np.concatenate([rest, y])
+        whole, rest = np.split(y, [len(y) // size * size])
         power.append(np.square(whole, dtype=np.float64).reshape(-1, size).mean(axis=1))
     share = clipped / (frames * clip.channels)
     if share > CLIPPED:
         percent = f"{100 * share:.1f} %"
         raise audio.UnusableError(f"is clipped: {percent} of its samples are at full scale")
-    return frames, _around(np.concatenate(power)) * size / clip.sample_rate
+    return frames, _around(np.concatenate(power)) * size / clip.sample_rate, peak
 
 
 def _around(power: np.ndarray) -> int:

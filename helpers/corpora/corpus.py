@@ -27,6 +27,10 @@ from helpers.storage import PROJECT, digest
 #: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
 
+#: Names that no other corpus gets: of the project's own folders in ``figures`` and ``report``, and
+#: of its network in ``models``.
+RESERVED = ("demo", "voices", "human_voices", "benchmarks", "parts")
+
 #: Seconds of silence or noise around its speech from which a clip is counted in a note.
 QUIET = 1.0
 
@@ -41,8 +45,9 @@ class Corpus:
     Attributes:
         name: short name, used for folders of figures and results
         scale: lowest and highest possible rating
-        clips: a row a clip: ``file`` (as the labels table names it), ``path`` (where the audio
-            is), ``valence`` (on ``scale``), ``speaker`` (missing where unknown), ``duration``
+        clips: a row a clip: ``file`` (as the labels table names it; where several clips have this
+            name, its path below the corpus or with the seconds of a part), ``path`` (where the
+            audio is), ``valence`` (on ``scale``), ``speaker`` (missing where unknown), ``duration``
             (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels (missing
             where blank or a word for unknown; among them perhaps ``emotion``, and ``split``: train,
             validation or test, as the corpus's authors divided it), and ``sha256`` (of the audio
@@ -89,10 +94,11 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             emotion. A labels table (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for
             training and test) has a column of file names, a column of valence ratings or one for
             each of several raters, and perhaps others, under the names in `tables.COLUMNS`; or a
-            row for each rater of each clip. With columns of start and end in seconds, each row is
-            that part of a recording. Without ratings, a column of emotions gives each category's
-            published valence. If there is no such file, the name of one of `downloads.CORPORA`,
-            downloaded on first use. None is the bundled demo corpus
+            row for each rater of each clip. With columns of start and end, or start and duration,
+            in seconds or as ``1:23.5``, each row is that part of a recording. Without ratings, a
+            column of emotions gives each category's published valence. If there is no such file,
+            the name of one of `downloads.CORPORA`, downloaded on first use. None is the bundled
+            demo corpus
         scale: lowest and highest possible rating; None takes that of a known corpus, else the one
             of `labels.SCALES` whose ends the lowest and the highest rating are. Valence of emotions
             is from 1 to 5, or on the scale that is told. Of several corpora, it is the scale of the
@@ -168,11 +174,11 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     if "reason" not in table:
         table["reason"] = pd.Series(None, index=table.index, dtype=object)
     checks.ratings(table, about["scale"], categorical=about["labels"] == "categorical")
-    unlabelled = matching.find_audio(table, files, finder)
+    unlabelled, notes = matching.find_audio(table, files, finder)
     if {"start", "end"} <= set(table):
         segments.cut(table)
     checks.repeats(table)
-    quiet = checks.audio_files(table, folder) > QUIET
+    sounds = checks.audio_files(table, folder)
     usable = table["reason"].isna()
     if not usable.any():
         raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where)}.")
@@ -181,11 +187,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
             f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
             f"there is nothing to predict (usable clips: {usable.sum()}): add other ratings."
         )
-    if quiet.any():
-        found.notes += (
-            f"{quiet.sum()} of {usable.sum()} clips have over {QUIET:g} s of silence or noise "
-            "before and after the speech",
-        )
+    found.notes += notes + _notes(sounds[usable])
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
     clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
@@ -196,6 +198,20 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         raters=None if found.raters is None else found.raters[usable].reset_index(drop=True),
         notes=found.notes,
         **about,
+    )
+
+
+def _notes(sounds: pd.DataFrame) -> tuple[str, ...]:
+    """What many clips of a corpus have that may matter, see `checks.audio_files`."""
+    have = {
+        f"over {QUIET:g} s of silence or noise before and after the speech": sounds["quiet"]
+        > QUIET,
+        "samples beyond full scale, which functionals such as eGeMAPS cut off": sounds["peak"] > 1,
+    }
+    return tuple(
+        f"{which.sum()} of {len(sounds)} clips have {what}"
+        for what, which in have.items()
+        if which.any()
     )
 
 
@@ -288,7 +304,7 @@ def _part_of_several(corpus: Corpus, scale: tuple[float, float]) -> Corpus:
 def _name(source: Path) -> str:
     name = source.stem.removesuffix(".tar") if source.is_file() else source.resolve().name
     name = re.sub(r"[^\w-]+", "_", name)
-    return "demo_" if name == "demo" else name  # figures/demo and report/demo belong to DEMO
+    return f"{name}_" if name.lower() in RESERVED else name
 
 
 def _why_none(table: pd.DataFrame, where: str) -> str:

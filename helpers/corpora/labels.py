@@ -7,7 +7,9 @@ They come from known corpora or folders of emotions (see `layouts`) or from labe
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+import re
+import unicodedata
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pandas as pd
 from helpers.corpora import layouts, tables
 from helpers.corpora.errors import CorpusError, ScaleError
 from helpers.corpora.layouts import CATEGORICAL_SCALE, Layout
-from helpers.corpora.matching import Finder
+from helpers.corpora.matching import Finder, matched
 from helpers.corpora.tables import Table
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
@@ -63,9 +65,10 @@ def read(
 ) -> Labels:
     """Read the labels of a corpus.
 
-    Ratings in a table are preferred to emotions in files' names. Those come with speakers, and are
-    preferred to emotions in a table, which are preferred to names of folders. What else the table
-    or the names say about a clip is added.
+    Ratings that come with a known corpus are preferred to those in a table of the user's, which a
+    note then names. These are preferred to emotions that listeners chose or that are in files'
+    names. Those come with speakers, and are preferred to emotions in a table, which are preferred
+    to names of folders. What else the table or the names say about a clip is added.
 
     Args:
         files: what is in the folder
@@ -80,15 +83,20 @@ def read(
     check_scale(scale)
     known = layouts.recognise(files)
     if any(layout.labels != "categorical" for layout, _ in known):
-        return _of_layouts(known, scale, source)
+        files = replace(files, tables=[t for t in files.tables if not layouts.COMES_WITH(t)])
     found, problems = tables.read(files, finder)
     rated = {name: table for name, table in found.items() if "valence" in table.rows}
-    if rated:
+    own = [layout.name for layout, _ in known if layout.labels == "rated"]
+    if rated and not own:
         name, table = _only(rated, source)
         return _rated(name, table, known, files, finder, scale)
     if known:
         labels = _of_layouts(known, scale, source)
         for name, table in found.items():
+            if name in rated:
+                said = f"{name} is not used, since {' and '.join(own)} has ratings of its own"
+                labels.notes += (said,)
+                continue
             other = table.rows.drop(columns=["emotion", "beside", "file"])
             other = other.set_axis(_paths(table.rows, finder))
             labels.rows, added = _joined(labels.rows, labels.rows["file"], _described(other), name)
@@ -133,13 +141,14 @@ def _only(found: dict[str, Table], source: Path) -> tuple[str, Table]:
         table.rows["split"] = table.rows.get("split", parts[name])
     rows = pd.concat([table.rows for table in found.values()], ignore_index=True)
     raters = [each.raters for each in found.values()]
+    notes = tuple(dict.fromkeys(note for table in found.values() for note in table.notes))
     if all(each is None for each in raters):
-        return names, Table(rows)
+        return names, Table(rows, notes=notes)
     if any(each is None for each in raters):
         raise CorpusError(
             f"Of {names} in {source}, only some have several raters: give all the same columns."
         )
-    return names, Table(rows, pd.concat(raters, ignore_index=True))
+    return names, Table(rows, pd.concat(raters, ignore_index=True), notes)
 
 
 def _rated(
@@ -150,16 +159,21 @@ def _rated(
     finder: Finder,
     scale: tuple[float, float] | None,
 ) -> Labels:
-    """Labels from a table of ratings, with what the files' names say besides."""
+    """Labels from a table of ratings, with what the files' names say besides.
+
+    Recordings of a known corpus have its citation and terms of use, whoever rated them.
+    """
     about: dict[str, Any] = {"labels": "rated"}
-    rows, notes = table.rows, tuple[str, ...]()
+    rows, notes = table.rows, table.notes
     if known:
+        about |= _about([layout for layout, _ in known]) | {"layout": "labels table"}
         named = _together(known, None).drop(columns=["valence", "as written", "reason"])
         layout = known[0][0]
         origin = f"the files' names ({layout.name})"
-        rows, notes = _joined(rows, _paths(rows, finder), named.set_index("file"), origin)
+        rows, added = _joined(rows, _paths(rows, finder), named.set_index("file"), origin)
+        notes += added
         if layout.table and posixpath.basename(name) == layout.table:
-            about |= _about([layout])
+            about["layout"] = layout.name
             scale = scale or layout.scale
     rows = _completed(rows)
     raters = None if table.raters is None else tables.all_numbers(table.raters)
@@ -232,7 +246,7 @@ def _about(known: list[Layout]) -> dict[str, Any]:
 
 def _paths(rows: pd.DataFrame, finder: Finder) -> pd.Series:
     """The file that each row is about, None where it is not clear."""
-    found = map(finder.find, rows["file"], rows["beside"])
+    found, _ = matched(rows, finder)
     clear = [each[0] if len(each) == 1 else None for each in found]
     return pd.Series(clear, index=rows.index, dtype=object)
 
@@ -250,23 +264,33 @@ def _joined(
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """The same labels, with every column that the checks and `Corpus.clips` need."""
     speaker = rows["speaker"] if "speaker" in rows else pd.Series("", index=rows.index)
-    rows["speaker"] = speaker.fillna("").map(tables.known).astype(object)
+    rows["speaker"] = speaker.fillna("").map(_speaker).astype(object)
     if "valence" in rows:
         rows["as written"] = rows["valence"].fillna("").astype(str).str.strip()
         rows["valence"] = tables.numbers(rows["as written"])
     else:
         rows["as written"] = rows["emotion"].str.strip()
         rows["valence"] = rows["emotion"].map(layouts.valence)
-    if "split" in rows:
-        rows["split"] = tables.part_of_split(rows["split"])
     return _described(rows)
 
 
-def _described(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same rows; in a column that nothing else reads, a blank or “unknown” is missing.
+def _speaker(written: object) -> str | None:
+    """The name of a speaker, if it is known, in one form of Unicode and as a whole number.
 
-    Else a blank gender would be a group of speakers, and a blank sentence a sentence.
+    What writes tables adds ``.0`` to each number of a column that has a blank.
     """
+    text = tables.known(written)
+    return text and re.sub(r"^(\d+)\.0$", r"\1", unicodedata.normalize("NFC", text))
+
+
+def _described(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with the project's names of the parts of a split.
+
+    In a column that nothing else reads, a blank or “unknown” is missing. Else a blank gender would
+    be a group of speakers, and a blank sentence a sentence.
+    """
+    if "split" in rows:
+        rows["split"] = tables.part_of_split(rows["split"])
     for name in rows.columns.difference(READ):
         if pd.api.types.is_string_dtype(rows[name]):
             rows[name] = rows[name].where(rows[name].map(tables.known).notna())

@@ -8,7 +8,6 @@ an unknown corpus, `by_folder` reads a tree with a folder for each emotion.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 import tomllib
@@ -21,6 +20,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from helpers import audio
+from helpers.storage import files_below
 
 #: Suffixes of tables.
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".xls")
@@ -76,13 +76,8 @@ class Files:
 
 
 def files(folder: Path) -> Files:
-    """Find the audio, tables and texts below a folder, without hidden files."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(audio.HIDDEN)]
-        below = Path(parent).relative_to(folder).parts
-        found += [(*below, name) for name in names if not name.startswith(".")]
-    names = ["/".join(parts) for parts in sorted(found)]
+    """Find the audio, tables and texts below a folder, see `storage.files_below`."""
+    names = ["/".join(parts) for parts in files_below(folder)]
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
     return Files(
         folder,
@@ -296,6 +291,11 @@ def _read_csv(files: Files, wanted: tuple[str, ...], **options: Any) -> pd.DataF
 SPEAKER_FOLDER = re.compile(
     r"(?:speaker|spkr?|actor|actress|participant|subject|talker)[ _-]*(\d\w*|(?<=[ _-])\w+)",
     re.IGNORECASE,
+).fullmatch
+
+#: Tables that come with those corpora, which the readers below know.
+COMES_WITH = re.compile(
+    r"(?:.*/)?(?:labels_(?:consensus|concensus|detailed)|finishedResponses.*|tabulatedVotes)\.\w+"
 ).fullmatch
 
 #: What reads corpora that have their labels in files.

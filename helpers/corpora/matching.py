@@ -10,7 +10,12 @@ from collections import defaultdict
 
 import pandas as pd
 
+from helpers.audio import SUFFIXES
 from helpers.corpora.layouts import Files
+
+#: Endings of names that may be those of the same recording here, in lower case: of audio, and of
+#: what audio is converted from.
+ENDINGS = (*SUFFIXES, ".au", ".avi", ".flv", ".mkv", ".pcm", ".raw", ".sph")
 
 
 def folded(name: str) -> str:
@@ -33,7 +38,7 @@ class Finder:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for clip in files.clips:
             name = folded(posixpath.basename(clip))
-            for each in {name, posixpath.splitext(name)[0]}:
+            for each in {name, _stem(name)}:
                 self._by_name[each].append(clip)
 
     def find(self, written: str, beside: str = "") -> list[str]:
@@ -47,11 +52,11 @@ class Finder:
             one name below the corpus's folder, none, or several if they fit equally well and are
             not copies of each other
         """
-        parts = [part for part in re.split(r"[\\/]+", written.strip()) if part.strip(".")]
+        parts = _parts(written)
         if not parts:
             return []
         name = folded(parts[-1])
-        found = self._by_name.get(name) or self._by_name.get(posixpath.splitext(name)[0]) or []
+        found = self._by_name.get(name) or self._by_name.get(_stem(name)) or []
         if len(found) > 1:
             ranks = [_closeness(clip, parts, beside) for clip in found]
             found = [clip for clip, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
@@ -69,33 +74,94 @@ class Finder:
         return [first] if same else found
 
 
-def _closeness(clip: str, parts: list[str], beside: str) -> tuple[int, bool, bool, bool]:
+def _parts(written: str) -> list[str]:
+    """The folders and the name in a path of any machine, without its drive."""
+    parts = re.split(r"[\\/]+", written.strip())
+    return [part for part in parts if part.strip(".") and not part.endswith(":")]
+
+
+def _stem(name: str) -> str:
+    stem, ending = posixpath.splitext(name)
+    return stem if ending.lower() in ENDINGS else name
+
+
+def _common(clip: str, parts: list[str]) -> int:
+    """How many folders before the name are the same."""
+    folders = clip.split("/")[:-1]
+    same = [folded(a) == folded(b) for a, b in zip(folders[::-1], parts[-2::-1], strict=False)]
+    return [*same, False].index(False)
+
+
+def _closeness(clip: str, parts: list[str], beside: str) -> tuple[int, bool, bool, bool, bool]:
     """How well a file fits: common folders, the whole path, the table's folder, the letters."""
     *folders, name = clip.split("/")
-    common = 0
-    for ours, theirs in zip(reversed(folders), reversed(parts[:-1]), strict=False):
-        if folded(ours) != folded(theirs):
-            break
-        common += 1
-    whole = 0 < common == len(parts) - 1 == len(folders)
-    letters = name == parts[-1] or posixpath.splitext(name)[0] == parts[-1]
-    return common, whole, bool(beside) and clip.startswith(f"{beside}/"), letters
+    common = _common(clip, parts)
+    whole = common == len(parts) - 1 == len(folders)
+    near = bool(beside) and clip.startswith(f"{beside}/")
+    return common, whole and common > 0, near, whole, parts[-1] in (name, _stem(name))
 
 
-def find_audio(table: pd.DataFrame, files: Files, finder: Finder) -> pd.DataFrame:
+def matched(rows: pd.DataFrame, finder: Finder) -> tuple[pd.Series, pd.Series]:
+    """Match the rows of a table with the files that they may mean.
+
+    Labels of another machine may name other folders. So such a row means the file of its name, but
+    not if the rows tell folders apart: if another names this very file, or the folder where it is,
+    or if several name different folders for it.
+
+    Args:
+        rows: with ``file`` and perhaps ``beside``, the table's folder below the corpus's
+        finder: of the corpus's files
+
+    Returns:
+        for each row a list of files, see `Finder.find`, and whether they are in another folder than
+        it names
+    """
+    beside = rows["beside"] if "beside" in rows else [""] * len(rows)
+    found = pd.Series([*map(finder.find, rows["file"], beside)], rows.index, dtype=object)
+    parts = rows["file"].map(_parts)
+    fit = pd.Series([*map(_fit, found, parts, beside)], rows.index, dtype=object)
+    named = parts.map(lambda each: folded("/".join(each[:-1])))
+    first, other = found.str[0], fit == "other"
+    folder = first.map(posixpath.dirname, na_action="ignore")
+    apart = folder.isin(folder[~other & (named != "")])
+    several = named.where(other).groupby(first).transform("nunique") > 1
+    taken = first.isin(first[fit == "whole"])
+    none = (other & (apart | several | taken)) | ((fit == "part") & taken)
+    return found.where(~none, none.map(lambda _: [])), other & ~none
+
+
+def _fit(clips: list[str], parts: list[str], beside: str) -> str:
+    """How folders in a name fit those of its file: all, the file's at its end, a part, or other."""
+    if not clips:
+        return ""
+    folders, common = clips[0].count("/"), _common(clips[0], parts)
+    for path in (parts, [*_parts(beside), *parts]):
+        if _common(clips[0], path) == folders == len(path) - 1:
+            return "whole"
+    if common < min(folders, len(parts) - 1):
+        return "other"
+    return "end" if common == folders > 0 else "part"
+
+
+def find_audio(
+    table: pd.DataFrame, files: Files, finder: Finder
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Match labels with audio files.
 
     Args:
-        table: gets the column ``path``, and a ``reason`` where no file fits, or several do
+        table: gets the column ``path``, and a ``reason`` where no file fits, or several do. Of
+            rows with the same ``file`` that are about different files, it becomes their path
         files: what is in the folder
         finder: of these files
 
     Returns:
-        the audio files without a label: ``file``, ``path`` and ``reason``
+        the audio files without a label: ``file``, ``path`` and ``reason``; and a note if files are
+        not in the folders that the labels name
     """
-    beside = table.pop("beside") if "beside" in table else pd.Series("", index=table.index)
-    names = zip(table["file"], beside, strict=True)
-    found = pd.Series([finder.find(*each) for each in names], index=table.index, dtype=object)
+    found, other = matched(table, finder)
+    written = table["file"].copy()
+    if "beside" in table:
+        del table["beside"]
     count = found.map(len)
     table["path"] = found.map(lambda each: f"{files.folder}/{each[0]}" if len(each) == 1 else None)
     listed = found.map(lambda each: " and ".join(each[:2]))
@@ -103,6 +169,8 @@ def find_audio(table: pd.DataFrame, files: Files, finder: Finder) -> pd.DataFram
     several += ": add its folder to the name"
     unfit = several.where(count > 1, "is not in the corpus").where(count != 1, None)
     table["reason"] = table["reason"].where(table["reason"].notna(), unfit).astype(object)
+    several_files = table.groupby("file")["path"].transform("nunique") > 1
+    table["file"] = listed.where(several_files & (count == 1), table["file"])
     labelled = set().union(*found)
     rest = [clip for clip in files.clips if clip not in labelled]
     copies = finder.copies
@@ -113,4 +181,9 @@ def find_audio(table: pd.DataFrame, files: Files, finder: Finder) -> pd.DataFram
     printable = [clip.encode(errors="replace").decode() for clip in rest]
     paths = [f"{files.folder}/{clip}" for clip in rest]
     columns = {"file": printable, "path": paths, "reason": reasons}
-    return pd.DataFrame(columns, dtype=object)
+    notes = [
+        f"{other.sum()} of {len(table)} labels name other folders than those of their files: "
+        f"{name} is taken for {clip}"
+        for name, clip in zip(written[other][:1], listed[other][:1], strict=True)
+    ]
+    return pd.DataFrame(columns, dtype=object), tuple(notes)

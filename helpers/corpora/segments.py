@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -10,21 +11,12 @@ import pandas as pd
 import soundfile
 
 from helpers import audio
-from helpers.corpora.layouts import NOBODY
+from helpers.corpora import tables
 from helpers.progress import bar
-from helpers.storage import atomic_write, cache_folder, digest
+from helpers.storage import cache_folder, digest, make_folder, write_file
 
 #: Seconds by which a file may differ from a part of it and still be taken for that part.
 SLACK = 0.05
-
-
-def seconds(column: pd.Series) -> pd.Series:
-    """Times as numbers of seconds or as ``0 days 00:00:01.5``; NaN for an open end."""
-    text = column.astype(str).str.strip()
-    text = text.mask(text.str.casefold().isin(NOBODY))
-    numbers = pd.to_numeric(text, errors="coerce")
-    times = pd.to_timedelta(text.where(numbers.isna()), errors="coerce").dt.total_seconds()
-    return numbers.fillna(times)
 
 
 def cut(table: pd.DataFrame) -> None:
@@ -34,9 +26,17 @@ def cut(table: pd.DataFrame) -> None:
 
     Args:
         table: labels with ``path``, ``start``, ``end`` and ``reason``; ``start`` and ``end`` become
-            seconds, and a part that is not in its recording gets a reason
+            seconds, and a part that is not in its recording gets a reason. Of several parts with
+            the same ``file``, each gets its seconds behind it
     """
-    table["start"], table["end"] = seconds(table["start"]).fillna(0.0), seconds(table["end"])
+    for column in ("start", "end"):
+        written = table[column].astype(str)
+        table[column] = tables.seconds(written)
+        wrong = table[column].isna() & written.map(tables.known).notna() & table["reason"].isna()
+        reason = f"has the {column} '" + written + "', which is no time such as 83.5 or 1:23.5"
+        table.loc[wrong, "reason"] = reason
+    table["start"] = table["start"].fillna(0.0)
+    several = table["file"].duplicated(keep=False)
     usable = table["path"].notna() & table["reason"].isna()
     parts = table[usable & ((table["start"] > 0) | table["end"].notna())]
     for path, rows in bar(list(parts.groupby("path")), desc="cutting", unit="recording"):
@@ -58,8 +58,14 @@ def cut(table: pd.DataFrame) -> None:
                 continue
             target = folder / f"{Path(path).stem}_{row.start:.3f}_{end:.3f}.wav"
             if not target.exists():
-                folder.mkdir(exist_ok=True)
+                content = io.BytesIO()
                 part = y[round(row.start * rate) : round(end * rate)]
-                with atomic_write(target) as temporary:
-                    soundfile.write(temporary, part, rate, format="WAV", subtype="FLOAT")
+                soundfile.write(content, part, rate, format="WAV", subtype="FLOAT")
+                write_file(make_folder(folder) / target.name, content.getvalue())
             table.loc[row.Index, "path"] = str(target)
+            if several[row.Index]:
+                table.loc[row.Index, "file"] += f" [{_text(row.start)}–{_text(end)} s]"
+
+
+def _text(time: float) -> str:
+    return np.format_float_positional(round(time, 3), trim="-")

@@ -41,10 +41,12 @@ class Table:
         rows: a row a clip: ``file``, ``valence`` or ``emotion`` (text), ``beside`` (the table's
             folder below the corpus's) and other columns
         raters: text, clips x raters, where several listeners' ratings are in the table
+        notes: see `corpora.Corpus`
     """
 
     rows: pd.DataFrame
     raters: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plain(name: object) -> str:
@@ -54,6 +56,9 @@ def plain(name: object) -> str:
 
 
 NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.items()}
+
+#: Names of columns of durations, see `plain`, which make a start an end.
+DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
 
 
 def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str]]]:
@@ -183,6 +188,7 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         "emotion": lambda column: column.map(valence),
         "split": part_of_split,
     }
+    cells = _with_ends(cells)
     times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
     for column in COLUMNS:
         if column not in ("start", "end") or len(times) > 1:
@@ -200,7 +206,7 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
     elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
-        table = _row_by_rater(cells)
+        table = _row_by_rater(cells, path.name)
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
     for column in table.rows.columns.difference(list(COLUMNS)):
@@ -209,6 +215,19 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
             table.rows[column] = values
     table.rows["beside"] = beside
     return table
+
+
+def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
+    """The same cells, where a part of a recording has a start and a duration also with its end."""
+    starts, ends, durations = (
+        [name for name in cells.columns if plain(name) in names]
+        for names in (NAMES["start"], NAMES["end"], DURATIONS)
+    )
+    if ends or not starts or not durations:
+        return cells
+    duration = cells[durations[0]]
+    end = seconds(cells[starts[0]]).fillna(0.0) + seconds(duration)
+    return cells.assign(end=end.astype(str).where(end.notna(), duration))
 
 
 def _rename(
@@ -251,6 +270,14 @@ def numbers(column: pd.Series) -> pd.Series:
     return pd.to_numeric(column.str.strip().str.replace(",", "."), errors="coerce")
 
 
+def seconds(column: pd.Series) -> pd.Series:
+    """Seconds, also from times such as ``1:23.5`` or ``1.5 s``; NaN where there is none."""
+    text = column.astype(str).str.strip().str.replace(",", ".")
+    hours = text.mask(text.str.fullmatch(r"\d+:\d+(\.\d*)?"), "0:" + text)
+    times = pd.to_timedelta(hours.where(numbers(text).isna()), errors="coerce")
+    return numbers(text).fillna(times.dt.total_seconds())
+
+
 def all_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The same as `numbers` for every column; `DataFrame.apply` leaves empty tables as they are."""
     return pd.DataFrame({name: numbers(table[name]) for name in table}, index=table.index)
@@ -282,17 +309,21 @@ def mean_rating(raters: pd.DataFrame) -> pd.Series:
     return wrong.bfill(axis=1).iloc[:, 0].fillna(mean.astype(str).where(mean.notna(), ""))
 
 
-def _row_by_rater(cells: pd.DataFrame) -> Table:
+def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:
     """A row a clip of a table that has a row for each rater of each clip.
 
-    What differs between the rows of a clip is left out.
+    What differs between the rows of a clip is left out, and a note says so; blanks do not differ.
     """
     key = [name for name in ("file", "start", "end") if name in cells]
     clips = cells.groupby(key, sort=False)
     once = cells.drop_duplicates([*key, "rater", "valence"])
     raters = once.groupby([*key, "rater"])["valence"].agg(" and ".join).unstack()
     others = cells.columns.difference([*key, "rater", "valence"], sort=False)
-    same = [name for name in others if clips[name].nunique().max() == 1]
-    rows = cells.drop_duplicates(key)[[*key, *same]].reset_index(drop=True)
+    said = cells.assign(**{column: cells[column].map(known) for column in others})
+    clips = said.groupby(key, sort=False)
+    differ = [column for column in others if clips[column].nunique().max() > 1]
+    rows = clips[others.difference(differ, sort=False).tolist()].first().fillna("").reset_index()
+    left = f"{', '.join(differ)} of {name} is left out, since it differs between raters of a clip"
     order = pd.MultiIndex.from_frame(rows[key]) if len(key) > 1 else rows["file"]
-    return Table(rows, raters.reindex(order).reset_index(drop=True).rename_axis(columns=None))
+    raters = raters.reindex(order).reset_index(drop=True).rename_axis(columns=None)
+    return Table(rows, raters, (left,) if differ else ())

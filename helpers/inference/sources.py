@@ -12,6 +12,7 @@ import numpy as np
 
 from helpers import audio
 from helpers.audio import Clip
+from helpers.storage import files_below
 
 
 class Recording(NamedTuple):
@@ -51,10 +52,9 @@ def _files(path: str) -> list[str]:
     if not os.path.isdir(path):  # noqa: PTH112 a Path's fails for names that no file can have
         return [path]
     return [
-        str(file)
-        for file in sorted(Path(path).rglob("*"))
-        if file.suffix.lower() in audio.SUFFIXES
-        and not any(part.startswith(audio.HIDDEN) for part in file.relative_to(path).parts)
+        str(Path(path, *parts))
+        for parts in files_below(path)
+        if parts[-1].lower().endswith(audio.SUFFIXES)
     ] or [path]
 
 

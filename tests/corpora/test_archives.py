@@ -10,6 +10,7 @@ import struct
 import tarfile
 import warnings
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -328,6 +329,23 @@ def test_a_tar_is_unpacked_once(folder, output, monkeypatch):
     corpora.load(path)
     monkeypatch.setattr(tarfile.TarFile, "extract", None)
     assert len(corpora.load(path).clips) == 4
+
+
+def test_what_killed_runs_left_does_not_matter_and_is_removed(folder, output):
+    path = tarred(folder)
+    (unpacked,) = {Path(clip).parents[1] for clip in corpora.load(path).clips["path"]}
+    shutil.rmtree(unpacked)
+    own, old, running = (
+        unpacked.with_name(f"{name}.partial")
+        for name in (f"{unpacked.name}.{os.getpid()}", "speech-1.999999", "speech-2.999998")
+    )
+    for left in (own, old, running):
+        (left / "audio").mkdir(parents=True)
+        (left / "audio" / "half.wav").write_bytes(b"RIFF")
+    os.utime(old, (0, 0))
+    assert len(corpora.load(path).clips) == 4
+    assert sorted(unpacked.parent.iterdir()) == sorted([unpacked, running])
+    assert not list(unpacked.rglob("half.wav"))
 
 
 def test_what_macos_adds_to_tars_is_left_out(folder, output):

@@ -6,7 +6,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import audioread
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,7 +59,20 @@ HOT = {
 @pytest.mark.parametrize("kind", HOT)
 def test_a_hot_recording_is_kept(corpus_folder, kind):
     soundfile.write(corpus_folder / "audio" / "clip03.wav", HOT[kind], 16000, subtype="FLOAT")
-    assert corpora.load(corpus_folder).rejected.empty
+    corpus = corpora.load(corpus_folder)
+    assert corpus.rejected.empty
+    assert any("1 of 12 clips have samples beyond" in note for note in corpus.notes) == (
+        "beyond" in kind
+    )
+
+
+@pytest.mark.parametrize("block", [100, 682, 1000])
+def test_silence_is_measured_however_small_the_blocks_of_a_decoder_are(block):
+    """FFmpeg gives pieces of 8192 bytes: of six channels, less than a frame of 20 ms."""
+    y = np.concatenate([np.zeros(9600), voice(1), np.zeros(6400)]).astype(np.float32)[:, None]
+    blocks = (y[start : start + block] for start in range(0, len(y), block))
+    frames, quiet, _ = checks._decode(audio.Audio(16000, 1, 0, 0, blocks))
+    assert frames == 32000 and quiet == pytest.approx(1, abs=0.04)
 
 
 def test_a_clip_of_more_than_ten_minutes_is_rejected_by_its_header(corpus_folder):
@@ -80,12 +92,7 @@ def test_a_clip_of_more_than_ten_minutes_is_rejected_by_its_header(corpus_folder
     assert corpus.clips["duration"].max() == 599
 
 
-@pytest.mark.parametrize("ffmpeg", [True, False])
-def test_an_mp3_whose_length_is_estimated_may_be_a_little_shorter(
-    corpus_folder, monkeypatch, ffmpeg
-):
-    if not ffmpeg:
-        monkeypatch.setattr(audioread, "BACKENDS", audioread.available_backends()[:1])
+def test_an_mp3_whose_last_frame_is_cut_off_is_read(corpus_folder):
     path = corpus_folder / "audio" / "clip03.mp3"
     soundfile.write(path, voice(2), 16000, bitrate_mode="CONSTANT", compression_level=0.5)
     (corpus_folder / "audio" / "clip03.wav").unlink()
@@ -93,11 +100,8 @@ def test_an_mp3_whose_length_is_estimated_may_be_a_little_shorter(
     second = content.index(content[:2], 4)  # the first frame holds the count and no sound
     assert b"Info" in content[:second]
     path.write_bytes(content[second:-50])
-    with soundfile.SoundFile(path) as file:
-        estimated = file.frames
-    assert 2 < estimated / 16000 < 2.2
     duration = corpora.load(corpus_folder).clips["duration"][3]
-    assert 2 < duration < (2.2 if ffmpeg else estimated / 16000)
+    assert 2 < duration < 2.2
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"not audio at all" * 100])
@@ -271,9 +275,9 @@ def test_seconds_before_and_after_the_speech_are_measured(tmp_path, level, rate,
     paths = [f"{tmp_path}/{name}" for name in ("a.wav", "b.wav", "absent.wav")]
     table = pd.DataFrame({"path": paths, "valence": 3.0})
     table["reason"] = pd.Series([None] * 3, dtype=object)
-    quiet = checks.audio_files(table, tmp_path)
+    quiet = checks.audio_files(table, tmp_path)["quiet"]
     np.testing.assert_allclose(quiet, [2, 0, np.nan], atol=0.05)
-    assert "quiet" not in table
+    assert not {"quiet", "peak"} & set(table)
 
 
 def test_the_summary_says_how_many_clips_have_long_ends_without_speech(corpus_folder):

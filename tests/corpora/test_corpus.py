@@ -11,7 +11,7 @@ import soundfile
 
 from helpers import cli, comparison, corpora, features, plots, splits, tuning
 from helpers.corpora import CorpusError
-from tests.conftest import voice
+from tests.conftest import voice, write_corpus
 from tests.corpora.conftest import edit_labels
 from tests.corpora.test_checks import at_full_scale
 
@@ -238,3 +238,9 @@ def test_folds_by_corpus_test_on_a_whole_corpus(corpus_folder):
         [{"my_corpus"}, {"other"}],
         [{"other"}, {"my_corpus"}],
     )
+
+
+@pytest.mark.parametrize("name", ["human voices", "voices", "Demo", "parts"])
+def test_no_corpus_has_the_name_of_what_the_project_ships(tmp_path, output, name):
+    write_corpus(tmp_path / name, clips=3, seconds=0.3)
+    assert corpora.load(tmp_path / name).name == f"{name.replace(' ', '_')}_"

@@ -1,6 +1,7 @@
 """Labels tables under any names, in any format."""
 
 import json
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,15 @@ def test_columns_are_recognised_by_their_common_names(corpus_folder, file, valen
     labels.to_csv(corpus_folder / "labels.csv", index=False)
     clips = corpora.load(corpus_folder).clips
     assert clips["speaker"].nunique() == 4 and len(clips) == 12
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("7", "7.0"), (unicodedata.normalize("NFC", "José"), "Jose\u0301")]
+)
+def test_a_speaker_is_one_however_a_table_is_written(corpus_folder, one, other):
+    """pandas writes whole numbers as floats where one is missing."""
+    relabelled(corpus_folder, speaker=[one, other, "s.0", "7.5"] * 3)
+    assert set(corpora.load(corpus_folder).clips["speaker"]) == {one, "s.0", "7.5"}
 
 
 def test_words_for_no_speaker_are_no_speaker(corpus_folder):

@@ -2,13 +2,15 @@
 
 import shutil
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from helpers import corpora, splits
+from helpers import comparison, corpora, splits
+from helpers.corpora import layouts
 from tests.conftest import voice, write_corpus
 
 
@@ -278,6 +280,44 @@ def test_ratings_in_a_table_say_more_than_emotions_in_names(tmp_path, output):
     assert corpora.summary(corpus)["also"] == (
         "emotion, intensity, sentence, repetition, speaker from the files' names (RAVDESS)"
     )
+
+
+def test_who_rates_a_known_corpus_still_has_its_citation(tmp_path, output):
+    ravdess(tmp_path / "c")
+    table = "file,valence\n03-01-03-01-01-01-01,2.5\n03-01-05-02-02-01-01,3.5\n"
+    (tmp_path / "c" / "ratings.csv").write_text(table)
+    corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+    assert "Livingstone" in corpus.citation and corpus.licence
+    assert comparison.has_seen(corpus) == [corpus.citation]
+
+
+def test_ratings_in_a_table_say_more_than_emotions_that_listeners_chose(tmp_path, output):
+    expected = cremad_with_votes(tmp_path / "c")
+    rows = [f"{name},{n + 1}" for n, name in enumerate(CREMAD)]
+    (tmp_path / "c" / "ratings.csv").write_text("\n".join(["file,valence", *rows]))
+    corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+    assert corpus.labels == "rated" and corpus.clips["valence"].tolist() == [1, 2, 3, 4]
+    assert corpus.clips["speaker"].tolist() == expected["speaker"]
+
+
+@pytest.mark.parametrize("name", ["IEMOCAP", "MSP-Podcast"])
+def test_a_table_beside_a_rated_corpus_is_not_used_and_a_note_says_so(tmp_path, output, name):
+    expected = TREES[name](tmp_path / "c")
+    file = layouts.files(tmp_path / "c").clips[0]
+    (tmp_path / "c" / "mine.csv").write_text(f"file,valence\n{file},1\n")
+    corpus = corpora.load(tmp_path / "c")
+    assert corpus.clips["valence"].tolist() == expected["valence"]
+    assert corpus.notes == (f"mine.csv is not used, since {name} has ratings of its own",)
+
+
+def test_a_split_beside_a_known_corpus_is_read_as_in_any_table(tmp_path, output):
+    ravdess(tmp_path / "c")
+    names = [Path(name).stem for name in layouts.files(tmp_path / "c").clips]
+    parts = ["Train", "Dev", "Test", "", ""][: len(names)]
+    rows = [f"{name},happy,{part}" for name, part in zip(names, parts, strict=False)]
+    (tmp_path / "c" / "parts.csv").write_text("\n".join(["file,emotion,split", *rows]))
+    clips = corpora.load(tmp_path / "c").clips
+    assert set(clips["split"].dropna()) == {"train", "validation", "test"}
 
 
 def test_names_say_more_than_a_table_of_emotions_alone(tmp_path, output):

@@ -67,3 +67,61 @@ def test_files_beside_the_table_are_meant_first(tmp_path, output):
     corpus = corpora.load(tmp_path / "c")
     assert corpus.rejected.empty and corpus.clips["path"].nunique() == 8
     assert corpus.clips["split"].tolist() == ["test"] * 4 + ["train"] * 4
+    assert corpus.clips["file"][0] == "test/audio/clip00.wav" and corpus.clips["file"].is_unique
+
+
+def written(folder, names, table):
+    """A folder with these recordings and this table of file, valence and speaker."""
+    for seed, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        soundfile.write(path, voice(0.3, seed=seed), 16000)
+    (folder / "labels.csv").write_text("file,valence,speaker\n" + "\n".join(table))
+    return corpora.load(folder, scale=(1, 5))
+
+
+def test_labels_of_folders_that_are_not_there_take_no_other_file(tmp_path, output):
+    names = [f"{folder}/{n}.wav" for folder in ("s1", "s2") for n in range(3)]
+    table = [f"{name},{1 + n % 5},{name[:2]}" for n, name in enumerate(names)]
+    corpus = written(tmp_path / "c", names[:3], table)
+    assert corpus.clips["file"].tolist() == names[:3] and corpus.notes == ()
+    assert reasons(corpus) == dict.fromkeys(names[3:], "is not in the corpus")
+
+
+def test_labels_of_several_folders_that_meet_at_one_file_take_none(tmp_path, output):
+    table = ["a/0.wav,1,a", "b/0.wav,1,b", "b/1.wav,2,b", "2.wav,3,c"]
+    corpus = written(tmp_path / "c", ["x/0.wav", "x/1.wav", "x/2.wav"], table)
+    assert corpus.clips["file"].tolist() == ["b/1.wav", "2.wav"]
+    assert corpus.notes == (
+        "1 of 4 labels name other folders than those of their files: b/1.wav is taken for x/1.wav",
+    )
+
+
+@pytest.mark.parametrize(("there", "absent"), [("s1/0.wav", "0.wav"), ("0.wav", "s1/0.wav")])
+def test_a_file_that_a_label_names_exactly_is_that_of_no_other_label(
+    tmp_path, output, there, absent
+):
+    table = [f"{there},1,a", f"{absent},5,b", "x/1.wav,3,a"]
+    corpus = written(tmp_path / "c", [there, "1.wav"], table)
+    assert corpus.clips["file"].tolist() == [there, "x/1.wav"]
+    assert reasons(corpus) == {absent: "is not in the corpus"}
+
+
+def test_a_file_that_two_labels_name_by_paths_of_two_machines_is_listed_twice(tmp_path, output):
+    table = [f"{MACHINE}0.wav,1,a", f"{WINDOWS}0.wav,5,b", "audio/0.wav,3,a", "1.wav,3,c", "2,4,c"]
+    corpus = written(tmp_path / "c", ["audio/0.wav", "1.wav", "2.wav"], table)
+    assert corpus.clips["file"].tolist() == ["1.wav", "2"]
+    assert set(corpus.rejected["reason"]) == {"is listed with different ratings"}
+
+
+def test_only_suffixes_of_recordings_are_no_part_of_a_name(tmp_path, output):
+    table = ["a.take2,1,a", "b.flv,2,b", "c,3,c", "d.e,4,d"]
+    corpus = written(tmp_path / "c", ["a.wav", "b.wav", "c.wav", "d.e.wav"], table)
+    assert corpus.clips["file"].tolist() == ["b.flv", "c", "d.e"]
+    assert reasons(corpus) == {"a.take2": "is not in the corpus", "a.wav": "has no label"}
+
+
+def test_a_file_beside_the_table_is_meant_by_its_name_alone(tmp_path, output):
+    table = ["one.wav,1,a", "b/one.wav,5,b"]
+    corpus = written(tmp_path / "c", ["b/one.wav", "one.wav"], table)
+    assert [path.split("/c/")[1] for path in corpus.clips["path"]] == ["one.wav", "b/one.wav"]

@@ -44,6 +44,29 @@ def test_a_row_for_each_rater_gives_their_mean(corpus_folder):
     assert corpora.summary(corpus)["raters"].startswith("3 (2 to 3 a clip), each against")
 
 
+def test_what_one_row_of_a_clip_says_is_known_of_it_and_what_differs_is_named(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    rows = [
+        {
+            **{"file": name, "rater": n, "valence": SINGLE[i, n], "mood": "calm" if n else "tired"},
+            **{"speaker": "" if n else f"s{i % 2}", "gender": "f" if n == 2 else "unknown"},
+        }
+        for i, name in enumerate(labels["file"])
+        for n in range(3)
+    ]
+    pd.DataFrame(rows).to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["speaker"].tolist() == ["s0", "s1"] * 6
+    assert set(corpus.clips["gender"]) == {"f"} and "mood" not in corpus.clips
+    assert corpus.notes == (
+        "mood of labels.csv is left out, since it differs between raters of a clip",
+    )
+    pd.DataFrame(rows)[["file", "rater", "valence"]].to_csv(
+        corpus_folder / "labels.csv", index=False
+    )
+    assert corpora.load(corpus_folder).notes == ()
+
+
 def test_a_rating_that_one_rater_gave_wrongly_costs_the_clip(corpus_folder):
     cells = SINGLE.astype(str)
     cells[0, 1], cells[1, 2], cells[2, 0], cells[4, :] = "good", "9", "", ""

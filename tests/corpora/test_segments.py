@@ -6,11 +6,12 @@ import pytest
 import soundfile
 
 from helpers import corpora
+from helpers.storage import OutputError
 from tests.conftest import NO_AUDIO, voice, write_corpus
 from tests.corpora.conftest import reasons, relabelled
 
 
-@pytest.mark.parametrize("form", ["{:g}", "0 days 00:00:{:09.6f}"])
+@pytest.mark.parametrize("form", ["{:g}", "0 days 00:00:{:09.6f}", "0:{:04.1f}", "00:00:{:04.1f}"])
 def test_each_rated_part_of_a_recording_is_a_clip(tmp_path, output, form):
     (tmp_path / "c").mkdir()
     sound = np.concatenate([voice(1, seed=n, pitch=100 + 40 * n) for n in range(4)])
@@ -27,6 +28,8 @@ def test_each_rated_part_of_a_recording_is_a_clip(tmp_path, output, form):
     corpus = corpora.load(tmp_path / "c")
     assert np.allclose(corpus.clips["duration"], [1, 1.5, 1.5, 1])
     assert corpus.clips["valence"].tolist() == [1, 5, 3, 4]
+    names = ["long.wav [0–1 s]", "long.wav [1–2.5 s]", "long.wav [2.5–4 s]", "cut.wav"]
+    assert corpus.clips["file"].tolist() == names
     y, _ = soundfile.read(corpus.clips["path"][1])
     assert np.allclose(y, sound[16000:40000], atol=1e-4)
     assert corpus.rejected["reason"].tolist() == [
@@ -34,6 +37,50 @@ def test_each_rated_part_of_a_recording_is_a_clip(tmp_path, output, form):
         "is listed more than once",
     ]
     assert corpora.load(tmp_path / "c").clips.equals(corpus.clips)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ("start;end", ["0,1;0,5", "0:0,2;0,6", "0,3;0:00,7"]),
+        ("start;duration", ["0,1;0,4", "0.2;0.4", "0:0,3;0,4 s"]),
+        ("onset;offset", ["0.1;0.5", "0.2;0.6", "00:00:00.3;700 ms"]),
+    ],
+)
+def test_times_are_read_in_each_usual_form(tmp_path, output, columns, rows):
+    write_corpus(tmp_path / "c", clips=3)
+    lines = [f"clip{n:02d};{n + 1};{row}" for n, row in enumerate(rows)]
+    table = "\n".join([f"file;valence;{columns}", *lines])
+    (tmp_path / "c" / "labels.csv").write_text(table)
+    clips = corpora.load(tmp_path / "c", scale=(1, 5)).clips
+    assert np.allclose(clips["duration"], 0.4)
+    assert np.allclose(clips["start"].astype(float), [0.1, 0.2, 0.3])
+    assert clips["file"].tolist() == ["clip00", "clip01", "clip02"]
+
+
+def test_a_time_that_is_none_costs_its_clip_and_no_other(tmp_path, output):
+    write_corpus(tmp_path / "c", clips=5)
+    relabelled(tmp_path / "c", start=["0.1", "early", "", "0.1", "0.1"], end=["", "1", "?", "x", 2])
+    corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+    assert corpus.clips["file"].tolist() == ["clip00.wav", "clip02.wav"]
+    assert reasons(corpus) == {
+        "clip01.wav": "has the start 'early', which is no time such as 83.5 or 1:23.5",
+        "clip03.wav": "has the end 'x', which is no time such as 83.5 or 1:23.5",
+        "clip04.wav": "0.1 to 2 s are not in the recording of 1.0 s",
+    }
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, output):
+    write_corpus(tmp_path / "c", clips=3)
+    relabelled(tmp_path / "c", start=0.1, end=0.5)
+    resource = pytest.importorskip("resource")  # not on Windows
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="clip00_0.100_0.500.wav cannot be written"):
+            corpora.load(tmp_path / "c")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_parts_of_a_recording_that_cannot_be_read_are_rejected(tmp_path, output):

@@ -28,10 +28,10 @@ class Study(NamedTuple):
 def study(tmp_path_factory):
     """A corpus of voices from 0.96 to 1.44 s, and a network for clips of 1 s."""
     folder = tmp_path_factory.mktemp("study")
-    write_corpus(folder / "voices", clips=40, speakers=8, seconds=1.2)
+    write_corpus(folder / "speech", clips=40, speakers=8, seconds=1.2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VALENCE_OUTPUT", str(folder))
-        corpus = corpora.load(folder / "voices")
+        corpus = corpora.load(folder / "speech")
         matrix = features.extract(corpus, MEL, duration=1)
     rows = np.random.default_rng(0).permutation(len(corpus.clips))
     split = splits.Split(rows[:20], rows[20:32], rows[32:])

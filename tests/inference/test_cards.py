@@ -49,7 +49,7 @@ def test_the_coverage_counts_the_test_ratings_in_their_intervals(study, model):
 
 def test_the_text_says_what_is_known(model):
     text = inference.card_markdown(model.card)
-    assert text.startswith("# Valence of speech, trained on voices\n")
+    assert text.startswith("# Valence of speech, trained on speech\n")
     assert "on a scale of 1 to 5." in text and "Labels: ratings of valence" in text
     assert f"Prediction interval at 90 %: {model.card.margin:.2f} to each side.\n" in text
     assert "calibrated on the errors of 12 validation clips of 6 speakers.\n" in text

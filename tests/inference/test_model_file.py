@@ -110,7 +110,7 @@ def test_features_that_do_not_fit_the_network_are_refused(study, tmp_path, optio
 def test_a_run_on_other_ratings_or_without_validation_is_refused(study, tmp_path):
     corpus, run, _ = study
     other = replace(corpus, clips=corpus.clips.assign(valence=3.0))
-    with pytest.raises(ValueError, match="not trained on the ratings of voices"):
+    with pytest.raises(ValueError, match="not trained on the ratings of speech"):
         study.save(run, tmp_path / "a.keras", corpus=other)
     with pytest.raises(ValueError, match="no validation part"):
         study.save(replace(run, validation=None), tmp_path / "a.keras")

@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ def test_hidden_files_of_systems_are_skipped(model, recording):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"no audio")
     assert inference.predict(model, folder)["clip"].tolist() == [str(recording)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_linked_folder_is_read(model, tmp_path, recording):
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "link").symlink_to(recording.parent)
+    expected = [str(tmp_path / "asked" / "link" / recording.name)]
+    assert inference.predict(model, tmp_path / "asked")["clip"].tolist() == expected
 
 
 def test_a_folder_below_a_hidden_one_is_read(model, tmp_path, recording):

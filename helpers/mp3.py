@@ -1,0 +1,39 @@
+"""MP3s that do not say how long they are.
+
+Such a file has no count of its frames, because it was streamed or an editor removed it. Each frame
+may have another bit rate, so that the size of the file says little.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+#: Bytes of the header of each frame of an mp3.
+MP3_HEADER = 4
+
+#: Times that the lowest bit rate of an mp3, 8 kbit/s, is in the highest, 320, and more.
+BIT_RATES = 64
+
+
+class Longer(io.FileIO):
+    """A file that is said to be `BIT_RATES` times as long as it is.
+
+    Where an mp3 does not count its frames, libsndfile guesses their number from the size of the
+    file and of the first frame, and stops there. So the guess is always behind the true end.
+    """
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Behind the true end, where the end is said to be."""
+        if whence == os.SEEK_END:
+            offset, whence = offset + BIT_RATES * os.fstat(self.fileno()).st_size, os.SEEK_SET
+        return super().seek(offset, whence)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Zeros for the rest of a frame that is cut off; the end is where no frame's header is."""
+        there = super().readinto(buffer)
+        if not there and len(buffer) <= MP3_HEADER:
+            return 0
+        buffer[there:] = bytes(len(buffer) - there)
+        return len(buffer)
