@@ -33,6 +33,7 @@ Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
 SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
     *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp"),
+    *(".aifc", ".au", ".rf64", ".snd", ".sph", ".voc", ".w64"),  # libsndfile reads these, too
 )
 
 #: How the small text begins that stands in for a file until git-lfs downloads it.
@@ -73,6 +74,10 @@ SILENCE = 1e-4
 
 class UnusableError(ValueError):
     """A recording that cannot be used; the message goes on after its name."""
+
+
+class SilentError(UnusableError):
+    """A recording, or the mean of its channels, that is silent or constant."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +132,11 @@ def waveform(y: np.ndarray, sample_rate: int) -> Audio:
 
 
 @contextmanager
-def opened(clip: Clip) -> Iterator[Audio]:
+def opened(clip: Clip | Audio) -> Iterator[Audio]:
     """Open a recording; only the header of a file is read until its blocks are.
 
     Args:
-        clip: see `Clip`
+        clip: see `Clip`; what is open already stays as it is
 
     Raises:
         UnusableError: if the file cannot be decoded, on opening or between two blocks
@@ -143,6 +148,9 @@ def opened(clip: Clip) -> Iterator[Audio]:
         ...     audio.sample_rate, audio.channels, audio.frames
         (16000, 1, 46873)
     """
+    if isinstance(clip, Audio):
+        yield clip
+        return
     if not isinstance(clip, str | os.PathLike):
         yield waveform(*clip)
         return
@@ -367,16 +375,16 @@ def checked(
     if not np.isfinite(squares):
         raise UnusableError("has samples that are not numbers")
     if squares / frames - (total / frames) ** 2 < SILENCE**2:
-        raise UnusableError("is silent or constant")
+        raise SilentError("is silent or constant")
 
 
 def read(
-    clip: Clip, sample_rate: int | None = None, *, channel: int | None = None
+    clip: Clip | Audio, sample_rate: int | None = None, *, channel: int | None = None
 ) -> tuple[np.ndarray, int]:
     """Read a recording, mixed to mono, checked and resampled (soxr, high quality).
 
     Args:
-        clip: a path, or a waveform with its sampling rate, see `Clip`
+        clip: a path, or a waveform with its sampling rate, see `Clip`; or one that is `opened`
         sample_rate: wanted sampling rate in Hz; None keeps the recording's own
         channel: number of the one channel to use, from 0; None is the mean of all
 

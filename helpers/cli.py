@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
 
@@ -19,14 +20,20 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
         arguments: see there
 
     Returns:
-        the exit code: that of `main`; 2 after one sentence on stderr if it raised `UserError`; 130,
-        as of a shell, after Ctrl-C
+        the exit code: that of `main`; 2 after one sentence on stderr if it raised `UserError`; as
+        of a shell, 130 after Ctrl-C and 141 if nobody reads what is printed, as after ``| head``
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the console's encoding lacks is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return main(arguments)
+        code = main(arguments)
+        print(end="", flush=True)  # what is left of the output may break the pipe, too
+        return code
+    except BrokenPipeError:
+        # Python flushes once more at its end, see "Note on SIGPIPE" in its documentation.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -42,3 +42,17 @@ def test_a_name_that_the_consoles_encoding_lacks_is_printed_all_the_same():
     env = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}  # a pipe on Windows
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
     assert run.stdout.decode("cp1252").strip() == "g\\u0142os.wav"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("lines", [1, 99999])  # it breaks at the end, and in between
+def test_output_that_nobody_reads_is_no_traceback(lines):
+    code = f"""import sys; from helpers import cli
+sys.stdin.read()  # until the pipe is closed
+sys.exit(cli.run(lambda none: print("line\\n" * {lines})))"""
+    pipe = subprocess.PIPE
+    run = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe)
+    run.stdout.close()
+    run.stdin.close()
+    assert run.stderr.read() == b"" and run.wait() == 141
+    run.stderr.close()

@@ -1,6 +1,6 @@
 """Any rated speech as one table: notebook 1."""
 
-from helpers.corpora.checks import as_checked
+from helpers.corpora.checks import Clipping, as_checked
 from helpers.corpora.corpus import (
     DEMO,
     Corpus,

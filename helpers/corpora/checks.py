@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,24 +192,47 @@ def _check(path: str) -> dict[str, Any]:
 def _decode(clip: audio.Audio) -> tuple[int, float, float]:
     """Decode and check a clip block by block; its samples, seconds around its speech, and peak."""
     _refuse_long(clip.least, clip.sample_rate)
-    frames, clipped, peak = 0, 0, 0.0
+    frames, clipping, peak = 0, Clipping(), 0.0
     size = max(1, round(FRAME * clip.sample_rate))
     power, rest = [], np.empty(0, np.float32)
     for block, y in audio.checked(clip):
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # the header may be wrong
-        magnitude = np.abs(block)
-        peak = max(peak, float(magnitude.max(initial=0)))
-        full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
-        clipped += int(np.count_nonzero(full))
+        clipping.add(block)
+        peak = max(peak, float(np.abs(block).max(initial=0)))
         y = np.concatenate([rest, y])
         whole, rest = np.split(y, [len(y) // size * size])
         power.append(np.square(whole, dtype=np.float64).reshape(-1, size).mean(axis=1))
-    share = clipped / (frames * clip.channels)
-    if share > CLIPPED:
-        percent = f"{100 * share:.1f} %"
-        raise audio.UnusableError(f"is clipped: {percent} of its samples are at full scale")
+    if clipping.problem:
+        raise audio.UnusableError(clipping.problem)
     return frames, _around(np.concatenate(power)) * size / clip.sample_rate, peak
+
+
+class Clipping:
+    """Counts the samples of a recording that are at full scale, block by block."""
+
+    def __init__(self) -> None:
+        self._full = self._samples = 0
+
+    def add(self, block: np.ndarray) -> None:
+        """Count those of a block [samples, channels]."""
+        magnitude = np.abs(block)
+        full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
+        self._full += int(np.count_nonzero(full))
+        self._samples += block.size
+
+    def watch(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Count those of blocks that are read elsewhere; the same blocks."""
+        for block in blocks:
+            self.add(block)
+            yield block
+
+    @property
+    def problem(self) -> str:
+        """Why what was counted is clipped; empty if it is not, see `CLIPPED`."""
+        share = self._full / max(self._samples, 1)
+        percent = f"{100 * share:.1f} %"
+        return f"is clipped: {percent} of its samples are at full scale" if share > CLIPPED else ""
 
 
 def _around(power: np.ndarray) -> int:

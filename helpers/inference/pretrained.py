@@ -55,7 +55,7 @@ def predict_pretrained(
 
 def _row(recording: Recording, model: features.Pretrained) -> dict[str, Any]:
     try:
-        y, rate = sources.read(recording.clip, features.SAMPLE_RATE, recording.channel)
+        y, rate, clipping = sources.read(recording.clip, features.SAMPLE_RATE, recording.channel)
     except audio.UnusableError as error:
         return _columns(recording.name, np.nan, str(error))
     valence = LOWEST + (HIGHEST - LOWEST) * float(features.embedding(y, model)[-1])
@@ -63,6 +63,8 @@ def _row(recording: Recording, model: features.Pretrained) -> dict[str, Any]:
     if rate < features.SAMPLE_RATE:
         needed = f"the network was trained on {features.SAMPLE_RATE} Hz"
         found.append(f"has a sampling rate of {rate} Hz; {needed}")
+    if clipping:
+        found.append(clipping)
     if (windows := features.windows_of(y)) > 1:
         found.append(f"is long: the mean of {windows} windows")
     return _columns(recording.name, valence, "; ".join(found))

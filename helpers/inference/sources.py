@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
+import glob
+import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 
-from helpers import audio
+from helpers import audio, corpora
 from helpers.audio import Clip
 from helpers.storage import files_below
 
@@ -40,11 +45,18 @@ def recordings(clips: Clip | Iterable[Clip], *, channels: bool = False) -> Itera
     is_one = waveform or isinstance(clips, str | os.PathLike)
     for number, clip in enumerate(cast("Iterable[Clip]", [clips] if is_one else clips), start=1):
         if isinstance(clip, str | os.PathLike):
-            found = [Recording(encodable(path), path) for path in _files(os.fspath(clip))]
+            found = [Recording(encodable(path), path) for path in _below(os.fspath(clip))]
         else:
             found = [Recording(f"waveform {number}", clip)]
         for each in found:
             yield from _channels(each) if channels else [each]
+
+
+def _below(path: str) -> list[str]:
+    """The path, or what is in a folder: its audio, and the folders that cannot be read."""
+    found = _files(path)
+    closed = _closed(path) if os.path.isdir(path) else []  # noqa: PTH112 as below
+    return closed if closed and found == [path] else [*found, *closed]
 
 
 def _files(path: str) -> list[str]:
@@ -56,6 +68,56 @@ def _files(path: str) -> list[str]:
         for parts in files_below(path)
         if parts[-1].lower().endswith(audio.SUFFIXES)
     ] or [path]
+
+
+def _closed(folder: str) -> list[str]:
+    """The folders below one that cannot be read, without hidden ones."""
+    found: list[str] = []
+    for parent, names, _ in os.walk(folder):
+        names[:] = sorted(name for name in names if not name.startswith(audio.HIDDEN))
+        below = [os.path.join(parent, name) for name in names]  # noqa: PTH118 as above
+        found += [path for path in below if not os.access(path, os.R_OK | os.X_OK)]
+    return found
+
+
+def expanded(path: str) -> list[str]:
+    """The recordings that a path stands for: itself, those in a folder, those of a pattern.
+
+    Not every shell expands patterns. What matches nothing stays as it is.
+    """
+    matches = [] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH110, PTH207
+    return [file for match in matches or [path] for file in _below(match)]
+
+
+def distinct(paths: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Each recording once: links and copies of one before are left out, if they can be read.
+
+    Args:
+        paths: of recordings
+
+    Returns:
+        the paths that are left; and each other one, with that of the same recording among these
+    """
+    sizes = [None if refusal(path) else os.path.getsize(path) for path in paths]  # noqa: PTH202
+    files = Counter(sizes)
+    first: dict[str, str] = {}
+    copies = []
+    for path, size in zip(paths, sizes, strict=True):
+        key = _content(path) if size and files[size] > 1 else os.path.realpath(path)
+        if key in first:
+            copies.append((path, first[key]))
+        else:
+            first[key] = path
+    return list(first.values()), copies
+
+
+def _content(path: str) -> str:
+    """Hash of a file, or its path if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return os.path.realpath(path)
 
 
 def _channels(recording: Recording) -> list[Recording]:
@@ -80,9 +142,15 @@ def refusal(path: str) -> str:
         >>> refusal("nowhere/*.wav")
         'is a pattern that matches no file: name the recordings, or their folder'
     """
-    if os.path.isfile(path) or os.path.isdir(path):  # noqa: PTH112, PTH113 as above
-        no_text = re.search("[\ud800-\udfff]", path)  # bytes of a name that no encoding explains
-        return "has a name that is no text: rename it" if no_text else ""
+    folder = os.path.isdir(path)  # noqa: PTH112 as above
+    if folder and not os.access(path, os.R_OK | os.X_OK):
+        return "is a folder that cannot be read: change its permissions, or leave it out"
+    if os.path.isfile(path) or folder:  # noqa: PTH113 as above
+        if re.search("[\ud800-\udfff]", path):  # bytes of a name that no encoding explains
+            return "has a name that is no text: rename it"
+        if path.endswith(".keras"):
+            return "is a model: name it before the recordings"
+        return "is text and no audio" if _is_text(path) else ""
     if os.path.exists(path):  # noqa: PTH110 as above
         return "is a pipe or a device: save the recording in a file and name that"
     if re.match(r"[a-z][a-z\d+.-]+:/", path, re.IGNORECASE):
@@ -92,20 +160,67 @@ def refusal(path: str) -> str:
     return "does not exist: check its path"
 
 
-def read(clip: Clip, sample_rate: int, channel: int | None = None) -> tuple[np.ndarray, int]:
+def _is_text(path: str) -> bool:
+    """Whether a file begins as text; a pointer of git-lfs, which `audio` explains, does not count.
+
+    The text at the beginning of some audio files is shorter than what is read here.
+    """
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(4096)
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(text) and "\0" not in text and not beginning.startswith(audio.LFS)
+
+
+class Sound(NamedTuple):
+    """A recording that was read.
+
+    Attributes:
+        waveform: float32 [samples]
+        sample_rate: the recording's own, in Hz
+        clipping: see `corpora.Clipping`
+    """
+
+    waveform: np.ndarray
+    sample_rate: int
+    clipping: str
+
+
+def read(clip: Clip, sample_rate: int, channel: int | None = None) -> Sound:
     """Read a recording, see `audio.read`; every reason why it cannot be read is an `UnusableError`.
 
     Args:
         clip: see `audio.Clip`
-        sample_rate: wanted sampling rate in Hz
+        sample_rate: wanted sampling rate of the waveform, in Hz
         channel: see `Recording`
     """
     if isinstance(clip, str | os.PathLike) and (reason := refusal(os.fspath(clip))):
         raise audio.UnusableError(reason)
     try:
-        return audio.read(clip, sample_rate, channel=channel)
+        with audio.opened(clip) as opened:
+            clipping = corpora.Clipping()
+            watched = replace(opened, blocks=clipping.watch(opened.blocks))
+            y, own_rate = audio.read(watched, sample_rate, channel=channel)
+        return Sound(y, own_rate, clipping.problem)
+    except audio.SilentError as error:
+        if channel is None and _has_a_channel(clip):
+            raise audio.UnusableError(
+                "is silent as the mean of its channels, which cancel out: predict each (--channels)"
+            ) from error
+        raise
     except OSError as error:
         raise audio.UnusableError(f"cannot be read ({error.strerror or error})") from error
+
+
+def _has_a_channel(clip: Clip) -> bool:
+    """Whether the first channel alone can be used."""
+    try:
+        audio.read(clip, channel=0)
+    except audio.UnusableError:
+        return False
+    return True
 
 
 def encodable(text: str, encoding: str = "utf-8") -> str:

@@ -1,23 +1,17 @@
-import json
 import os
-import subprocess
-import sys
+import time
 import tracemalloc
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 import soxr
 import threadpoolctl
 
 from helpers import cli, inference
-from helpers.inference import predictions
-from helpers.storage import PROJECT
+from helpers.inference import predictions, sources
 from tests.conftest import NO_AUDIO, voice
 from tests.inference.conftest import RATE
-
-# Any recording
 
 
 def test_paths_folders_waveforms_and_streams_of_them_are_taken(model, recording):
@@ -65,6 +59,7 @@ def test_any_format_and_sampling_rate_gives_about_the_same(
 def test_a_file_that_cannot_be_used_becomes_a_row_with_its_reason(model, recording):
     folder = recording.parent
     (folder / "text.wav").write_text("no audio")
+    (folder / "bytes.wav").write_bytes(b"\xff\0" * 99)
     (folder / "empty").mkdir()
     soundfile.write(folder / "short.wav", voice(0.01, RATE), RATE)
     soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
@@ -73,7 +68,8 @@ def test_a_file_that_cannot_be_used_becomes_a_row_with_its_reason(model, recordi
     soundfile.write(folder / "nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
     expected = {
         recording: "",
-        folder / "text.wav": NO_AUDIO,
+        folder / "text.wav": "is text and no audio",
+        folder / "bytes.wav": NO_AUDIO,
         folder / "none.wav": "does not exist: check its path",
         folder / "empty": "is a folder without audio",
         folder / "short.wav": "lasts 10 ms, too short for speech",
@@ -87,8 +83,8 @@ def test_a_file_that_cannot_be_used_becomes_a_row_with_its_reason(model, recordi
     assert table["clip"].tolist() == [str(path) for path in expected]
     for problem, reason in zip(table["problem"], expected.values(), strict=True):
         assert reason in problem
-    assert table["valence"].notna().tolist() == [True] + [False] * 9
-    assert table.loc[2, "problem"] and table.loc[1:, ["low", "high"]].isna().all(axis=None)
+    assert table["valence"].notna().tolist() == [True] + [False] * 10
+    assert table.loc[1:, ["low", "high"]].isna().all(axis=None)
 
 
 def test_a_long_recording_is_the_mean_of_its_windows(model):
@@ -154,6 +150,29 @@ def test_recordings_are_prepared_with_one_blas_thread_each(model, monkeypatch):
     assert set(threads) == {1} and 2 in after
 
 
+def test_what_is_broken_off_does_not_wait_for_long_recordings(model, monkeypatch):
+    windows = []
+
+    def slowly(*arguments):
+        windows.append(arguments)
+        time.sleep(0.01)
+        return np.random.default_rng(0).normal(size=model.network.input_shape[1:3])
+
+    monkeypatch.setattr(predictions.features, "waveform_features", slowly)
+    clips = [(voice(1), RATE), *[(voice(60), RATE)] * 9]
+    read = predictions._prefetch(sources.recordings(clips), model.card)
+    next(read)
+    read.close()  # as Ctrl-C does
+    assert len(windows) < 100  # of 9 x 119
+
+
+def test_a_long_recording_shows_how_far_it_is(model, monkeypatch):
+    shown = []
+    monkeypatch.setattr(predictions, "bar", lambda rows, **about: shown.append(about) or rows)
+    inference.predict(model, [(voice(20), RATE), (voice(1), RATE)])
+    assert [each["unit"] for each in shown] == ["recording", "window"]
+
+
 def test_memory_stays_flat_over_a_stream(model):
     y = voice(1)
 
@@ -170,11 +189,11 @@ def test_memory_stays_flat_over_a_stream(model):
 
 
 def test_what_is_unlike_the_training_clips_is_marked(model):
-    time = np.arange(RATE) / RATE
+    t = np.arange(RATE) / RATE
     odd = {
         "noise": np.random.default_rng(0).normal(size=RATE),
-        "chord": sum(np.sin(2 * np.pi * f * time) for f in (262, 330, 392)),
-        "hum": np.sin(2 * np.pi * 50 * time),
+        "chord": sum(np.sin(2 * np.pi * f * t) for f in (262, 330, 392)),
+        "hum": np.sin(2 * np.pi * 50 * t),
     }
     table = inference.predict(model, [(0.1 * y, RATE) for y in odd.values()])
     assert table["problem"].str.contains("sounds unlike the training clips").all()
@@ -184,116 +203,46 @@ def test_what_is_unlike_the_training_clips_is_marked(model):
     assert inference.predict(model, (voice(1, seed=99), RATE))["problem"].item() == ""
 
 
-# From a terminal
+def problem(model, y, rate=RATE):
+    return inference.predict(model, (y, rate))["problem"].item()
 
 
-def test_the_command_prints_the_model_card(study, capsys):
-    assert inference.main([str(study.path)]) == 0
-    card = capsys.readouterr().out
-    assert card == inference.card_markdown(inference.load(study.path).card)
+def test_a_recording_says_what_its_valence_is_of(model):
+    assert (model.card.duration, round(model.card.longest, 2)) == (1, 1.44)
+    assert problem(model, voice(1.02)) == ""
+    cut = "lasts 1.4 s: only its first 1 s are used, as in training"
+    assert problem(model, voice(1.4)) == cut
+    assert predictions.analyse(model, (voice(1.4), RATE)).row["problem"] == cut
+    long = "is long: the mean of 3 windows, with the interval of single clips"
+    assert problem(model, voice(2)) == long
 
 
-def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
-    study, recording, tmp_path, capsys
-):
-    model, clip, missing = str(study.path), str(recording), str(tmp_path / "none.wav")
-    assert inference.main([model, clip]) == 0
-    assert clip in capsys.readouterr().out
-    csv, as_json = tmp_path / "out.csv", tmp_path / "out.json"
-    options = ["--csv", str(csv), "--json", str(as_json)]
-    assert inference.main([model, clip, missing, *options]) == 1
-    captured = capsys.readouterr()
-    assert captured.out == "2 recordings, 1 of them without a valence\n"
-    assert captured.err.startswith(f"{missing} ")
-    rows = json.loads(as_json.read_text())
-    assert rows[1]["valence"] is None and rows[0]["problem"] == ""
-    assert pd.read_csv(csv)["valence"][0] == pytest.approx(rows[0]["valence"])
-    assert cli.run(inference.main, [f"{missing}.keras", clip]) == 2
-    assert "There is no file" in capsys.readouterr().err
+def test_little_speech_is_marked_and_keeps_its_valence(model):
+    row = inference.predict(model, (voice(0.2), RATE)).iloc[0]
+    assert "has 0.20 s of speech, too little for a reliable valence" in row["problem"]
+    assert np.isfinite(row["valence"])
+    pause = np.concatenate([np.zeros(3 * RATE), voice(0.3), np.zeros(3 * RATE)])
+    assert "s of speech, too little" in problem(model, pause)
 
 
-def test_the_command_makes_a_folder_for_its_tables(study, recording, tmp_path):
-    csv, as_json = tmp_path / "new" / "a" / "out.csv", tmp_path / "other" / "out.json"
-    arguments = [str(study.path), str(recording), "--csv", str(csv), "--json", str(as_json)]
-    assert inference.main(arguments) == 0
-    assert csv.exists() and as_json.exists()
+@pytest.mark.parametrize("name", ["mono.wav", "stereo.flac"])
+def test_clipping_is_marked_by_the_rule_of_corpora(model, tmp_path, name):
+    y = voice(1.2)
+    loud = np.clip(2 * y / np.abs(y).max(), -1, 1)
+    samples = loud if name == "mono.wav" else np.stack([loud, 0.1 * y], axis=1)
+    soundfile.write(tmp_path / name, samples, RATE)
+    share = (np.abs(soundfile.read(tmp_path / name)[0]) > 0.999).mean()
+    said = f"is clipped: {100 * share:.1f} % of its samples are at full scale"
+    row = inference.predict(model, tmp_path / name).iloc[0]
+    assert said in row["problem"] and np.isfinite(row["valence"])
+    assert "clipped" not in problem(model, 2 * loud)  # floats beyond full scale
 
 
-@pytest.mark.parametrize("option", ["--csv", "--json"])
-def test_where_no_table_can_be_written_nothing_is_predicted(
-    study, recording, tmp_path, monkeypatch, capsys, option
-):
-    monkeypatch.setattr(predictions, "predict", lambda *a, **b: pytest.fail("predicted"))
-    for out, reason in {
-        recording / "out.csv": "cannot be written",  # in a folder that is a file
-        tmp_path: "is a folder: name a file.",
-    }.items():
-        arguments = [str(study.path), str(recording), option, str(out)]
-        assert cli.run(inference.main, arguments) == 2
-        said = capsys.readouterr()
-        assert said.out == "" and reason in said.err and len(said.err.splitlines()) == 1
-
-
-def test_what_is_no_file_says_what_it_is(study, recording, tmp_path, capsys):
-    model, pattern = str(study.path), str(tmp_path / "*.flac")
-    assert cli.run(inference.main, [model, "https://example.org/a.wav", pattern]) == 2
-    assert capsys.readouterr().err == (
-        "https://example.org/a.wav is a web address: download the recording and name its file; "
-        f"{pattern} is a pattern that matches no file: name the recordings, or their folder.\n"
+def test_channels_that_cancel_out_are_not_called_silent(model):
+    opposite = np.outer(voice(1.2), [1, -1])
+    assert problem(model, opposite) == (
+        "is silent as the mean of its channels, which cancel out: predict each (--channels)"
     )
-    assert cli.run(inference.main, [model, pattern, str(recording)]) == 1
-    assert "is a pattern that matches no file" in capsys.readouterr().out
-
-
-@pytest.mark.skipif(os.name == "nt", reason="names are text there")
-def test_a_name_that_is_no_text_costs_no_other_result(study, recording, tmp_path, capsys):
-    odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
-    try:
-        with open(odd, "wb") as file:
-            file.write(recording.read_bytes())
-    except OSError:
-        pytest.skip("this file system has no such names")
-    missing = str(tmp_path / "none\udce9.wav")
-    model, clips = str(study.path), [os.fsdecode(odd), missing, str(recording)]
-    assert inference.main([model, *clips]) == 1
-    shown = capsys.readouterr().out.splitlines()
-    assert len(shown) == 4 and "caf\\udce9.wav" in shown[1]
-    assert "has a name that is no text: rename it" in shown[1] and "does not exist" in shown[2]
-    csv, as_json = tmp_path / "out.csv", tmp_path / "out.json"
-    assert inference.main([model, *clips, "--csv", str(csv), "--json", str(as_json)]) == 1
-    for table in (pd.read_csv(csv), pd.read_json(as_json)):
-        assert table["clip"][0].endswith("caf\\udce9.wav")
-        assert table["valence"].notna().tolist() == [False, False, True]
-    assert cli.run(inference.main, [model, clips[0]]) == 2
-    assert "no text" in capsys.readouterr().err
-
-
-def test_a_terminal_without_the_letters_of_a_name_shows_the_others(study, recording):
-    path = recording.with_name("日本.wav")
-    path.write_bytes(recording.read_bytes())
-    run = subprocess.run(
-        [sys.executable, "-m", "helpers.inference", study.path, path],
-        cwd=PROJECT, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert b"\\u65e5\\u672c.wav" in run.stdout
-
-
-def test_each_channel_is_predicted_on_request(study, model, tmp_path, capsys):
-    left, right = voice(1.2, pitch=110), voice(1.2, pitch=330, seed=1)
-    path, mono = tmp_path / "stereo.wav", tmp_path / "voice.wav"
-    soundfile.write(path, np.stack([left, right], axis=1), RATE, subtype="FLOAT")
-    soundfile.write(mono, left, RATE, subtype="FLOAT")
-    expected = inference.predict(model, [(left, RATE), (right, RATE)])["valence"]
-    assert expected[0] != pytest.approx(expected[1], abs=1e-3)
-    clips = [str(path), (np.stack([left, right], axis=1), RATE), str(mono), "none.wav"]
-    table = inference.predict(model, clips, channels=True)
-    assert table["clip"].tolist() == [
-        f"{path} (channel 1)", f"{path} (channel 2)", "waveform 2 (channel 1)",
-        "waveform 2 (channel 2)", str(mono), "none.wav",
-    ]  # fmt: skip
-    both = [*expected, *expected, expected[0]]
-    np.testing.assert_allclose(table["valence"][:5], both, atol=1e-5)
-    assert table["problem"][5] == "does not exist: check its path"
-    assert inference.main([str(study.path), str(path), "--channels"]) == 0
-    assert "stereo.wav (channel 2)" in capsys.readouterr().out
+    each = inference.predict(model, (opposite, RATE), channels=True)
+    assert each["valence"].notna().all()
+    assert problem(model, np.zeros((RATE, 2))) == "is silent or constant"

@@ -3,8 +3,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
-from helpers import inference
+from helpers import audio, inference
 from helpers.inference import sources
 
 
@@ -65,3 +66,38 @@ def test_a_named_pipe_is_refused_and_never_blocks(model, recording, channels):
     assert table["clip"].tolist() == [str(pipe), str(recording)]
     assert table["problem"][0].startswith("is a pipe or a device")
     assert table["valence"].notna().tolist() == [False, True]
+
+
+def test_a_folder_that_cannot_be_read_is_named(model, recording, monkeypatch):
+    folder = recording.parent
+    closed = {folder / "closed", folder / "open" / "closed"}
+    for path in (*closed, folder / ".hidden"):
+        path.mkdir(parents=True)
+    may = os.access  # root may read everything
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path) not in closed and may(path, mode)
+    )
+    table = inference.predict(model, folder).set_index("clip")["problem"]
+    assert list(table.index) == [str(recording), *map(str, sorted(closed))]
+    assert table.iloc[1:].str.startswith("is a folder that cannot be read").all()
+    below = inference.predict(model, folder / "open")
+    assert below["clip"].tolist() == [str(folder / "open" / "closed")]
+    assert sources.expanded(str(folder / "open")) == below["clip"].tolist()
+
+
+@pytest.mark.parametrize("suffix", ["au", "w64", "voc", "rf64", "AIFC"])
+def test_what_libsndfile_reads_is_found_in_a_folder(recording, suffix):
+    path = recording.with_suffix(f".{suffix}")
+    y, rate = soundfile.read(recording)
+    soundfile.write(path, y, rate, format={"AIFC": "AIFF"}.get(suffix, suffix))
+    assert str(path) in sources.expanded(str(recording.parent))
+
+
+def test_text_and_models_say_what_they_are(tmp_path, recording):
+    model, text = tmp_path / "a.keras", tmp_path / "notes.wav"
+    model.write_bytes(b"PK")
+    text.write_text("Grüße " * 999, encoding="utf-8")
+    assert sources.refusal(str(model)) == "is a model: name it before the recordings"
+    assert sources.refusal(str(text)) == "is text and no audio"
+    text.write_bytes(audio.LFS + b"/spec/v1")
+    assert sources.refusal(str(text)) == sources.refusal(str(recording)) == ""

@@ -109,10 +109,10 @@ def test_a_file_of_format_2_gives_the_plain_mean_and_says_so(study, recordings, 
     assert models.FORMAT == 3
 
 
-def test_recordings_without_a_valence_say_nothing_of_a_person(study, recordings, capsys):
-    text = str(recordings / "text.wav")
-    assert inference.main([str(study.path), text, "--relative"]) == 1
-    assert "nothing is known of the person" in capsys.readouterr().out
+def test_recordings_without_a_valence_say_nothing_of_a_person(study, recordings):
+    table = inference.predict(inference.load(study.path), recordings / "text.wav")
+    assert "nothing is known of the person" in speakers.in_words(table, {})
+    assert speakers.relative(table, {})["relative"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,213 @@
+"""The valence of recordings, from a terminal.
+
+``python -m helpers.inference MODEL`` prints the card of a model, and ``python -m helpers.inference
+MODEL CLIP...`` the valence of recordings; with ``--model pretrained`` instead of MODEL, from a
+pretrained network, see `predict_pretrained`. What is asked for is checked before the first
+recording is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import audio, models
+from helpers.cli import UserError
+from helpers.inference import cards, sources, speakers
+from helpers.inference.model_file import load
+from helpers.inference.predictions import predict
+from helpers.inference.pretrained import predict_pretrained
+from helpers.storage import OutputError, write_file
+
+#: Recordings that an error names; it counts the others.
+NAMED = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what a model is, or the valence of recordings.
+
+    The exit code is 0, or 1 if a recording has no valence, or 2 with one sentence if nothing does.
+    """
+    options = _arguments(arguments)
+    if not options.clip:
+        _show(cards.card_markdown(load(options.model_file).card))
+        return 0
+    clips = _recordings(options.clip)
+    csv, as_json = _destinations(options, clips)
+    if options.pretrained:
+        source = None if options.pretrained == "pretrained" else options.pretrained
+        table, spread = predict_pretrained(clips, source, channels=options.channels), {}
+    else:
+        model = load(options.model_file)
+        table, spread = predict(model, clips, channels=options.channels), model.card.spread
+    if table["valence"].isna().all():
+        raise _none_usable(list(zip(table["clip"], table["problem"], strict=True)))
+    about = ""
+    if options.relative:
+        about = f"{speakers.in_words(table, spread)}\n"
+        table = speakers.relative(table, spread)
+    if csv:
+        with _writing(csv):
+            write_file(csv, table.to_csv(index=False))
+    if as_json:
+        with _writing(as_json):
+            text = table.to_json(orient="records", indent=1, force_ascii=False)
+            write_file(as_json, text)
+    if csv or as_json:
+        _summarise(table, " and ".join(str(out) for out in (options.csv, options.json) if out))
+    else:
+        _show(_in_lines(table))
+    _show(about)
+    return int(table["valence"].isna().any())
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The options, with a ``model_file`` that is no longer among the clips."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.inference", description=main.__doc__)
+    add = parser.add_argument
+    add(
+        "clip",
+        metavar="[MODEL] CLIP",
+        nargs="*",
+        help="recordings, or folders of them; before them perhaps a .keras file that `make report` "
+        "or inference.save wrote (models/human_voices.keras); alone, its card is printed",
+    )
+    add(
+        "--model",
+        dest="pretrained",
+        metavar="pretrained|PATH",
+        help="instead of a .keras file: the pretrained network of helpers.features, or the .onnx "
+        "file or folder of another",
+    )
+    add("--channels", action="store_true", help="a row for each channel, not for their mean")
+    add(
+        "--relative",
+        action="store_true",
+        help="take all recordings as one person's, and say how far each is from what is usual for "
+        "that person: the mean, shrunk towards that of other speakers if there are few",
+    )
+    add("--csv", type=Path, metavar="OUT", help="write the table to this file")
+    add("--json", type=Path, metavar="OUT", help="write the rows to this file")
+    options = parser.parse_args(arguments)
+    named = bool(options.clip) and options.clip[0].endswith(".keras")
+    if options.pretrained and (named or not options.clip):
+        parser.error("--model takes the place of a .keras file, and needs a recording")
+    options.model_file = Path(options.clip.pop(0)) if named else models.HUMAN_VOICES
+    for name in ("relative", "channels", "csv", "json"):
+        if getattr(options, name) and not options.clip:
+            parser.error(f"--{name} is about recordings: name some")
+    if options.relative and options.channels:
+        parser.error("--relative takes all recordings as one person's: leave --channels out")
+    return options
+
+
+def _recordings(named: list[str]) -> list[str]:
+    """Each recording that was named, once.
+
+    Raises:
+        UserError: if none of them can be read
+    """
+    found = [path for name in named for path in sources.expanded(name)]
+    reasons = [(sources.encodable(path), sources.refusal(path)) for path in found]
+    if all(reason for _, reason in reasons):
+        raise _none_usable(reasons)
+    clips, copies = sources.distinct(found)
+    if copies:
+        which = ", ".join(f"{copy} (as {first})" for copy, first in copies)
+        count = "1 recording is" if len(copies) == 1 else f"{len(copies)} recordings are"
+        text = f"{count} the same as others, and left out: {which}"
+        print(sources.encodable(text), file=sys.stderr)
+    return clips
+
+
+def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
+    """The error that no recording has a valence, from the name of each and its reason."""
+    found = [f"{name} {reason}" for name, reason in reasons[:NAMED]]
+    if more := len(reasons) - NAMED:
+        found += [f"{more} more have no valence"] if more > 0 else []
+    return UserError(f"{'; '.join(found)}.")
+
+
+def _destinations(
+    options: argparse.Namespace, clips: Collection[str]
+) -> tuple[Path | None, Path | None]:
+    """Where the tables of ``--csv`` and ``--json`` are written, see `_destination`."""
+    read = [*clips, str(options.model_file), *filter(None, [options.pretrained])]
+    csv, as_json = (path and _destination(path, read) for path in (options.csv, options.json))
+    if csv and csv == as_json:
+        raise OutputError(f"{options.json} is named for two tables: name a file for each.")
+    return csv, as_json
+
+
+def _destination(path: Path, read: Collection[str]) -> Path:
+    """The file that a table is written to: the path, or what it links to.
+
+    Its folder is made if need be.
+
+    Args:
+        path: as given
+        read: files that must not be replaced
+
+    Raises:
+        OutputError: if it cannot be written, or would replace something else than a table
+    """
+    with _writing(path):
+        out = path.resolve()
+        if out.suffix.lower() in (*audio.SUFFIXES, ".keras", ".onnx"):
+            raise OutputError(f"{path} has the suffix of a recording or a model: name a table.")
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder: name a file.")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is a pipe or a device: name a file.")
+        if path.exists() and any(path.samefile(each) for each in read if Path(each).exists()):
+            raise OutputError(f"{path} is read, too: name another file.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            return out
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn an error of the system into one that says how to fix it here."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise the latter for loops
+        if isinstance(error, OutputError) and error.__cause__ is None:
+            raise
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
+        raise OutputError(f"{path} cannot be written ({reason}): name another file.") from error
+
+
+def _summarise(table: pd.DataFrame, written: str) -> None:
+    """Say what a table holds that was written to files, and why some rows have no valence."""
+    unknown = table["valence"].isna()
+    notes = int((~unknown & (table["problem"] != "")).sum())
+    _show(
+        f"{len(table)} recordings, {unknown.sum()} of them without a valence, {notes} with a note "
+        f"(column problem), written to {written}\n"
+    )
+    for row in table[unknown].itertuples():
+        print(f"{row.clip} {row.problem}", file=sys.stderr)
+
+
+def _in_lines(table: pd.DataFrame) -> str:
+    """The table with its names at the left, and below it what is said of recordings."""
+    numbers = table.drop(columns="problem").set_index("clip")
+    # The name of the columns stands above the index, which is at the left.
+    numbers = numbers.rename_axis(index=None, columns="clip")
+    lines = [numbers.to_string(float_format="{:.2f}".format)]
+    said = table[table["problem"] != ""]
+    lines += ["", *said["clip"].str.cat(said["problem"], sep=" ")] if len(said) else []
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _show(text: str) -> None:
+    """Print text on a terminal of any encoding."""
+    print(sources.encodable(text, sys.stdout.encoding or "utf-8"), end="")
