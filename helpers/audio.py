@@ -8,12 +8,9 @@ decides, not its suffix. A file is decoded block by block and never whole. Spect
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
-import platform
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from helpers.mp3 import Longer
+from helpers.mp3 import QUIET, Longer
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
@@ -182,42 +179,10 @@ class _Stream(soundfile.SoundFile):
             self.name.close()
 
 
-class _Quiet:
-    """Lets C's stderr, which libsndfile's decoder of mp3 writes to, lead nowhere for a while.
-
-    Python has a stderr of its own, which progress bars and messages go on to use. Threads may be in
-    it at once. It does nothing where the C library is not glibc, which is the one that allows it.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._stderr: ctypes.c_void_p | None = None
-        if platform.libc_ver()[0] == "glibc":
-            c = ctypes.CDLL(None)
-            c.fopen.restype = ctypes.c_void_p
-            self._stderr = ctypes.c_void_p.in_dll(c, "stderr")
-            self._streams = self._stderr.value, c.fopen(os.devnull.encode(), b"w")
-
-    def __enter__(self) -> None:
-        self._step(1)
-
-    def __exit__(self, *error: object) -> None:
-        self._step(-1)
-
-    def _step(self, step: int) -> None:
-        with self._lock:
-            self._inside += step
-            if self._stderr is not None:
-                self._stderr.value = self._streams[self._inside > 0]
-
-
-_QUIET = _Quiet()
-
-
 def _libsndfile(path: str) -> _Stream | None:
     """The file, opened; None if libsndfile has no decoder of it."""
     try:
-        with _QUIET:
+        with QUIET:
             return _Stream(path)
     except soundfile.LibsndfileError as error:
         if error.code in FINAL:
@@ -229,7 +194,7 @@ def _libsndfile(path: str) -> _Stream | None:
 
 def _to_its_end(file: _Stream) -> _Stream:
     """An mp3; if its length is a guess, which depends on the size of the file, see `Longer`."""
-    with _QUIET:
+    with QUIET:
         longer = _Stream(Longer(file.name))
     guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
     guess.close()
@@ -273,7 +238,7 @@ def _length(file: _Stream) -> tuple[int, int]:
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     size = BLOCK // file.channels
     while True:
-        with _QUIET:
+        with QUIET:
             block = file.read(size, dtype="float32", always_2d=True)
         if not len(block):
             return

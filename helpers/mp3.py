@@ -1,13 +1,16 @@
-"""MP3s that do not say how long they are.
+"""MP3s that do not say how long they are, and a decoder of them that says too much.
 
-Such a file has no count of its frames, because it was streamed or an editor removed it. Each frame
-may have another bit rate, so that the size of the file says little.
+A file of the first kind has no count of its frames, because it was streamed or an editor removed
+it. Each frame may have another bit rate, so that the size of the file says little.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
+import platform
+import threading
 from typing import Any
 
 #: Bytes of the header of each frame of an mp3.
@@ -37,3 +40,36 @@ class Longer(io.FileIO):
             return 0
         buffer[there:] = bytes(len(buffer) - there)
         return len(buffer)
+
+
+class Quiet:
+    """Lets C's stderr, which libsndfile's decoder of mp3 writes to, lead nowhere for a while.
+
+    Python has a stderr of its own, which progress bars and messages go on to use. Threads may be in
+    it at once. It does nothing where the C library is not glibc, which is the one that allows it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._stderr: ctypes.c_void_p | None = None
+        if platform.libc_ver()[0] == "glibc":
+            c = ctypes.CDLL(None)
+            c.fopen.restype = ctypes.c_void_p
+            self._stderr = ctypes.c_void_p.in_dll(c, "stderr")
+            self._streams = self._stderr.value, c.fopen(os.devnull.encode(), b"w")
+
+    def __enter__(self) -> None:
+        self._step(1)
+
+    def __exit__(self, *error: object) -> None:
+        self._step(-1)
+
+    def _step(self, step: int) -> None:
+        with self._lock:
+            self._inside += step
+            if self._stderr is not None:
+                self._stderr.value = self._streams[self._inside > 0]
+
+
+#: While it is entered, C's stderr leads nowhere.
+QUIET = Quiet()

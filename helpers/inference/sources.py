@@ -17,7 +17,7 @@ import numpy as np
 
 from helpers import audio, corpora
 from helpers.audio import Clip
-from helpers.storage import files_below
+from helpers.storage import HIDDEN, files_below
 
 
 class Recording(NamedTuple):
@@ -74,7 +74,7 @@ def _closed(folder: str) -> list[str]:
     """The folders below one that cannot be read, without hidden ones."""
     found: list[str] = []
     for parent, names, _ in os.walk(folder):
-        names[:] = sorted(name for name in names if not name.startswith(audio.HIDDEN))
+        names[:] = sorted(name for name in names if not name.startswith(HIDDEN))
         below = [os.path.join(parent, name) for name in names]  # noqa: PTH118 as above
         found += [path for path in below if not os.access(path, os.R_OK | os.X_OK)]
     return found
