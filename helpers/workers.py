@@ -85,13 +85,26 @@ class Processes(contextlib.ExitStack):
                 process = loky.ProcessPoolExecutor(1, initializer=prepare, initargs=(os.getpid(),))
                 self.callback(self._end, process)
             with contextlib.suppress(TerminatedWorkerError):
-                result = process.submit(function, *arguments).result()
+                future = process.submit(function, *arguments)
+                _watch(process)
+                result = future.result()
                 self.idle.append(process)
                 return result
         return KilledError("Its process was killed twice, as the system does when memory runs out.")
 
     def _end(self, process: loky.ProcessPoolExecutor) -> None:
         process.shutdown(kill_workers=process not in self.idle)
+
+
+def _watch(process: loky.ProcessPoolExecutor) -> None:
+    """Let loky watch the process that it has just started for a call, if it did.
+
+    Where one ended, as it does when its memory has grown, loky starts the next one only after it
+    listed which to watch, and would wait for ever for one that is killed. So it lists them again.
+    """
+    with process._flags.shutdown_lock:
+        if process._executor_manager_thread_wakeup is not None:
+            process._executor_manager_thread_wakeup.wakeup()
 
 
 #: Those that the last call of `each` left: to start a process and to import TensorFlow there takes

@@ -28,3 +28,28 @@ def test_a_fork_does_not_wait_for_the_processes_of_its_parent():
         [sys.executable, "-c", FORKED], cwd=PROJECT, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
+
+
+REPLACED = """
+import time
+import psutil
+from joblib.externals.loky import process_executor
+from helpers import workers
+
+def grow(_):  # too much for loky, which ends the process
+    process_executor._MEMORY_LEAK_CHECK_DELAY = 0
+    process_executor._MAX_MEMORY_LEAK_SIZE = -(10**12)
+
+def die(_):
+    psutil.Process().kill()
+
+for _ in workers.each(grow, [1, 2], 1):
+    pass
+time.sleep(2)  # until it has ended
+((_, found),) = workers.each(die, [1], 1)
+assert isinstance(found, workers.KilledError), found
+"""
+
+
+def test_a_process_that_is_killed_after_it_took_the_place_of_another_is_noticed():
+    subprocess.run([sys.executable, "-c", REPLACED], cwd=PROJECT, timeout=60, check=True)
