@@ -31,7 +31,7 @@ def write_voices(folder, pitches):
 
 @pytest.fixture
 def voices(tmp_path, output):
-    return write_voices(tmp_path / "voices", PITCHES)
+    return write_voices(tmp_path / "speech", PITCHES)
 
 
 def test_the_median_pitch_of_a_speaker_is_that_of_the_voice(voices):
@@ -84,7 +84,7 @@ def test_too_few_or_unknown_speakers_are_one_sentence(voices, tmp_path):
     with pytest.raises(comparison.ComparisonError, match="few need at least 4 .* there are 3"):
         comparison.groups_of_voices(few)
     clips = voices.clips.assign(speaker=voices.clips["speaker"].where(voices.clips.index > 0))
-    with pytest.raises(comparison.ComparisonError, match="1 of 15 clips of voices have no speaker"):
+    with pytest.raises(comparison.ComparisonError, match="1 of 15 clips of speech have no speaker"):
         comparison.groups_of_voices(dataclasses.replace(voices, clips=clips))
 
 
