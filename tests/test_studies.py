@@ -35,7 +35,7 @@ models.RECOMMENDED_TRAINING["epochs"] = 2
     ],
 )
 def test_a_small_corpus_is_studied_to_the_end(tmp_path, output, speakers, clips, seconds):
-    folder = tmp_path / "voices"
+    folder = tmp_path / "speech"
     labels = write_corpus(folder, clips=clips, speakers=max(speakers, 1), seconds=seconds)
     if not speakers:
         labels.drop(columns="speaker").to_csv(folder / "labels.csv", index=False)
@@ -53,4 +53,4 @@ def test_a_small_corpus_is_studied_to_the_end(tmp_path, output, speakers, clips,
     command = [sys.executable, PROJECT / "report" / "build.py"]
     made = subprocess.run(command, env=env, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr[-5000:]
-    assert (output / "report" / "voices" / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert (output / "report" / "speech" / "report.pdf").read_bytes().startswith(b"%PDF")
