@@ -56,7 +56,9 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def files_below(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
+def files_below(
+    folder: str | os.PathLike[str],
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
     """The files in a folder and those in it, without hidden ones.
 
     Links to other folders are followed. What they lead to counts once, so that no loop goes on.
@@ -65,10 +67,13 @@ def files_below(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
         folder: path
 
     Returns:
-        the folders below it and the name of each file, sorted
+        the folders below it and the name of each file, sorted; and those of each folder that cannot
+        be read
     """
     top = os.path.realpath(folder)
-    found, entered = [], {top}
+    found: list[tuple[str, ...]] = []
+    closed: list[tuple[str, ...]] = []
+    entered = {top}
 
     def enter(path: str) -> bool:
         real = os.path.realpath(path)
@@ -82,7 +87,10 @@ def files_below(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
         folders[:] = [name for name in shown if enter(os.path.join(parent, name))]  # noqa: PTH118
         below = Path(parent).relative_to(folder).parts
         found += [(*below, name) for name in names if not name.startswith(HIDDEN)]
-    return sorted(found)
+        for name in folders:
+            if not os.access(os.path.join(parent, name), os.R_OK | os.X_OK):  # noqa: PTH118
+                closed.append((*below, name))
+    return sorted(found), sorted(closed)
 
 
 def digest(content: str) -> str:

@@ -59,6 +59,7 @@ def test_links_to_folders_are_followed_and_none_twice(tmp_path):
     (tmp_path / "data" / "back").symlink_to(here)
     (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")
     (here / "5.wav").symlink_to(tmp_path / "data" / "2.wav")
-    found = storage.files_below(here)
+    found, closed = storage.files_below(here)
+    assert closed == []
     assert sorted(parts[-1] for parts in found) == ["1.wav", "2.wav", "3.wav", "5.wav"]
     assert {("audio", "2.wav"), ("b", "3.wav"), ("5.wav",)} <= set(found)

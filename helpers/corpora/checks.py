@@ -192,27 +192,31 @@ def _check(path: str) -> dict[str, Any]:
 def _decode(clip: audio.Audio) -> tuple[int, float, float]:
     """Decode and check a clip block by block; its samples, seconds around its speech, and peak."""
     _refuse_long(clip.least, clip.sample_rate)
-    frames, clipping, peak = 0, Clipping(), 0.0
+    frames, clipping = 0, Clipping()
     size = max(1, round(FRAME * clip.sample_rate))
     power, rest = [], np.empty(0, np.float32)
     for block, y in audio.checked(clip):
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # the header may be wrong
         clipping.add(block)
-        peak = max(peak, float(np.abs(block).max(initial=0)))
         y = np.concatenate([rest, y])
         whole, rest = np.split(y, [len(y) // size * size])
         power.append(np.square(whole, dtype=np.float64).reshape(-1, size).mean(axis=1))
     if clipping.problem:
         raise audio.UnusableError(clipping.problem)
-    return frames, _around(np.concatenate(power)) * size / clip.sample_rate, peak
+    return frames, _around(np.concatenate(power)) * size / clip.sample_rate, clipping.peak
 
 
 class Clipping:
-    """Counts the samples of a recording that are at full scale, block by block."""
+    """Counts the samples of a recording that are at full scale, block by block.
+
+    Attributes:
+        peak: the largest magnitude of a sample
+    """
 
     def __init__(self) -> None:
         self._full = self._samples = 0
+        self.peak = 0.0
 
     def add(self, block: np.ndarray) -> None:
         """Count those of a block [samples, channels]."""
@@ -220,6 +224,7 @@ class Clipping:
         full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
         self._full += int(np.count_nonzero(full))
         self._samples += block.size
+        self.peak = max(self.peak, float(magnitude.max(initial=0)))
 
     def watch(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Count those of blocks that are read elsewhere; the same blocks."""

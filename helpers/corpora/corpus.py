@@ -187,7 +187,10 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
             f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
             f"there is nothing to predict (usable clips: {usable.sum()}): add other ratings."
         )
-    found.notes += notes + _notes(sounds[usable])
+    closed = tuple(
+        f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
+    )
+    found.notes += closed + notes + _notes(sounds[usable])
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
     clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]

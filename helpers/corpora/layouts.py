@@ -67,23 +67,26 @@ class Files:
         clips: the audio, without IEMOCAP's recordings of whole dialogues
         tables: CSV, TSV, JSON and workbooks
         texts: other files that may hold labels
+        closed: folders that cannot be read
     """
 
     folder: Path
     clips: list[str]
     tables: list[str]
     texts: list[str]
+    closed: list[str]
 
 
 def files(folder: Path) -> Files:
     """Find the audio, tables and texts below a folder, see `storage.files_below`."""
-    names = ["/".join(parts) for parts in files_below(folder)]
+    names, closed = (["/".join(parts) for parts in found] for found in files_below(folder))
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
     return Files(
         folder,
         clips=[name for name in sounds if not re.search(r"(^|/)Session\d/dialog/", name)],
         tables=[name for name in names if name.lower().endswith(TABLES)],
         texts=[name for name in names if name.lower().endswith(".txt")],
+        closed=closed,
     )
 
 

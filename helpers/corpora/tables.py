@@ -315,7 +315,6 @@ def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:
     What differs between the rows of a clip is left out, and a note says so; blanks do not differ.
     """
     key = [name for name in ("file", "start", "end") if name in cells]
-    clips = cells.groupby(key, sort=False)
     once = cells.drop_duplicates([*key, "rater", "valence"])
     raters = once.groupby([*key, "rater"])["valence"].agg(" and ".join).unstack()
     others = cells.columns.difference([*key, "rater", "valence"], sort=False)

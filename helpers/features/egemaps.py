@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib.externals import loky
 
 from helpers import audio, workers
 from helpers.corpora import Corpus
@@ -64,6 +63,7 @@ def functionals(
     Raises:
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
         storage.OutputError: if the cache cannot be written; finished clips are kept
+        workers.KilledError: if the process of a clip is killed twice; likewise
 
     See: notebooks/06_improvements.ipynb
     """
@@ -74,14 +74,13 @@ def functionals(
 
     def fill(path: Path) -> None:
         # In fresh processes: opensmile crashes where TensorFlow is loaded, and in threads.
-        processes = loky.ProcessPoolExecutor(
-            count, initializer=workers.prepare, initargs=(os.getpid(),)
-        )
-        with tempfile.TemporaryDirectory() as folder, processes:
+        with tempfile.TemporaryDirectory() as folder, workers.Processes() as processes:
 
             def make(clip: str) -> np.ndarray:
-                given = clip, feature_set, preprocessed, folder
-                return processes.submit(_clip_functionals, *given).result()
+                found = processes.call(_clip_functionals, clip, feature_set, preprocessed, folder)
+                if isinstance(found, workers.KilledError):
+                    raise workers.KilledError(f"{found} Use fewer jobs; finished clips are kept.")
+                return np.asarray(found)
 
             extract_to(path, shape, clips, make, count, per_task=CLIPS_PER_TASK, processes=False)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from dataclasses import dataclass
 
 import librosa
@@ -264,8 +265,8 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
         speakers: of each clip
 
     Returns:
-        float32, same shape; a band that is constant for a speaker becomes 0. Frames of padding do
-        not count and get the clip's lowest value
+        float32, same shape; what is constant for a speaker, or not known, becomes 0. Frames of
+        padding do not count and get the clip's lowest value
 
     Raises:
         corpora.CorpusError: if a speaker is unknown
@@ -283,8 +284,10 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
         padding = is_padding(mine)
         known = np.where(padding, np.nan, mine)
         over = tuple(axis for axis in range(features.ndim) if axis != 1)
-        mean = np.nanmean(known, over, keepdims=True)
-        deviation = np.nanstd(known, over, keepdims=True)
+        with warnings.catch_warnings():  # of functionals that no clip of a speaker has
+            warnings.filterwarnings("ignore", "Mean of empty|Degrees of freedom", RuntimeWarning)
+            mean = np.nanmean(known, over, keepdims=True)
+            deviation = np.nanstd(known, over, keepdims=True)
         mine = standardised(mine, mean, deviation)
         lowest = np.where(padding, np.inf, mine).min((*over[1:], 1), keepdims=True)
         normalised[rows] = np.where(padding, lowest, mine)

@@ -129,8 +129,8 @@ def _recordings(named: list[str]) -> list[str]:
 def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
     """The error that no recording has a valence, from the name of each and its reason."""
     found = [f"{name} {reason}" for name, reason in reasons[:NAMED]]
-    if more := len(reasons) - NAMED:
-        found += [f"{more} more have no valence"] if more > 0 else []
+    if (more := len(reasons) - NAMED) > 0:
+        found.append(f"{more} more have no valence")
     return UserError(f"{'; '.join(found)}.")
 
 

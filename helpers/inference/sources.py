@@ -17,7 +17,7 @@ import numpy as np
 
 from helpers import audio, corpora
 from helpers.audio import Clip
-from helpers.storage import HIDDEN, files_below
+from helpers.storage import files_below
 
 
 class Recording(NamedTuple):
@@ -53,31 +53,12 @@ def recordings(clips: Clip | Iterable[Clip], *, channels: bool = False) -> Itera
 
 
 def _below(path: str) -> list[str]:
-    """The path, or what is in a folder: its audio, and the folders that cannot be read."""
-    found = _files(path)
-    closed = _closed(path) if os.path.isdir(path) else []  # noqa: PTH112 as below
-    return closed if closed and found == [path] else [*found, *closed]
-
-
-def _files(path: str) -> list[str]:
-    """The audio in a folder; the path itself if it is no folder, or one without audio."""
+    """The audio in a folder, and the folders there that cannot be read; else the path itself."""
     if not os.path.isdir(path):  # noqa: PTH112 a Path's fails for names that no file can have
         return [path]
-    return [
-        str(Path(path, *parts))
-        for parts in files_below(path)
-        if parts[-1].lower().endswith(audio.SUFFIXES)
-    ] or [path]
-
-
-def _closed(folder: str) -> list[str]:
-    """The folders below one that cannot be read, without hidden ones."""
-    found: list[str] = []
-    for parent, names, _ in os.walk(folder):
-        names[:] = sorted(name for name in names if not name.startswith(HIDDEN))
-        below = [os.path.join(parent, name) for name in names]  # noqa: PTH118 as above
-        found += [path for path in below if not os.access(path, os.R_OK | os.X_OK)]
-    return found
+    files, closed = files_below(path)
+    sounds = [parts for parts in files if parts[-1].lower().endswith(audio.SUFFIXES)]
+    return [str(Path(path, *parts)) for parts in (*sounds, *closed)] or [path]
 
 
 def expanded(path: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Each known layout as a small tree with audio that is made here."""
 
+import os
 import shutil
 import zlib
 from pathlib import Path
@@ -420,6 +421,16 @@ def test_votes_that_cannot_be_read_leave_the_emotions_that_were_acted(tmp_path, 
     for content in (b"\xff\xfe\x00", b"clipName,respEmo\n1001_DFA_ANG_XX,A\n"):
         (tmp_path / "c" / "finishedResponses.csv").write_bytes(content)
         assert corpora.load(tmp_path / "c").labels == "categorical"
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, output, monkeypatch):
+    ravdess(tmp_path / "mine")
+    closed = tmp_path / "mine" / "Actor_09"
+    closed.mkdir()
+    may = os.access  # root may read everything
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and may(path, mode))
+    notes = corpora.load(tmp_path / "mine").notes
+    assert "Actor_09 is a folder that cannot be read: its files are left out" in notes
 
 
 def test_unreadable_labels_of_msp_podcast_are_named(tmp_path, output):

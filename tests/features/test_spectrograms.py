@@ -147,6 +147,12 @@ def test_normalised_by_speaker_each_band_has_mean_0_and_deviation_1_without_the_
     assert np.allclose(mixed[::-1], found)
 
 
+def test_a_functional_that_no_clip_of_a_speaker_has_becomes_0():
+    values = np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, np.nan]], np.float32)
+    found = features.normalise_by_speaker(values, pd.Series(["anna", "anna", "ben"]))
+    assert np.array_equal(found, [[-1, 0], [1, 0], [0, 0]])
+
+
 def test_without_speakers_nothing_is_normalised_by_them():
     with pytest.raises(CorpusError, match="1 of 2 clips have no speaker"):
         features.normalise_by_speaker(np.zeros((2, 3)), pd.Series(["a", None]))
