@@ -1,3 +1,4 @@
+import platform
 import random
 import subprocess
 import sys
@@ -31,6 +32,22 @@ def test_keras_is_imported_and_used_quietly():
 def test_stderr_is_there_again_when_keras_has_been_imported():
     done = run("import helpers.models, os, sys; print('a', file=sys.stderr); os.write(2, b'b')")
     assert sorted(done.stderr.split()) == ["a", "b"] or done.stderr == "ba\n"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no such settings")
+@pytest.mark.parametrize(("package", "fresh"), [("models", 0), ("features", 100_000_000)])
+def test_freed_memory_is_kept_for_the_next_step_of_a_training(package, fresh):
+    code = f"""
+import resource
+from helpers import {package}
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    b"1" * {10**8}
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults() * resource.getpagesize())
+"""
+    assert int(run(code).stdout) == pytest.approx(fresh, abs=1e7)
 
 
 def test_the_same_seed_draws_the_same_numbers():
