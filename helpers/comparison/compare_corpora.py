@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     if len(options.corpus) < 2:
         raise ComparisonError("One corpus says nothing about other voices: name a second one.")
     corpus = groups_of_voices(corpora.together([corpora.load(path) for path in options.corpus]))
-    for note in corpus.notes:
-        print(note)
+    for remark in corpora.remarks(corpus):
+        print(remark)
     compared = {model: named(model) for model in COMPARED}
     how = {"folds": FOLDS, "seeds": options.seeds, "jobs": options.jobs}
     fits = fit_transfers(corpus, compared, transfers(corpus), **how)

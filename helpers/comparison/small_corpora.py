@@ -90,6 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: all cores)")
     options = parser.parse_args(arguments)
     corpus = corpora.from_arguments(options)
+    for remark in corpora.remarks(corpus):
+        print(remark)
     fine_tuning.check(corpus)
     folds, _, notes = splits.possible_folds(corpus.clips, 6, by="speaker")
     print(*notes, sep="\n", end="\n" if notes else "")

@@ -210,8 +210,8 @@ def main(arguments: list[str] | None = None) -> int:
         how |= {"by": by, "folds": folds}
         parts = f"{folds} folds by {by}"
         print(*notes, sep="\n", end="\n" if notes else "")
-    for note in (*corpus.notes * ("corpus" in corpus.clips), *pretrained.notes(corpus, names)):
-        print(note)
+    for remark in (*corpora.remarks(corpus), *pretrained.notes(corpus, names)):
+        print(remark)
     if not options.models and (reason := _not_fine_tuned(corpus, options.normalise)):
         del contenders["fine_tuned"]
         print(f"fine_tuned is left out: {reason}.")

@@ -9,6 +9,7 @@ from helpers.corpora.corpus import (
     load,
     load_part,
     main,
+    remarks,
     summary,
     together,
 )

@@ -190,7 +190,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     closed = tuple(
         f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
     )
-    found.notes += closed + notes + _notes(sounds[usable])
+    found.notes += closed + notes + _notes(sounds[usable]) + _alike(table.loc[usable, "speaker"])
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
     clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
@@ -215,6 +215,17 @@ def _notes(sounds: pd.DataFrame) -> tuple[str, ...]:
         f"{which.sum()} of {len(sounds)} clips have {what}"
         for what, which in have.items()
         if which.any()
+    )
+
+
+def _alike(speakers: pd.Series) -> tuple[str, ...]:
+    """Speakers who may be one, which folds by speaker would then test on what they know."""
+    names = pd.Series(sorted(set(speakers.dropna())), dtype=object)
+    alike = names.groupby(names.str.casefold().str.replace(r"\b0+(?=\d)", "", regex=True))
+    return tuple(
+        f"the speakers {' and '.join(each)} differ in case or zeros only and count as {len(each)}"
+        for _, each in alike
+        if len(each) > 1
     )
 
 
@@ -405,6 +416,19 @@ def from_arguments(options: argparse.Namespace, *, part: bool = False) -> Corpus
         return together([load_part(path, scale=scale) for path in options.path], scale=scale)
     path = options.path[0] if isinstance(options.path, list) and options.path else options.path
     return (load_part if part else load)(path or None, scale=scale)
+
+
+def remarks(corpus: Corpus) -> list[str]:
+    """What a command says of its corpus: `Corpus.notes`, and how many clips are left out.
+
+    Args:
+        corpus: see `load`
+    """
+    if corpus.rejected.empty:
+        return list(corpus.notes)
+    count, example = len(corpus.rejected), _kinds(corpus.rejected)[0][1]
+    left = f"{count} clips are left out, such as {example}; `python -m helpers.corpora` says more"
+    return [*corpus.notes, left.replace("1 clips are", "1 clip is") if count == 1 else left]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -105,7 +105,7 @@ def read(
         return labels
     if found:
         name, table = _only(found, source)
-        return _categorical(table.rows, name, scale)
+        return replace(_categorical(table.rows, name, scale), notes=table.notes)
     if (tree := layouts.by_folder(files)) is not None:
         return _categorical(tree, source.name, scale, layout="a folder for each emotion")
     if not problems:

@@ -152,10 +152,13 @@ def _cells(path: Path) -> pd.DataFrame:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    """Comma, semicolon or tab, with or without Excel's byte-order mark."""
+    """Comma, semicolon, tab or bar, with or without Excel's byte-order mark and its ``sep=;``."""
     with open(path, encoding="utf-8-sig") as lines:
-        separator = max(",;\t", key=lines.readline().count)
+        first = lines.readline()
+    told = re.fullmatch(r"\"?sep=(.)\"?\s*", first)
+    separator = told[1] if told else max(",;\t|", key=first.count)
     options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
+    options["skiprows"] = 1 if told else 0
     with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):  # long rows
         return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
 
@@ -190,6 +193,10 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     }
     cells = _with_ends(cells)
     times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
+    unused = tuple(
+        f"{time} of {path.name} is not used: a part of a recording has a start and an end"
+        for time in times * (len(times) == 1)
+    )
     for column in COLUMNS:
         if column not in ("start", "end") or len(times) > 1:
             cells = _rename(cells, column, meanings.get(column, _codes), path)
@@ -201,12 +208,13 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         cells = cells.rename(columns={"valence": "valence as written"})
     cells = cells.rename(columns={name: f"{name} as written" for name in OWN})
     single = rater_columns([name for name in cells.columns if name not in COLUMNS])
-    table = Table(cells.copy())
+    table = Table(cells.copy(), notes=unused)
     only = not {"valence", "emotion"} & set(cells)
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
     elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
         table = _row_by_rater(cells, path.name)
+        table.notes += unused
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
     for column in table.rows.columns.difference(list(COLUMNS)):
@@ -218,11 +226,16 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
 
 
 def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
-    """The same cells, where a part of a recording has a start and a duration also with its end."""
+    """The same cells, where a part of a recording has a start and a duration also with its end.
+
+    An offset is an end where there is a start, and else a start.
+    """
     starts, ends, durations = (
         [name for name in cells.columns if plain(name) in names]
         for names in (NAMES["start"], NAMES["end"], DURATIONS)
     )
+    if not starts and [plain(name) for name in ends] == ["offset"] and durations:
+        starts, ends, cells = ["start"], [], cells.rename(columns={ends[0]: "start"})
     if ends or not starts or not durations:
         return cells
     duration = cells[durations[0]]

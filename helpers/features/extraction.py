@@ -268,6 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")
     options = parser.parse_args(arguments)
     corpus = corpora.from_arguments(options)
+    for remark in corpora.remarks(corpus):
+        print(remark)
     duration = input_duration(corpus)
     features = extract(corpus, MelSettings(), duration=duration, jobs=options.jobs)
     clips, n_mels, frames = features.shape

@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
@@ -80,16 +80,18 @@ def jit_compile() -> bool:
     return BACKEND == "jax"
 
 
-def as_graph(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_graph(function: Callable[..., Any], shape: Sequence[int | None]) -> Callable[..., Any]:
     """The same function, in TensorFlow compiled into a graph, which saves most of the overhead.
 
     Args:
-        function: of tensors; what else it reads is read when it first meets a shape
+        function: of a tensor; what else it reads is read once
+        shape: of the tensor; None where it varies
     """
     if BACKEND == "tensorflow":
         import tensorflow
 
-        return tensorflow.function(function)
+        signature = [tensorflow.TensorSpec(shape)]
+        return tensorflow.function(function, input_signature=signature, autograph=False)
     return function
 
 

@@ -32,7 +32,7 @@ class BatchStatistics:
         self.layers = [
             each for each in _layers(model) if isinstance(each, keras.layers.BatchNormalization)
         ]
-        self.train_step = as_graph(functools.partial(model, training=True))
+        self.train_step = as_graph(functools.partial(model, training=True), model.input_shape)
 
     def refit(
         self, read: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, *, batch_size: int

@@ -417,6 +417,8 @@ def main(arguments: list[str] | None = None) -> int:
     fixed = dict(PROFILES[options.profile]["search"])
     choices = {**GRID, "epochs": fixed.pop("epochs")}
     corpus = corpora.from_arguments(options)
+    for remark in corpora.remarks(corpus):
+        print(remark)
     trials = search(corpus, choices, jobs=options.jobs, scheduler=options.scheduler, **fixed)
     winner = best(trials)
     print(trial_table(trials).round(4).to_string(index=False))

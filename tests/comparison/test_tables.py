@@ -250,6 +250,15 @@ def test_few_speakers_make_few_folds_and_the_command_says_so(corpus_folder, caps
     assert len(run(corpus_folder, capsys, "--folds", "4")) == 1
 
 
+def test_what_is_left_out_of_the_corpus_is_said(corpus_folder, capsys):
+    (corpus_folder / "audio" / "clip03.wav").write_bytes(b"")
+    remark, _ = run(corpus_folder, capsys, "--folds", "2")
+    assert remark == (
+        "1 clip is left out, such as clip03.wav is not readable audio (the file is empty); "
+        "`python -m helpers.corpora` says more"
+    )
+
+
 def test_two_speakers_are_enough_for_a_comparison(tmp_path, output, capsys):
     write_corpus(tmp_path / "two", clips=8, speakers=2)
     note, title = run(tmp_path / "two", capsys)

@@ -34,6 +34,16 @@ def test_the_fingerprint_changes_with_a_rating_and_with_a_sound(corpus_folder):
     assert len({before, relabelled, corpora.load(corpus_folder).fingerprint}) == 3
 
 
+def test_speakers_who_may_be_one_are_named(corpus_folder):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    labels["speaker"] = ["Anna", "anna", "7", "07", "10", "1"] * 2
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    assert corpora.load(corpus_folder).notes == (
+        "the speakers 07 and 7 differ in case or zeros only and count as 2",
+        "the speakers Anna and anna differ in case or zeros only and count as 2",
+    )
+
+
 def test_unknown_speakers_are_called_unknown_all_the_way(corpus_folder):
     labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="speaker")
     labels.to_csv(corpus_folder / "labels.csv", index=False)

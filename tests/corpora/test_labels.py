@@ -88,13 +88,21 @@ def test_a_missing_rating_is_asked_for_with_the_emotions_that_would_do_as_well(c
         corpora.load(corpus_folder)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_separators_and_a_byte_order_mark_are_recognised(corpus_folder, separator, encoding):
     labels = pd.read_csv(corpus_folder / "labels.csv")
     labels["speaker"] = "Zoë"
     labels.to_csv(corpus_folder / "labels.csv", index=False, sep=separator, encoding=encoding)
     assert set(corpora.load(corpus_folder).clips["speaker"]) == {"Zoë"}
+
+
+@pytest.mark.parametrize("told", ["sep=;\n", '"sep=;"\r\n'])
+def test_a_table_may_tell_its_separator_as_excel_has_it(corpus_folder, told):
+    labels = pd.read_csv(corpus_folder / "labels.csv")
+    labels["speaker"] = "a, b"
+    (corpus_folder / "labels.csv").write_text(told + labels.to_csv(index=False, sep=";"))
+    assert set(corpora.load(corpus_folder).clips["speaker"]) == {"a, b"}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def test_each_rated_part_of_a_recording_is_a_clip(tmp_path, output, form):
         ("start;end", ["0,1;0,5", "0:0,2;0,6", "0,3;0:00,7"]),
         ("start;duration", ["0,1;0,4", "0.2;0.4", "0:0,3;0,4 s"]),
         ("onset;offset", ["0.1;0.5", "0.2;0.6", "00:00:00.3;700 ms"]),
+        ("offset;duration", ["0,1;0,4", "0.2;0.4", "0:0,3;0,4 s"]),
     ],
 )
 def test_times_are_read_in_each_usual_form(tmp_path, output, columns, rows):
@@ -56,6 +57,18 @@ def test_times_are_read_in_each_usual_form(tmp_path, output, columns, rows):
     assert np.allclose(clips["duration"], 0.4)
     assert np.allclose(clips["start"].astype(float), [0.1, 0.2, 0.3])
     assert clips["file"].tolist() == ["clip00", "clip01", "clip02"]
+
+
+@pytest.mark.parametrize("valence", [[1, 2, 3], None])
+def test_a_start_without_an_end_is_not_used_and_a_note_says_so(tmp_path, output, valence):
+    write_corpus(tmp_path / "c", clips=3)
+    labels = pd.DataFrame({"file": [f"clip{n:02d}" for n in range(3)], "onset": 0.1})
+    rated = {"valence": valence} if valence else {"emotion": ["happy", "sad", "angry"]}
+    labels.assign(**rated).to_csv(tmp_path / "c" / "labels.csv", index=False)
+    corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+    assert corpus.clips["duration"].min() >= 0.8
+    said = "onset of labels.csv is not used: a part of a recording has a start and an end"
+    assert corpus.notes == (said,)
 
 
 def test_a_time_that_is_none_costs_its_clip_and_no_other(tmp_path, output):
