@@ -190,7 +190,9 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     closed = tuple(
         f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
     )
-    found.notes += closed + notes + _notes(sounds[usable]) + _alike(table.loc[usable, "speaker"])
+    found.notes += (
+        closed + notes + _notes(sounds[usable]) + labels.alike(table.loc[usable, "speaker"])
+    )
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
     clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
@@ -215,17 +217,6 @@ def _notes(sounds: pd.DataFrame) -> tuple[str, ...]:
         f"{which.sum()} of {len(sounds)} clips have {what}"
         for what, which in have.items()
         if which.any()
-    )
-
-
-def _alike(speakers: pd.Series) -> tuple[str, ...]:
-    """Speakers who may be one, which folds by speaker would then test on what they know."""
-    names = pd.Series(sorted(set(speakers.dropna())), dtype=object)
-    alike = names.groupby(names.str.casefold().str.replace(r"\b0+(?=\d)", "", regex=True))
-    return tuple(
-        f"the speakers {' and '.join(each)} differ in case or zeros only and count as {len(each)}"
-        for _, each in alike
-        if len(each) > 1
     )
 
 

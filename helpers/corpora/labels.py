@@ -283,6 +283,17 @@ def _speaker(written: object) -> str | None:
     return text and re.sub(r"^(\d+)\.0$", r"\1", unicodedata.normalize("NFC", text))
 
 
+def alike(speakers: pd.Series) -> tuple[str, ...]:
+    """Notes of speakers who may be one: folds by speaker would then test on whom they know."""
+    names = pd.Series(sorted(set(speakers.dropna())), dtype=object)
+    alike = names.groupby(names.str.casefold().str.replace(r"\b0+(?=\d)", "", regex=True))
+    return tuple(
+        f"the speakers {' and '.join(each)} differ in case or zeros only and count as {len(each)}"
+        for _, each in alike
+        if len(each) > 1
+    )
+
+
 def _described(rows: pd.DataFrame) -> pd.DataFrame:
     """The same rows with the project's names of the parts of a split.
 
