@@ -418,8 +418,8 @@ def remarks(corpus: Corpus) -> list[str]:
     if corpus.rejected.empty:
         return list(corpus.notes)
     count, example = len(corpus.rejected), _kinds(corpus.rejected)[0][1]
-    left = f"{count} clips are left out, such as {example}; `python -m helpers.corpora` says more"
-    return [*corpus.notes, left.replace("1 clips are", "1 clip is") if count == 1 else left]
+    left = f"{count} clips are left out (for example, {example}): see `python -m helpers.corpora`"
+    return [*corpus.notes, f"1 clip is left out ({example})" if count == 1 else left]
 
 
 def main(arguments: list[str] | None = None) -> int:

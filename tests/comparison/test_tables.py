@@ -251,11 +251,12 @@ def test_few_speakers_make_few_folds_and_the_command_says_so(corpus_folder, caps
 
 
 def test_what_is_left_out_of_the_corpus_is_said(corpus_folder, capsys):
+    said = "clip03.wav is not readable audio (the file is empty)"
     (corpus_folder / "audio" / "clip03.wav").write_bytes(b"")
-    remark, _ = run(corpus_folder, capsys, "--folds", "2")
-    assert remark == (
-        "1 clip is left out, such as clip03.wav is not readable audio (the file is empty); "
-        "`python -m helpers.corpora` says more"
+    assert run(corpus_folder, capsys, "--folds", "2")[0] == f"1 clip is left out ({said})"
+    (corpus_folder / "audio" / "clip04.wav").write_bytes(b"")
+    assert run(corpus_folder, capsys, "--folds", "2")[0] == (
+        f"2 clips are left out (for example, {said}): see `python -m helpers.corpora`"
     )
 
 
