@@ -286,10 +286,10 @@ def _speaker(written: object) -> str | None:
 def alike(speakers: pd.Series) -> tuple[str, ...]:
     """Notes of speakers who may be one: folds by speaker would then test on whom they know."""
     names = pd.Series(sorted(set(speakers.dropna())), dtype=object)
-    alike = names.groupby(names.str.casefold().str.replace(r"\b0+(?=\d)", "", regex=True))
+    plain = names.str.casefold().str.replace(r"\b0+(?=\d)", "", regex=True)
     return tuple(
         f"the speakers {' and '.join(each)} differ in case or zeros only and count as {len(each)}"
-        for _, each in alike
+        for _, each in names.groupby(plain)
         if len(each) > 1
     )
 

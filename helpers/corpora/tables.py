@@ -193,10 +193,6 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     }
     cells = _with_ends(cells)
     times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
-    unused = tuple(
-        f"{time} of {path.name} is not used: a part of a recording has a start and an end"
-        for time in times * (len(times) == 1)
-    )
     for column in COLUMNS:
         if column not in ("start", "end") or len(times) > 1:
             cells = _rename(cells, column, meanings.get(column, _codes), path)
@@ -208,13 +204,17 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         cells = cells.rename(columns={"valence": "valence as written"})
     cells = cells.rename(columns={name: f"{name} as written" for name in OWN})
     single = rater_columns([name for name in cells.columns if name not in COLUMNS])
-    table = Table(cells.copy(), notes=unused)
+    table = Table(cells.copy())
     only = not {"valence", "emotion"} & set(cells)
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
     elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
         table = _row_by_rater(cells, path.name)
-        table.notes += unused
+    if len(times) == 1:
+        said = (
+            f"{times[0]} of {path.name} is not used: a part of a recording has a start and an end"
+        )
+        table.notes += (said,)
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
     for column in table.rows.columns.difference(list(COLUMNS)):

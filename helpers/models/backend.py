@@ -42,9 +42,9 @@ def _keep_memory() -> None:
     """Let the process keep the memory that it frees, for the next step of a training.
 
     A step needs arrays of tens of megabytes. glibc gives each of them back at once, and the system
-    clears every page anew for the next one, which takes as long as computing. So arrays are taken
-    from one growing heap (mallopt(3): no maps of their own, no trimming, one arena). No number
-    changes. Other C libraries have no such settings.
+    clears every page anew for the next one, which can take as long as computing. So arrays are
+    taken from one growing heap (mallopt(3): no maps of their own, no trimming, one arena). No
+    number changes. Other C libraries have no such settings.
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
