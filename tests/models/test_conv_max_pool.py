@@ -128,14 +128,19 @@ def test_values_and_gradients_are_those_of_the_stock_layers(case):
     assert relative(found, expected) < 1e-5
 
 
-@pytest.mark.parametrize("search", ["_correlate_by_taps", "_correlate_by_fourier"])
+def by_fourier(x, kernel):
+    spectrum = conv_max_pool._spectrum(x, kernel.shape[0])
+    return conv_max_pool._correlate_by_fourier(spectrum, kernel, x.shape[2])
+
+
+@pytest.mark.parametrize("search", [conv_max_pool._correlate_by_taps, by_fourier])
 @pytest.mark.parametrize("frames", [47, 94])  # odd and even: the highest frequency differs
 def test_both_searches_respond_as_a_correlation_does(search, frames):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 40, frames, 2)).astype(np.float32)
     kernel = rng.normal(size=(12, 16, 2, 3)).astype(np.float32)
     tensors = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
-    found = ops.convert_to_numpy(getattr(conv_max_pool, search)(*tensors))
+    found = ops.convert_to_numpy(search(*tensors))
     exact = [  # in double precision; filters, batch, rows, columns
         [scipy.signal.correlate(clip, each, "valid")[..., 0] for clip in x.astype(float)]
         for each in np.moveaxis(kernel, -1, 0).astype(float)
@@ -158,6 +163,20 @@ def test_the_search_takes_the_cheaper_way(monkeypatch):
     for kernel_size in ((3, 3), (30, 40)):
         ConvMaxPool(2, kernel_size)(x)
     assert taken[0] == "_correlate_by_taps" and taken[-1] == "_correlate_by_fourier"
+
+
+@pytest.mark.parametrize("frames", [47, 94])
+def test_filters_searched_in_groups_are_found_where_all_at_once_are(monkeypatch, frames):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 64, frames)).astype(np.float32)
+    layer = ConvMaxPool(6, (14, 20))
+    layer.build(x.shape)
+    weights = rng.normal(size=(3, 2, 2, 6)).astype(np.float32)
+    at_once = outputs_and_gradients(of(layer), x, layer, weights)
+    monkeypatch.setattr(conv_max_pool, "HELD", 2 * frames * 51)  # three groups of two
+    assert conv_max_pool._groups(6, frames * 51) == 3
+    in_groups = outputs_and_gradients(of(layer), x, layer, weights)
+    assert all(np.array_equal(*each) for each in zip(at_once, in_groups, strict=True))
 
 
 def test_a_tie_gives_the_gradient_to_one_of_the_positions_that_share_the_maximum():
