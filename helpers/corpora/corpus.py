@@ -22,6 +22,7 @@ import pandas as pd
 from helpers import archives
 from helpers.corpora import checks, downloads, labels, layouts, matching, raters, segments
 from helpers.corpora.errors import CorpusError, ScaleError, of_its_file
+from helpers.settings import Settings
 from helpers.storage import PROJECT, digest
 
 #: The bundled corpus.
@@ -383,7 +384,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> 
         parser: of the command
         several: whether several corpora may be named, which become one
     """
-    what = "folder, zip or name; several with commas between them; left out, the demo corpus"
+    what = "folder, zip or name; several with commas; left out, VALENCE_CORPUS or the demo"
     parser.add_argument("path", nargs="*" if several else "?", help=what)
     parser.add_argument(
         "--scale",
@@ -399,14 +400,17 @@ def from_arguments(options: argparse.Namespace, *, part: bool = False) -> Corpus
     """Load the corpus of a command line, see `add_arguments`, `load` and `together`.
 
     Args:
-        options: see `add_arguments`
+        options: see `add_arguments`; where they name no corpus, it is that of `Settings.from_env`
         part: whether it becomes one of several, see `load_part`
     """
     scale = tuple(options.scale) if options.scale else None
-    if isinstance(options.path, list) and len(options.path) > 1:
-        return together([load_part(path, scale=scale) for path in options.path], scale=scale)
-    path = options.path[0] if isinstance(options.path, list) and options.path else options.path
-    return (load_part if part else load)(path or None, scale=scale)
+    paths = options.path if isinstance(options.path, list) else [options.path]
+    if not any(paths):
+        chosen = Settings.from_env()
+        paths, scale = [chosen.corpus], scale or chosen.scale
+    if len(paths) > 1:
+        return together([load_part(path, scale=scale) for path in paths], scale=scale)
+    return (load_part if part else load)(paths[0], scale=scale)
 
 
 def remarks(corpus: Corpus) -> list[str]:

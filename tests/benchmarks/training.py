@@ -28,6 +28,9 @@ print((time.perf_counter() - start) / 3)
 #: How a process keeps glibc's own settings, see `helpers.models.backend`.
 GLIBC = "import platform; platform.libc_ver = lambda: ('', '')"
 
+#: How a process searches all filters at once, see `helpers.models.conv_max_pool`.
+AT_ONCE = "from helpers.models import conv_max_pool; conv_max_pool.HELD = 10**9"
+
 
 def networks(shape: tuple[int, int], filters: int) -> dict:
     """Functions that build what is compared."""
@@ -74,6 +77,9 @@ def measure() -> list[Row]:
     }
     glibc = in_new_process(GLIBC + STEPS.format(shape=SHAPE, filters=200, name=OURS))
     rows.append(Row("training step, memory is kept", alone[OURS][0], "s", "glibc's own", glibc[0]))
+    at_once = in_new_process(AT_ONCE + STEPS.format(shape=SHAPE, filters=200, name=OURS))
+    what = "training step, filters in groups"
+    rows.append(Row(what, alone[OURS][0], "s", "all at once", at_once[0]))
     rows.append(Row(f"training step, {WINDOW}", alone[WINDOW][0], "s", STOCK, alone[STOCK][0]))
     rows += [
         Row(f"peak memory of training, {name}", memory, "MB", STOCK, alone[STOCK][1])

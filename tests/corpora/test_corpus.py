@@ -169,6 +169,19 @@ def test_what_was_told_of_the_scale_reaches_the_corpus(corpus_folder, capsys):
     assert "12 clips" in capsys.readouterr().out
 
 
+def test_a_command_that_names_no_corpus_takes_that_of_the_study(corpus_folder, capsys, monkeypatch):
+    monkeypatch.setenv("VALENCE_CORPUS", str(corpus_folder))
+    monkeypatch.setenv("VALENCE_SCALE", "-3,7.5")
+    assert corpora.main([]) == 0
+    of_study = capsys.readouterr().out
+    assert "rating scale        -3 to 7.5" in of_study
+    assert corpora.main([str(corpus_folder), "--scale", "-3", "7.5"]) == 0
+    assert capsys.readouterr().out == of_study
+    # The scale of the study is not that of another corpus.
+    assert corpora.main([str(second_corpus(corpus_folder))]) == 0
+    assert "rating scale        1 to 9" in capsys.readouterr().out
+
+
 def second_corpus(folder, scale=(1, 9)):
     """A copy of a corpus under another name, with other sounds and ratings on another scale."""
     other = shutil.copytree(folder, folder.with_name("other"))
