@@ -26,6 +26,19 @@ from helpers.settings import Settings
 from helpers.splits import Split
 from helpers.storage import make_folder, write_file
 
+#: What the columns of the printed table mean.
+LEGEND = {
+    "mae": "mean absolute error, in points of the scale",
+    "ccc": "concordance correlation coefficient: 1 is perfect, 0 no better than a constant",
+    "pearson": "correlation coefficient",
+    "bias": "slope of the error over the rating: 0 is none, -1 always the same answer",
+    "mae gain": "how much lower the MAE is",
+    "ccc gain": "how much higher the CCC is",
+    "covered share": "of the way in MAE from the median (0) to one listener (1)",
+    "seconds": "of a training",
+    "milliseconds": "to predict a clip",
+}
+
 
 def averaged(fits: FoldPredictions) -> FoldPredictions:
     """The mean prediction of several seeds, as one contender that costs as much as all of them.
@@ -232,7 +245,10 @@ def main(arguments: list[str] | None = None) -> int:
         moved = score_table(corpus, shifted(corpus, fits), reference=reference)
         print(f"after shifting each model's predictions to the mean rating of {target}:\n")
         print(f"{evaluation.readable(moved[['mae', 'ccc']]).to_string()}\n")
-    print(table["cost"].round(2).to_string())
+    print(f"{table['cost'].round(2).to_string()}\n")
+    for name, what in LEGEND.items():
+        if name in np.ravel([*table.columns]):
+            print(f"{name:15}{what}")
     return 0
 
 

@@ -199,7 +199,10 @@ def test_the_command_compares_what_it_was_asked_to(
         f"{note}{corpus.name}: {sizes} times in each; gains are over {reference}, intervals 95 %"
     )
     cost = scores["cost"].round(2).to_string()
-    assert "1.24" in cost and shown == [evaluation.readable(scores).to_string(), f"{cost}\n"]
+    *shown, legend = shown
+    assert "1.24" in cost and shown == [evaluation.readable(scores).to_string(), cost]
+    explained = [line[:15].strip() for line in legend.splitlines()]  # what is in the table, no more
+    assert explained == ["mae", "ccc", "pearson", "bias", "mae gain", "ccc gain", "seconds"]
     assert out.exists() == more
     if more:
         written = pd.read_csv(out, index_col="model")
