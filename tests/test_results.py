@@ -5,13 +5,14 @@ import platform
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
 from helpers import corpora, results
 from helpers.settings import Settings
-from helpers.storage import PROJECT
+from helpers.storage import PROJECT, digest
 
 
 def test_a_results_file_keeps_its_content_when_the_new_one_cannot_be_written(tmp_path):
@@ -108,3 +109,13 @@ def test_results_of_an_earlier_notebook_are_the_studys_own_or_the_projects(corpu
     ):
         with pytest.raises(results.ResultsError, match="There is no tuning.json of the .* first"):
             results.earlier_results("tuning.json", corpus, study)
+
+
+@pytest.mark.parametrize("path", sorted(PROJECT.glob("report/*/trainings.zip")))
+def test_each_training_kept_with_a_study_is_named_after_what_decides_its_numbers(path):
+    with zipfile.ZipFile(path) as kept:
+        for name in kept.namelist():
+            kind, file = name.split("/")
+            made_by = json.loads(kept.read(name))["made_by"]
+            trial = digest(json.dumps(made_by, sort_keys=True))
+            assert file == f"{trial if kind == 'trials' else made_by['key']}.json"
