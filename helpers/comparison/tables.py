@@ -246,8 +246,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"after shifting each model's predictions to the mean rating of {target}:\n")
         print(f"{evaluation.readable(moved[['mae', 'ccc']]).to_string()}\n")
     print(f"{table['cost'].round(2).to_string()}\n")
+    columns = {name for pair in table.columns for name in pair}
     for name, what in LEGEND.items():
-        if name in np.ravel([*table.columns]):
+        if name in columns:
             print(f"{name:15}{what}")
     return 0
 

@@ -169,12 +169,12 @@ def test_the_search_takes_the_cheaper_way(monkeypatch):
 def test_filters_searched_in_groups_are_found_where_all_at_once_are(monkeypatch, frames):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 64, frames)).astype(np.float32)
-    layer = ConvMaxPool(6, (14, 20))
+    layer = ConvMaxPool(15, (14, 20))
     layer.build(x.shape)
-    weights = rng.normal(size=(3, 2, 2, 6)).astype(np.float32)
+    weights = rng.normal(size=(3, 2, 2, 15)).astype(np.float32)
     at_once = outputs_and_gradients(of(layer), x, layer, weights)
-    monkeypatch.setattr(conv_max_pool, "HELD", 2 * frames * 51)  # three groups of two
-    assert conv_max_pool._groups(6, frames * 51) == 3
+    monkeypatch.setattr(conv_max_pool, "HELD", 5 * frames * 51)  # three groups of five
+    assert conv_max_pool._groups(15, frames * 51) == 3
     in_groups = outputs_and_gradients(of(layer), x, layer, weights)
     assert all(np.array_equal(*each) for each in zip(at_once, in_groups, strict=True))
 
