@@ -23,7 +23,7 @@ from helpers import corpora, evaluation
 from helpers.corpora import Corpus
 from helpers.progress import bar
 from helpers.results import Record
-from helpers.settings import PROFILES
+from helpers.settings import PROFILES, Settings
 from helpers.splits import Split
 from helpers.storage import cache_folder
 from helpers.training import Run, predict
@@ -410,13 +410,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers.tuning", description=main.__doc__)
     add = parser.add_argument
     corpora.add_arguments(parser)
-    add("--profile", choices=PROFILES, default="quick", help="size of the search")
+    add("--profile", choices=PROFILES, help="size of the search; else VALENCE_PROFILE or quick")
     add("--jobs", type=int, default=-1, help="trainings at once (-1: as many as memory allows)")
     add("--scheduler", help="address of a Dask scheduler, as tcp://host:8786")
     options = parser.parse_args(arguments)
-    fixed = dict(PROFILES[options.profile]["search"])
+    profile = options.profile or Settings.from_env().profile
+    fixed = dict(PROFILES[profile]["search"])
     choices = {**GRID, "epochs": fixed.pop("epochs")}
     corpus = corpora.from_arguments(options)
+    print(f"{corpus.name}: {len(corpus.clips)} clips, {profile} profile")
     for remark in corpora.remarks(corpus):
         print(remark)
     trials = search(corpus, choices, jobs=options.jobs, scheduler=options.scheduler, **fixed)

@@ -350,10 +350,11 @@ def test_the_winner_learns_from_all_but_the_test_part(corpus, monkeypatch, seed)
 # From a terminal
 
 
-@pytest.mark.parametrize("profile", ["quick", "full"])
+@pytest.mark.parametrize("where", ["nowhere", "command", "environment"])
 def test_the_command_prints_the_table_the_best_row_and_the_store(
-    corpus, tmp_path, monkeypatch, capsys, profile
+    corpus, tmp_path, monkeypatch, capsys, where
 ):
+    profile = "quick" if where == "nowhere" else "full"
     found = made_up((0.5, 0.70004, 0.9), (0.3, np.nan, 0.6)).rename(columns={"units": "dropout"})
     found.insert(1, "batch_size", 16)
     found["key"] = list("abcdef")
@@ -361,17 +362,20 @@ def test_the_command_prints_the_table_the_best_row_and_the_store(
     search = MagicMock(return_value=found)
     monkeypatch.setattr(grid_search, "search", search)
     arguments = [str(tmp_path / "corpus")]
-    if profile == "full":
+    if where == "command":
         arguments += ["--profile", "full", "--jobs", "3", "--scheduler", "tcp://here:1"]
+    if where == "environment":
+        monkeypatch.setenv("VALENCE_PROFILE", "full")
     assert tuning.main(arguments) == 0
 
     (loaded, grid), options = search.call_args
     assert loaded.fingerprint == corpus.fingerprint
     fixed = dict(PROFILES[profile]["search"])
     assert grid == {**tuning.GRID, "epochs": fixed.pop("epochs")}
-    jobs, scheduler = (3, "tcp://here:1") if profile == "full" else (-1, None)
+    jobs, scheduler = (3, "tcp://here:1") if where == "command" else (-1, None)
     assert options == {"jobs": jobs, "scheduler": scheduler, **fixed}
-    header, *rows, failed, winner, store = capsys.readouterr().out.splitlines()
+    what, header, *rows, failed, winner, store = capsys.readouterr().out.splitlines()
+    assert what == f"corpus: {len(corpus.clips)} clips, {profile} profile"
     assert header.split()[:5] == ["dropout", "batch_size", "epochs", "trial", "1"]
     assert [row.split() for row in rows] == [
         ["(8,", "4)", "16", "5", "0.5", "0.7", "0.9", "0.7", "0.2"],
