@@ -72,7 +72,7 @@ site: $(SITE)/installed  ## web pages of the executed notebooks, the reports, al
 	@echo "open site/_build/html/index.html"
 
 clean:  ## remove all that can be rebuilt: the environments and the cache
-	rm -rf $(VENV) $(SITE) $(BACKENDS:%=$(VENV)-%) site/_build mutants .coverage .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf $(VENV) $(SITE) $(BACKENDS:%=$(VENV)-%) site/_build mutants .coverage .hypothesis .import_linter_cache .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml

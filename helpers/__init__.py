@@ -4,7 +4,7 @@ One room for each notebook, and a few that all of them use. A room imports only 
 in this list; from outside, a package is used through the names that its ``__init__`` imports.
 
 - `cli`: what all commands share, and the error of everything that a user can fix
-- `storage`: folders, files that are written whole or not at all, the cache
+- `storage`: folders, files that are written whole or not at all, the cache, a store of fits
 - `settings`: the choices of a study: corpus, profile, seed
 - `results`: what made a result, and the files that results are kept in
 - `mp3`: those that do not say how long they are

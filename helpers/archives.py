@@ -6,7 +6,6 @@ No member can be written outside its folder. Files that systems hide in archives
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import lzma
 import os
 import re
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 
 from helpers.cli import UserError
 from helpers.progress import bar
-from helpers.storage import HIDDEN, cache_folder, digest
+from helpers.storage import HIDDEN, cache_folder, digest, hash_of_file, mine
 
 #: What `zipfile` and `tarfile` raise for damaged bytes, besides an `OSError` without a number.
 UNREADABLE = (
@@ -179,9 +178,7 @@ def _zipped_name(member: zipfile.ZipInfo) -> str:
 
 def _unpacked_tar(source: Path, asked: _Wanted) -> Path:
     """Unpack a tar; no part of it, since what follows damaged bytes is lost."""
-    with open(source, "rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = asked.folder(digest(f"{content} {asked.suffixes}"))
+    folder = asked.folder(digest(f"{hash_of_file(source)} {asked.suffixes}"))
     with _whole(folder) as partial:
         if partial is None:
             return folder
@@ -241,7 +238,7 @@ def _refuse_bomb(size: int, source: Path) -> None:
 def _whole(folder: Path) -> Iterator[Path | None]:
     """Let a folder be filled beside its place, so that a killed run leaves no half of it.
 
-    What killed runs left is removed: of this process's number at once, of others by its age, since
+    What killed runs left is removed: of this thread's number at once, of others by its age, since
     they may be running on another machine.
 
     Yields:
@@ -250,7 +247,7 @@ def _whole(folder: Path) -> Iterator[Path | None]:
     if folder.exists():
         yield None
         return
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    partial = folder.with_name(f"{folder.name}.{mine()}.partial")
     for left in folder.parent.glob("*.partial"):
         with contextlib.suppress(OSError):  # another run may have removed it
             if left == partial or time.time() - left.stat().st_mtime > ABANDONED:

@@ -21,15 +21,28 @@ import numpy as np
 import soundfile
 import soxr
 
-from helpers.mp3 import QUIET, Longer
+from helpers import mp3
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
 
 #: Suffixes of audio files, in lower case: what corpora, phones and browsers have.
 SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
-    *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp"),
+    *(
+        ".wav",
+        ".wave",
+        ".flac",
+        ".ogg",
+        ".mp3",
+        ".m4a",
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".amr",
+        ".caf",
+        ".mka",
+    ),
+    *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp", ".3gpp", ".m4b", ".mp2", ".mpga"),
     *(".aifc", ".au", ".rf64", ".snd", ".sph", ".voc", ".w64"),  # libsndfile reads these, too
 )
 
@@ -175,14 +188,14 @@ class _Stream(soundfile.SoundFile):
 
     def close(self) -> None:
         super().close()
-        if isinstance(self.name, Longer):
+        if isinstance(self.name, mp3.Longer):
             self.name.close()
 
 
 def _libsndfile(path: str) -> _Stream | None:
     """The file, opened; None if libsndfile has no decoder of it."""
     try:
-        with QUIET:
+        with mp3.QUIET:
             return _Stream(path)
     except soundfile.LibsndfileError as error:
         if error.code in FINAL:
@@ -192,10 +205,21 @@ def _libsndfile(path: str) -> _Stream | None:
     return None
 
 
+def _longer(path: str) -> _Stream | None:
+    """An mp3 from its first frame on; None if there is no frame whose header libsndfile knows."""
+    for start in mp3.frames(path):
+        file = mp3.Longer(path, start)
+        with suppress(soundfile.LibsndfileError), mp3.QUIET:
+            return _Stream(file)
+        file.close()
+    return None
+
+
 def _to_its_end(file: _Stream) -> _Stream:
-    """An mp3; if its length is a guess, which depends on the size of the file, see `Longer`."""
-    with QUIET:
-        longer = _Stream(Longer(file.name))
+    """An mp3; if its length is a guess, which depends on the size of the file, see `mp3.Longer`."""
+    longer = _longer(file.name)
+    if longer is None:
+        return file
     guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
     guess.close()
     return other
@@ -223,7 +247,7 @@ def _with_libsndfile(file: _Stream) -> Iterator[Audio]:
 def _length(file: _Stream) -> tuple[int, int]:
     """See `Audio.frames` and `Audio.least`; libsndfile itself gives the samples that are there."""
     frames = file.frames
-    if frames == UNKNOWN or isinstance(file.name, Longer):
+    if frames == UNKNOWN or isinstance(file.name, mp3.Longer):
         return 0, 0
     if file.subtype == "MPEG_LAYER_III":
         return frames, round((1 - MISSING) * frames)
@@ -238,7 +262,7 @@ def _length(file: _Stream) -> tuple[int, int]:
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     size = BLOCK // file.channels
     while True:
-        with QUIET:
+        with mp3.QUIET:
             block = file.read(size, dtype="float32", always_2d=True)
         if not len(block):
             return

@@ -5,7 +5,6 @@ What can be downloaded, and what is done with it, is left to `corpora` and `feat
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import filelock
 
 from helpers.cli import UserError
 from helpers.progress import bar
-from helpers.storage import write_file, writing
+from helpers.storage import hash_of_file, write_file, writing
 
 #: Sent with each request: Zenodo refuses the name that requests sends by default, and bytes that
 #: were compressed for the transfer could not be counted.
@@ -89,8 +88,7 @@ def fetch(file: Download, path: Path) -> Path:
 def _check(file: Download, path: Path) -> None:
     """Remove and refuse what is not the published file."""
     kind, expected = ("MD5", file.md5) if file.md5 else ("SHA-256", _first_hash(file, path))
-    with open(path, "rb") as opened:
-        found = hashlib.file_digest(opened, "md5" if file.md5 else "sha256").hexdigest()
+    found = hash_of_file(path, "md5" if file.md5 else "sha256")
     if found == expected:
         return
     path.unlink()
@@ -116,8 +114,7 @@ def _first_hash(file: Download, path: Path) -> str:
                 f"{path} was not the zip that {file.url} should be (damaged: {damaged}) and is "
                 "removed: run the same command again."
             )
-        with open(path, "rb") as opened:
-            write_file(kept, hashlib.file_digest(opened, "sha256").hexdigest() + "\n")
+        write_file(kept, hash_of_file(path) + "\n")
     return kept.read_text(encoding="utf-8").strip()
 
 

@@ -10,6 +10,7 @@ import ctypes
 import io
 import os
 import platform
+import re
 import threading
 from typing import Any
 
@@ -20,18 +21,38 @@ MP3_HEADER = 4
 BIT_RATES = 64
 
 
+#: The first bytes of a frame's header, of all versions of MPEG.
+LAYER_3 = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
+
+#: Bytes among which the first frame is looked for, and how many places are tried.
+FARTHEST, ATTEMPTS = 2**16, 32
+
+
 class Longer(io.FileIO):
     """A file that is said to be `BIT_RATES` times as long as it is.
 
     Where an mp3 does not count its frames, libsndfile guesses their number from the size of the
     file and of the first frame, and stops there. So the guess is always behind the true end.
+
+    Attributes:
+        start: position where the first frame begins, before which nothing is read
     """
+
+    def __init__(self, name: str, start: int = 0) -> None:
+        super().__init__(name)
+        self.start = start
+        super().seek(start)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Behind the true end, where the end is said to be."""
         if whence == os.SEEK_END:
             offset, whence = offset + BIT_RATES * os.fstat(self.fileno()).st_size, os.SEEK_SET
-        return super().seek(offset, whence)
+        offset += self.start * (whence == os.SEEK_SET)
+        return super().seek(offset, whence) - self.start
+
+    def tell(self) -> int:
+        """Position from the first frame on."""
+        return super().tell() - self.start
 
     def readinto(self, buffer: Any, /) -> int:
         """Zeros for the rest of a frame that is cut off; the end is where no frame's header is."""
@@ -40,6 +61,16 @@ class Longer(io.FileIO):
             return 0
         buffer[there:] = bytes(len(buffer) - there)
         return len(buffer)
+
+
+def frames(path: str) -> list[int]:
+    """Where the first frame of an mp3 may begin: at its start, or at what looks like a header.
+
+    A stream that was caught in its middle begins with the rest of a frame.
+    """
+    with open(path, "rb") as file:
+        beginning = file.read(FARTHEST)
+    return [0, *(found.start() for found in LAYER_3.finditer(beginning))][:ATTEMPTS]
 
 
 class Quiet:

@@ -1,4 +1,4 @@
-"""What made a result, the files that results are kept in, and a store of finished fits."""
+"""What made a result, and the files that results are kept in."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import filelock
 import threadpoolctl
 
 from helpers.cli import UserError
 from helpers.settings import Settings
-from helpers.storage import PROJECT, make_folder, write_file, writing
+from helpers.storage import PROJECT, make_folder, write_json
 
 #: Packages whose version can change a number in the results, besides Keras's backend.
 PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
@@ -129,8 +126,8 @@ def save_results(path: Path, content: dict[str, Any], *, made_by: dict[str, Any]
     """
     found, run = apart({**content, "made_by": made_by})
     if run:
-        _write_json(make_folder(path.parent / "run") / path.name, run)
-    _write_json(path, found)
+        write_json(make_folder(path.parent / "run") / path.name, run)
+    write_json(path, found)
 
 
 def apart(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -187,84 +184,3 @@ def earlier_results(name: str, corpus: Source, settings: Settings) -> Path:
         f"There is no {name} of the {settings.profile} study of {corpus.name} in "
         f"{settings.output}: run the notebooks before this one first."
     )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    plain = json.loads(json.dumps(content), parse_constant=lambda not_a_number: None)
-    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
-
-
-#: What is stored of a finished fit, as JSON.
-Record = dict[str, Any]
-
-
-class Fit(Protocol):
-    """What a `Store` keeps a record of."""
-
-    @property
-    def key(self) -> str:
-        """Name of its file: it changes with anything that decides the numbers."""
-
-    def is_whole(self, record: Record) -> bool:
-        """Whether a record is of this fit and says all that is asked.
-
-        A spoilt record may also make it raise AttributeError, LookupError, TypeError or ValueError.
-        """
-
-
-AnyFit = TypeVar("AnyFit", bound=Fit)
-
-
-@dataclass(frozen=True)
-class Store:
-    """Finished fits, each in a JSON file of its own, so that none is done twice.
-
-    A file that is torn, spoilt or not of this fit counts as missing.
-
-    Attributes:
-        folder: holds the files
-    """
-
-    folder: Path
-
-    def path(self, fit: Fit) -> Path:
-        """The file of a fit."""
-        return self.folder / f"{fit.key}.json"
-
-    def load(self, fit: Fit) -> Record | None:
-        """The record of a fit, or None if it is missing."""
-        spoilt = (OSError, AttributeError, LookupError, TypeError, ValueError)
-        with contextlib.suppress(*spoilt):
-            record = json.loads(self.path(fit).read_text(encoding="utf-8"))
-            if fit.is_whole(record):
-                return record
-        return None
-
-    def load_all(self, fits: Iterable[AnyFit]) -> tuple[dict[str, Record], list[AnyFit]]:
-        """The records of those fits that are stored, by key, and the missing fits, each once."""
-        unique = {fit.key: fit for fit in fits}
-        found = {key: self.load(fit) for key, fit in unique.items()}
-        records = {key: record for key, record in found.items() if record is not None}
-        return records, [fit for key, fit in unique.items() if key not in records]
-
-    def once(self, fit: Fit, make: Callable[[], Record]) -> Record:
-        """The record of a fit; if it is missing, make it and store it.
-
-        Two processes never make the same record at once: one waits for the other.
-
-        Args:
-            fit: what is stored
-            make: returns the record; nothing is stored if it raises an error
-
-        Raises:
-            storage.OutputError: if the record cannot be written
-        """
-        path = self.path(fit)
-        with writing(path):
-            held = filelock.FileLock(path.with_suffix(".lock")).acquire()
-        with held:
-            record = self.load(fit)
-            if record is None:
-                record = make()
-                _write_json(path, record)
-        return record

@@ -148,7 +148,7 @@ def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
 
     Returns:
         a row a part: number of ``clips`` and ``speakers``, and how many of those speakers were
-        ``heard in training``; ``"unknown"`` where a clip's speaker is
+        ``also in training``; ``"unknown"`` where a clip's speaker is
 
     See: notebooks/03_model.ipynb
     """
@@ -161,7 +161,7 @@ def summary(clips: pd.DataFrame, split: Split) -> pd.DataFrame:
         lines[part] = {
             "clips": len(speakers),
             "speakers": speakers.nunique() if known else "unknown",
-            "heard in training": len(set(speakers) & set(trained_on)) if comparable else "unknown",
+            "also in training": len(set(speakers) & set(trained_on)) if comparable else "unknown",
         }
     return pd.DataFrame.from_dict(lines, orient="index")
 
@@ -294,7 +294,12 @@ def _groups(clips: pd.DataFrame, by: Unit) -> np.ndarray:
     unknown = clips[by].isna().sum() if by in clips else len(clips)
     if unknown:
         raise SplitError(
-            f"{unknown} of {len(clips)} clips have no {by}, so they cannot be split by {by}: add a "
-            f"column of {_plural(by)} to the labels, or split by clip."
+            f"{unknown} of {len(clips)} clips have no {by}, so they cannot be split by {by}: "
+            + (
+                "name several corpora"
+                if by == "corpus"
+                else f"add a column of {_plural(by)} to the labels"
+            )
+            + ", or split by clip."
         )
     return clips[by].to_numpy()

@@ -1,4 +1,4 @@
-"""Where files are, and how they are written: whole or not at all.
+"""Where files are, how they are written (whole or not at all), and a store of finished fits.
 
 Nothing here knows about audio or networks.
 """
@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
+import filelock
 import numpy as np
 
 from helpers.cli import UserError
@@ -120,6 +126,25 @@ def cached_array(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
     return None
 
 
+def hash_of_file(path: str | Path, kind: str = "sha256") -> str:
+    """Hexadecimal digits that change with any byte of a file.
+
+    Args:
+        path: of the file
+        kind: of the hash, see `hashlib.new`
+
+    Raises:
+        OSError: if it cannot be read
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def mine() -> str:
+    """What no other thread, process or machine calls its unfinished files."""
+    return f"{platform.node()}.{os.getpid()}.{threading.get_ident()}"
+
+
 def write_file(path: Path, content: str | bytes) -> None:
     """Write a file so that a kill at any moment leaves the old content or the new one.
 
@@ -147,7 +172,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if it cannot be written
     """
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
+    partial = path.with_name(f"{path.stem}.{mine()}.partial{path.suffix}")
     try:
         with writing(path):
             yield partial
@@ -176,3 +201,85 @@ def writing(path: Path) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror or error}): make room there, or let "
             "VALENCE_OUTPUT name another folder."
         ) from error
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write what JSON can hold, see `write_file`; what is not a number becomes null."""
+    plain = json.loads(json.dumps(content), parse_constant=lambda not_a_number: None)
+    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+
+
+#: What is stored of a finished fit, as JSON.
+Record = dict[str, Any]
+
+
+class Fit(Protocol):
+    """What a `Store` keeps a record of."""
+
+    @property
+    def key(self) -> str:
+        """Name of its file: it changes with anything that decides the numbers."""
+
+    def is_whole(self, record: Record) -> bool:
+        """Whether a record is of this fit and says all that is asked.
+
+        A spoilt record may also make it raise AttributeError, LookupError, TypeError or ValueError.
+        """
+
+
+AnyFit = TypeVar("AnyFit", bound=Fit)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Finished fits, each in a JSON file of its own, so that none is done twice.
+
+    A file that is torn, spoilt or not of this fit counts as missing.
+
+    Attributes:
+        folder: holds the files
+    """
+
+    folder: Path
+
+    def path(self, fit: Fit) -> Path:
+        """The file of a fit."""
+        return self.folder / f"{fit.key}.json"
+
+    def load(self, fit: Fit) -> Record | None:
+        """The record of a fit, or None if it is missing."""
+        spoilt = (OSError, AttributeError, LookupError, TypeError, ValueError)
+        with contextlib.suppress(*spoilt):
+            record = json.loads(self.path(fit).read_text(encoding="utf-8"))
+            if fit.is_whole(record):
+                return record
+        return None
+
+    def load_all(self, fits: Iterable[AnyFit]) -> tuple[dict[str, Record], list[AnyFit]]:
+        """The records of those fits that are stored, by key, and the missing fits, each once."""
+        unique = {fit.key: fit for fit in fits}
+        found = {key: self.load(fit) for key, fit in unique.items()}
+        records = {key: record for key, record in found.items() if record is not None}
+        return records, [fit for key, fit in unique.items() if key not in records]
+
+    def once(self, fit: Fit, make: Callable[[], Record]) -> Record:
+        """The record of a fit; if it is missing, make it and store it.
+
+        Two processes never make the same record at once: one waits for the other.
+
+        Args:
+            fit: what is stored
+            make: returns the record; nothing is stored if it raises an error
+
+        Raises:
+            storage.OutputError: if the record cannot be written
+        """
+        path = self.path(fit)
+        with writing(path):
+            held = filelock.FileLock(path.with_suffix(".lock")).acquire()
+        with held:
+            record = self.load(fit)
+            if record is None:
+                record = make()
+                write_json(path, record)
+        return record

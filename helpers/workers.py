@@ -84,12 +84,17 @@ class Processes(contextlib.ExitStack):
             except IndexError:
                 process = loky.ProcessPoolExecutor(1, initializer=prepare, initargs=(os.getpid(),))
                 self.callback(self._end, process)
-            with contextlib.suppress(TerminatedWorkerError):
+            try:
                 future = process.submit(function, *arguments)
                 _watch(process)
                 result = future.result()
+            except TerminatedWorkerError:
+                continue
+            except Exception:
                 self.idle.append(process)
-                return result
+                raise
+            self.idle.append(process)
+            return result
         return KilledError("Its process was killed twice, as the system does when memory runs out.")
 
     def _end(self, process: loky.ProcessPoolExecutor) -> None:
@@ -142,22 +147,23 @@ def each(
     Yields:
         a task that has ended, and what the function returned, or a `KilledError` as a value
     """
-    output = str(output_folder())
+    choices = {name: os.environ.get(name, "") for name in ("VALENCE_OUTPUT", "VALENCE_PRETRAINED")}
+    choices["VALENCE_OUTPUT"] = str(output_folder())
     with _processes() as processes, warnings.catch_warnings():
         # TensorFlow does not free the memory of deleted networks; loky then restarts the process,
         # and warns of it.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
 
         def run(task: Task) -> tuple[Task, Any]:
-            return task, processes.call(_call, output, function, task)
+            return task, processes.call(_call, choices, function, task)
 
         threads = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")
         yield from threads(joblib.delayed(run)(task) for task in tasks)
 
 
-def _call(output: str, function: Callable[[Task], Any], task: Task) -> Any:
-    """Call a function where the output folder may have changed since the process was started."""
-    os.environ["VALENCE_OUTPUT"] = output
+def _call(choices: dict[str, str], function: Callable[[Task], Any], task: Task) -> Any:
+    """Call a function where the choices may have changed since the process was started."""
+    os.environ.update(choices)
     return function(task)
 
 

@@ -83,10 +83,16 @@ def for_kernels(settings: Settings) -> dict[str, str]:
         "PYTHONUTF8": "1",
     }
     if settings.corpus is not None:
-        path = Path(settings.corpus).expanduser()
-        known = path.exists()  # else it is a name, see helpers.corpora.downloads
-        choices["VALENCE_CORPUS"] = str(path.resolve()) if known else settings.corpus
+        whole = Path(settings.corpus).exists()
+        parts = [settings.corpus] if whole else settings.corpus.split(",")
+        choices["VALENCE_CORPUS"] = ",".join(map(_whole, parts))
     return choices
+
+
+def _whole(corpus: str) -> str:
+    """The whole path of a corpus, or its name, see `helpers.corpora.downloads`."""
+    path = Path(corpus.strip()).expanduser()
+    return str(path.resolve()) if path.exists() else corpus.strip()
 
 
 def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:

@@ -225,7 +225,7 @@ def test_a_truncated_file_is_refused(tmp_path):
 
 
 def test_a_folder_is_no_recording(tmp_path):
-    with pytest.raises(audio.UnusableError, match=r"is a folder without audio \(.wav, .flac"):
+    with pytest.raises(audio.UnusableError, match=r"is a folder without audio \(.wav, .wave"):
         audio.read(tmp_path)
 
 
@@ -354,6 +354,15 @@ def test_an_mp3_that_does_not_count_its_frames_is_read_whole(tmp_path, monkeypat
     with audio.opened(path) as clip:
         assert clip.frames == clip.least == 0
     assert len(audio.read(path)[0]) / 16000 == pytest.approx(8, abs=0.2)
+
+
+@pytest.mark.parametrize("before", [b"x", bytes(500), -100])
+def test_an_mp3_that_does_not_begin_with_a_frame_is_read(tmp_path, before):
+    """As a stream that was caught in its middle: libsndfile knows it by its suffix only."""
+    soundfile.write(tmp_path / "a.mp3", voice(2), 16000)
+    whole = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "a.mp3").write_bytes(whole[100:] if before == -100 else before + whole)
+    assert len(audio.read(tmp_path / "a.mp3")[0]) / 16000 == pytest.approx(2, abs=0.2)
 
 
 @needs_ffmpeg

@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import corpora, tuning
-from helpers.results import Store
-from helpers.storage import PROJECT, cache_folder
+from helpers.storage import PROJECT, Store, cache_folder
 from helpers.tuning import Study, TuningError, execution
 from tests.conftest import write_corpus
 from tests.tuning.conftest import GRID, SMALL, files, numbers

@@ -54,7 +54,14 @@ def test_the_wrong_python_is_named_with_the_mend(bare):
 
 
 def test_clean_leaves_nothing_that_can_be_rebuilt(bare):
-    for folder in (".cache/features", ".mypy_cache", "helpers/__pycache__", "x.egg-info"):
+    for folder in (
+        ".cache/features",
+        ".mypy_cache",
+        ".hypothesis",
+        ".import_linter_cache",
+        "helpers/__pycache__",
+        "x.egg-info",
+    ):
         (bare / folder).mkdir(parents=True)
     assert make(bare, "clean").returncode == 0
     assert sorted(path.name for path in bare.iterdir()) == [

@@ -102,6 +102,7 @@ def test_each_comparison_is_concluded_from_its_interval(demo, answer, sign, word
     def change_tuning(tuning):
         tuning["folds"]["scores"]["tuned"]["mae gain"] = tuned
         tuning["bayesian"]["difference"].update(search)
+        tuning["validation_speakers"] = 8
 
     def change_improvements(improvements):
         final = improvements["final"]
@@ -115,8 +116,58 @@ def test_each_comparison_is_concluded_from_its_interval(demo, answer, sign, word
         assert squeezed(sentence) in text
     abstract = text[: text.index("1Theoriginalstudy")]
     assert sum(squeezed(words.split("{}")[0] + pair[0]) in abstract for pair in COMPARED) >= 3
-    table = {1: "better:0.22", -1: "worse:−0.22", 0: "nodifferenceisshown:0.00(−0.22to0.22)"}
+    table = {
+        1: "0.22(0.21–0.23),better",
+        -1: "−0.22(−0.23to−0.21),worse",
+        0: "0.00(−0.22to0.22),nodifferenceisshown",
+    }
     assert table[sign] in text
+
+
+def test_few_speakers_make_no_model_better_or_worse(demo):
+    def few(results):
+        results["folds"]["speakers"] = 7
+        results["folds"].get("against_blstm", {}).update(score(0.22))
+
+    def few_validated(tuning):
+        few(tuning)
+        tuning["validation_speakers"] = 7
+        tuning["bayesian"]["difference"].update(score(0.44))
+
+    text = made(demo, model=few, tuning=few_validated)
+    for first, second, gain in (
+        ("four-branch CNN", "CNN–BLSTM", "0.22 (0.21–0.23; 7 speakers, 1 seed)"),
+        (
+            "choice of the Bayesian search",
+            "best row of the grid",
+            "0.44 (0.43–0.45; validation part, 7 speakers, 3 fresh seeds)",
+        ),
+    ):
+        sentence = f"The gain in MAE of the {first} over the {second} is {gain}, over too few"
+        assert text.count(squeezed(sentence)) == 2 + (first == "four-branch CNN")
+        assert squeezed(f"The {first} predicts") not in text
+    assert squeezed("CNN–BLSTM better 0.22 (0.21–0.23) Test MAE") in text
+
+
+def test_an_official_split_is_called_that(demo):
+    def official(results):
+        results["main"] = "official"
+        if "splits" in results:
+            results["splits"]["official"] = {**results["splits"].pop("speaker"), "by": "official"}
+        else:
+            results["final"]["official"] = results["final"].pop("speaker")
+
+    text = made(demo, model=official, improvements=official)
+    assert squeezed("Scores on the official split (4 speakers, 1 seed)") in text
+    assert squeezed("Of the models without normalisation on the official split") in text
+    assert squeezed("Scores over 2 folds (") not in text
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_seed_says_nothing_of_another_training(demo, seeds):
+    text = made(demo, model=lambda model: model["folds"].update(seeds=seeds))
+    said = "do not say how another training would score"
+    assert text.count(squeezed(said)) == (2 if seeds == 1 else 0)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +238,7 @@ def test_what_goes_with_the_error_is_said_only_where_it_is_shown(demo):
 
     text = made(demo, errors=edit(0.001, {"known": 20, "share": 0.2, "p": 0.01}))
     assert squeezed("size of the error is related to duration, beyond the rating") in text
-    assert squeezed("It differs between speakers (p = 0.010)") in text
+    assert squeezed("The error differs between speakers (p = 0.010)") in text
     assert squeezed("Among these speakers it is related") not in text
     text = made(demo, errors=edit(0.001, {"known": 20, "share": 0.2, "p": 0.01}, low=-0.1))
     assert squeezed("no relation of the size of the error with any of these facts") in text
@@ -372,7 +423,7 @@ def test_an_interval_over_few_speakers_is_called_too_narrow(demo, speakers, narr
         demo, model=edit, tuning=edit, errors=edit, your_speech=covered, improvements=changes
     )
     assert ("Clipsaretakenasindependentthere" in text) == (speakers is None)
-    assert (squeezed("With 7 speakers the interval is too narrow") in text) == narrow
+    assert (squeezed("With 7 speakers, such intervals are too narrow") in text) == narrow
     assert ("toonarrow" in text) == narrow
 
 
@@ -487,8 +538,13 @@ def test_a_change_measured_on_few_speakers_is_said_to_be_so(demo, speakers, narr
 
     text = made(demo, improvements=change)
     assert squeezed(f"were measured on validation parts of {speakers} speakers") in text
-    for words in ("the interval is too narrow.", "their intervals are too narrow, so none is"):
-        assert (squeezed(f"With {speakers} speakers {words}") in text) == narrow
+    for words in (
+        ", such intervals are too narrow.",
+        " their intervals are too narrow, so none is",
+    ):
+        assert (squeezed(f"With {speakers} speakers{words}") in text) == narrow
+    assert (squeezed("So no change is called better or worse.") in text) == narrow
+    assert (squeezed("Better: none. Worse: “loss: mean absolute error” and") in text) != narrow
     assert (squeezed("distribution against MAE 0.06 (0.02–0.11), better") in text) != narrow
 
 
@@ -588,6 +644,9 @@ def test_kernels_get_a_path_whole_and_a_name_as_it_is(tmp_path, monkeypatch):
     (tmp_path / "ravdess").mkdir()
     choices = build.for_kernels(Settings.from_env())
     assert choices["VALENCE_CORPUS"] == str(tmp_path / "ravdess")
+    monkeypatch.setenv("VALENCE_CORPUS", "ravdess, other")
+    choices = build.for_kernels(Settings.from_env())
+    assert choices["VALENCE_CORPUS"] == f"{tmp_path / 'ravdess'},other"
     monkeypatch.delenv("VALENCE_CORPUS")
     assert "VALENCE_CORPUS" not in build.for_kernels(Settings.from_env())
 

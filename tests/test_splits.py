@@ -170,9 +170,9 @@ def test_the_summary_counts_the_speakers_that_were_heard_in_training():
     clips = table([0, 0, 1, 1, 2, 2, 3])
     split = splits.Split(np.array([0, 2, 3]), np.array([1]), np.array([4, 5, 6]))
     assert splits.summary(clips, split).to_dict("index") == {
-        "train": {"clips": 3, "speakers": 2, "heard in training": 2},
-        "validation": {"clips": 1, "speakers": 1, "heard in training": 1},
-        "test": {"clips": 3, "speakers": 2, "heard in training": 0},
+        "train": {"clips": 3, "speakers": 2, "also in training": 2},
+        "validation": {"clips": 1, "speakers": 1, "also in training": 1},
+        "test": {"clips": 3, "speakers": 2, "also in training": 0},
     }
 
 
@@ -181,9 +181,9 @@ def test_what_is_unknown_of_speakers_the_summary_says():
     known, unknown, other = np.array([0, 1]), np.array([2, 3]), np.array([4])
     found = splits.summary(clips, splits.Split(known, unknown, other))
     assert found["speakers"].tolist() == [2, "unknown", 1]
-    assert found["heard in training"].tolist() == [2, "unknown", 0]
+    assert found["also in training"].tolist() == [2, "unknown", 0]
     found = splits.summary(clips, splits.Split(unknown, known, other))
-    assert found["heard in training"].tolist() == ["unknown"] * 3
+    assert found["also in training"].tolist() == ["unknown"] * 3
 
 
 def test_unknown_speakers_cannot_be_split_and_the_error_says_what_to_do():

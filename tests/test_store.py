@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from helpers.results import Store
-from helpers.storage import OutputError
+from helpers.storage import OutputError, Store
 
 
 class Square(NamedTuple):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from helpers import workers
 from helpers.storage import PROJECT
 
 FORKED = """
@@ -53,3 +54,18 @@ assert isinstance(found, workers.KilledError), found
 
 def test_a_process_that_is_killed_after_it_took_the_place_of_another_is_noticed():
     subprocess.run([sys.executable, "-c", REPLACED], cwd=PROJECT, timeout=60, check=True)
+
+
+def test_a_call_that_raises_gives_its_process_back():
+    with workers.Processes() as processes:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                processes.call(divmod, 1, 0)
+            assert len(processes.idle) == 1
+
+
+def test_a_process_that_is_kept_hears_of_another_choice(monkeypatch):
+    for model in ("a.onnx", "b.onnx"):
+        monkeypatch.setenv("VALENCE_PRETRAINED", model)
+        ((_, found),) = workers.each(os.environ.get, ["VALENCE_PRETRAINED"], 1)
+        assert found == model

@@ -1,6 +1,7 @@
 """Models and baselines on the same folds, and across corpora: notebooks 6 and 8."""
 
 from helpers.comparison.baselines import median, svr
+from helpers.comparison.command import main
 from helpers.comparison.contenders import NAMES, ComparisonError, Contender, named, tuned
 from helpers.comparison.few_clips import few_clips
 from helpers.comparison.fine_tuning import has_seen
@@ -13,7 +14,6 @@ from helpers.comparison.tables import (
     as_dict,
     averaged,
     cross_val_predict,
-    main,
     out_of_fold,
     score_table,
 )

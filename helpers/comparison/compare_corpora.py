@@ -17,7 +17,6 @@ from helpers.comparison.transfer_tables import TransferTables
 from helpers.comparison.voices import groups_of_voices
 from helpers.results import made_by, save_results
 from helpers.settings import Settings
-from helpers.storage import make_folder, output_folder
 
 #: Folds within a corpus, at most.
 FOLDS = 6
@@ -48,9 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         "seeds": options.seeds,
         **tables.as_records(),
     }
-    path = make_folder(output_folder() / "report" / "voices" / "results") / "transfer.json"
+    path = Settings.from_env().results("voices") / "transfer.json"
     save_results(path, content, made_by=made_by(corpus, Settings.from_env()))
-    print(f"{evaluation.readable(tables.scores[['mae', 'ccc']]).to_string()}\n\n{path}")
+    print(f"{evaluation.readable(tables.scores[['mae', 'ccc']]).to_string()}\n")
+    print(f"95 % intervals draw the speakers of each corpus: {content['speakers']}\n{path}")
     return 0
 
 

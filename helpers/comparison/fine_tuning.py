@@ -7,11 +7,11 @@ from thousands. A corpus that it was trained on is refused, since its speakers a
 from __future__ import annotations
 
 import functools
-import hashlib
 
 from helpers import models, training
 from helpers.comparison.contenders import ComparisonError
 from helpers.corpora import Corpus
+from helpers.storage import hash_of_file
 
 
 def start() -> training.Start:
@@ -30,7 +30,7 @@ def _human_voices() -> models.Stored:
 
 def made_by() -> str:
     """The hash of the file, which decides what a training that begins with it predicts."""
-    return hashlib.sha256(models.HUMAN_VOICES.read_bytes()).hexdigest()
+    return hash_of_file(models.HUMAN_VOICES)
 
 
 def has_seen(corpus: Corpus) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import itertools
 import json
 import time
@@ -30,9 +31,9 @@ from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.models import keras
 from helpers.progress import bar
-from helpers.results import Record, Store, versions
+from helpers.results import versions
 from helpers.splits import Split
-from helpers.storage import cache_folder, digest
+from helpers.storage import Record, Store, cache_folder, digest
 
 #: Changes whenever the same contender would predict something else, so that no old fit is reused.
 VERSION = 10
@@ -294,8 +295,9 @@ def _train(
         matrix = matrix[:, :, None]
     rows, frames = matrix.shape[1:]
     shape = (rows, None if contender.training.get("bucket_by_length") else frames)
-    scales = {} if contender.network in ("parallel_cnn", "cnn_blstm") else {"scale": scale}
-    network = getattr(models, contender.network)(shape, **scales, **contender.options)
+    build = getattr(models, contender.network)
+    scales = {"scale": scale} if "scale" in inspect.signature(build).parameters else {}
+    network = build(shape, **scales, **contender.options)
     options = {**contender.training, "seed": fit.seed}
     if contender.is_fine_tuned:
         options["start"] = fine_tuning.start()
@@ -315,7 +317,7 @@ def _filled_inputs(corpus: Corpus, fit: Fit) -> np.ndarray:
 
 
 #: Inputs that this process has made of its corpus, each of them once.
-_made: dict[tuple[str, str, MelSettings, bool], np.ndarray] = {}
+_made: dict[tuple[str, str, MelSettings, bool, str], np.ndarray] = {}
 
 
 def inputs(corpus: Corpus, contender: Contender) -> np.ndarray:
@@ -328,7 +330,8 @@ def inputs(corpus: Corpus, contender: Contender) -> np.ndarray:
 
 
 def _part(corpus: Corpus, kind: str, mel: MelSettings, by_speaker: bool) -> np.ndarray:
-    key = (corpus.fingerprint, kind, mel, by_speaker)
+    pretrained = str(features.pretrained_model().made_by) if kind == "embeddings" else ""
+    key = (corpus.fingerprint, kind, mel, by_speaker, pretrained)
     if key not in _made:
         matrix = _extracted(corpus, kind, mel)
         if kind == "statistics":

@@ -24,7 +24,6 @@ from helpers.corpora import Corpus
 from helpers.results import made_by, save_results
 from helpers.settings import Settings
 from helpers.splits import Split
-from helpers.storage import make_folder, output_folder
 
 #: Training clips.
 SIZES = (50, 100, 200, 400)
@@ -107,9 +106,10 @@ def main(arguments: list[str] | None = None) -> int:
         "seeds": options.seeds,
         "scores": records(table),
     }
-    path = make_folder(output_folder() / "report" / "voices" / "results") / "small_corpora.json"
+    path = Settings.from_env().results("voices") / "small_corpora.json"
     save_results(path, content, made_by=made_by(corpus, Settings.from_env()))
-    print(f"{evaluation.readable(table[['mae', 'ccc', 'ccc gain']]).to_string()}\n\n{path}")
+    print(f"{evaluation.readable(table[['mae', 'ccc', 'ccc gain']]).to_string()}\n")
+    print(f"{evaluation.drawn(evaluation.known_speakers(corpus.clips))}\n{path}")
     return 0
 
 

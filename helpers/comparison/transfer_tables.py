@@ -186,7 +186,7 @@ def bias_table(corpus: Corpus, fits: Fits, *, seed: int = 0) -> pd.DataFrame:
 def _groups(clips: pd.DataFrame, scale: tuple[float, float]) -> dict[str, np.ndarray]:
     """Which clips belong to each group, bool [clips]; none is empty."""
     edges = np.linspace(*scale, PARTS + 1)
-    part = np.maximum(np.searchsorted(edges, clips["valence"]) - 1, 0)
+    part = evaluation.part_of(clips["valence"], edges)
     groups = {"all": np.full(len(clips), True)}
     for i in np.unique(part):
         groups[f"valence {edges[i]:.3g} to {edges[i + 1]:.3g}"] = part == i

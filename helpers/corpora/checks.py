@@ -22,7 +22,7 @@ from helpers import audio
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import PLEASURE
 from helpers.progress import bar
-from helpers.storage import cache_folder, digest, write_file
+from helpers.storage import cache_folder, digest, hash_of_file, write_file
 
 #: Seconds beyond which one rating cannot describe a clip. Rated utterances last seconds, those of
 #: MSP-Podcast at most 11; ten minutes are a conversation.
@@ -30,6 +30,9 @@ LONGEST = 600
 
 #: Magnitudes of samples at full scale; in files of floats, those beyond 1 are not clipped.
 FULL_SCALE = (0.999, 1.0)
+
+#: Peak of floats beyond which full scale is not 1.
+HIGHEST = 2.0
 
 #: Share of samples at full scale from which a clip is rejected. Amplitudes of speech are about
 #: Laplacian, so that 1 % means a root mean square 10 dB below full scale, 12 dB over the level that
@@ -47,8 +50,12 @@ QUIET = 1e-4
 #: the resolution of the coarsest clock of a file system, FAT's.
 SETTLED = 2
 
+#: What only the checks need of a clip: seconds around its speech that are `QUIET`, the largest
+#: magnitude of a sample, and a hash of the samples, whatever the format that holds them.
+ABOUT = ("quiet", "peak", "samples")
+
 #: Changes whenever a file that was accepted could now be rejected or described differently.
-VERSION = 3
+VERSION = 4
 
 
 def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
@@ -72,7 +79,10 @@ def repeats(table: pd.DataFrame) -> None:
     listed = table["path"].notna() & table["reason"].isna()
     different = table[listed].groupby("path")["valence"].transform("nunique")
     _reject(table, different.reindex(table.index) > 1, "is listed with different ratings")
-    _reject(table, listed & table.duplicated("path"), "is listed more than once")
+    speakers = table[listed].groupby("path")["speaker"].transform("nunique")
+    again = listed & table.duplicated("path")
+    _reject(table, again & (speakers > 1), "is listed more than once, with different speakers")
+    _reject(table, again, "is listed more than once")
 
 
 def _reject(table: pd.DataFrame, rows: pd.Series, reason: pd.Series | str) -> None:
@@ -96,19 +106,19 @@ def audio_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """
     paths = table.loc[table["reason"].isna(), "path"]
     found = _found(paths.tolist(), folder)
-    columns = ["duration", "sample_rate", "channels", "sha256", "quiet", "peak", "problem"]
+    columns = ["duration", "sample_rate", "channels", "sha256", *ABOUT, "problem"]
     facts = [found[path] for path in paths]
     table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
     problem = table.pop("problem")
     _reject(table, problem.notna(), problem)
-    _copies(table, folder)
-    about = pd.DataFrame({name: table.pop(name) for name in ("quiet", "peak")}, dtype=float)
-    return about.where(table["reason"].isna())
+    about = pd.DataFrame({name: table.pop(name) for name in ABOUT})
+    _copies(table, about.pop("samples"), folder)
+    return about.astype(float).where(table["reason"].isna())
 
 
-def _copies(table: pd.DataFrame, folder: Path) -> None:
-    """Keep the first of several files with the same bytes, or none if their ratings differ."""
-    same = table.groupby(table["sha256"].where(table["reason"].isna()))
+def _copies(table: pd.DataFrame, samples: pd.Series, folder: Path) -> None:
+    """Keep the first of several files with the same samples, or none if their ratings differ."""
+    same = table.groupby(samples.where(table["reason"].isna()))
     first, last = same["path"].transform("first"), same["path"].transform("last")
     copy = first.notna() & (table["path"] != first)
     other = first.where(copy, last).str.removeprefix(f"{folder}/")
@@ -174,14 +184,13 @@ def _check(path: str) -> dict[str, Any]:
     """Facts about an audio file, or the ``problem`` with it."""
     try:
         with audio.opened(path) as clip:
-            frames, quiet, peak = _decode(clip)
+            frames, *about = _decode(clip)
             return {
                 "duration": frames / clip.sample_rate,
                 "sample_rate": clip.sample_rate,
                 "channels": clip.channels,
-                "sha256": _sha256(path),
-                "quiet": quiet,
-                "peak": peak,
+                "sha256": hash_of_file(path),
+                **dict(zip(ABOUT, about, strict=True)),
             }
     except audio.UnusableError as error:
         return {"problem": str(error)}
@@ -189,22 +198,25 @@ def _check(path: str) -> dict[str, Any]:
         return {"problem": f"cannot be read ({error.strerror or error})"}
 
 
-def _decode(clip: audio.Audio) -> tuple[int, float, float]:
-    """Decode and check a clip block by block; its samples, seconds around its speech, and peak."""
+def _decode(clip: audio.Audio) -> tuple[int, float, float, str]:
+    """Decode and check a clip block by block; the number of its samples, and each of `ABOUT`."""
     _refuse_long(clip.least, clip.sample_rate)
     frames, clipping = 0, Clipping()
+    samples = hashlib.sha256(f"{clip.sample_rate} {clip.channels}".encode())
     size = max(1, round(FRAME * clip.sample_rate))
     power, rest = [], np.empty(0, np.float32)
     for block, y in audio.checked(clip):
         frames += len(block)
         _refuse_long(frames, clip.sample_rate)  # the header may be wrong
         clipping.add(block)
+        samples.update(block.tobytes())
         y = np.concatenate([rest, y])
         whole, rest = np.split(y, [len(y) // size * size])
         power.append(np.square(whole, dtype=np.float64).reshape(-1, size).mean(axis=1))
     if clipping.problem:
         raise audio.UnusableError(clipping.problem)
-    return frames, _around(np.concatenate(power)) * size / clip.sample_rate, clipping.peak
+    quiet = _around(np.concatenate(power)) * size / clip.sample_rate
+    return frames, quiet, clipping.peak, samples.hexdigest()
 
 
 class Clipping:
@@ -235,6 +247,8 @@ class Clipping:
     @property
     def problem(self) -> str:
         """Why what was counted is clipped; empty if it is not, see `CLIPPED`."""
+        if self.peak > HIGHEST:
+            return ""
         share = self._full / max(self._samples, 1)
         percent = f"{100 * share:.1f} %"
         return f"is clipped: {percent} of its samples are at full scale" if share > CLIPPED else ""
@@ -253,11 +267,6 @@ def _refuse_long(frames: int, sample_rate: int) -> None:
         raise audio.UnusableError(f"lasts over {minutes}, too long for one rating: cut it up")
 
 
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextlib.contextmanager
 def as_checked(path: str, sha256: str) -> Iterator[None]:
     """Make sure that a clip is still the file that was checked, while it is read.
@@ -271,7 +280,7 @@ def as_checked(path: str, sha256: str) -> Iterator[None]:
     """
     try:
         yield
-        if _sha256(path) != sha256:  # after reading, as the check did
+        if hash_of_file(path) != sha256:  # after reading, as the check did
             raise audio.UnusableError("it changed meanwhile")
     except (OSError, audio.UnusableError) as error:
         raise CorpusError(

@@ -3,26 +3,21 @@
 `load` takes a folder or a zip with audio and a table of labels, checks every clip, and returns a
 `Corpus`. Nothing else in the project reads labels, so that a new kind of corpus changes nothing
 outside this package. Audio is checked here but not kept: `features` reads it again.
-
-From a terminal, ``python -m helpers.corpora [PATH] [--scale LOW HIGH]`` prints a summary.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from helpers import archives
-from helpers.corpora import checks, downloads, labels, layouts, matching, raters, segments
+from helpers.corpora import checks, downloads, labels, layouts, matching, segments
 from helpers.corpora.errors import CorpusError, ScaleError, of_its_file
-from helpers.settings import Settings
 from helpers.storage import PROJECT, digest
 
 #: The bundled corpus.
@@ -34,6 +29,9 @@ RESERVED = ("demo", "voices", "human_voices", "benchmarks", "parts")
 
 #: Seconds of silence or noise around its speech from which a clip is counted in a note.
 QUIET = 1.0
+
+#: Sampling rate in Hz that the networks get, see `features.MelSettings`.
+RATE = 8000
 
 #: The columns of `Corpus.clips` that come first.
 FACTS = ("file", "path", "valence", "speaker", "duration", "sample_rate", "channels")
@@ -80,8 +78,15 @@ class Corpus:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with any clip, rating or speaker, and the scale."""
-        content = self.clips[["file", "valence", "speaker", "sha256"]].to_csv(index=False)
+        """16 hexadecimal digits that change with any clip, rating, speaker or part, and scale."""
+        columns = [
+            "file",
+            "valence",
+            "speaker",
+            "sha256",
+            *self.clips.columns.intersection(["split"]),
+        ]
+        content = self.clips[columns].to_csv(index=False)
         return digest(f"{self.scale}\n{content}")
 
 
@@ -122,10 +127,14 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
     See: notebooks/01_exploration.ipynb
     """
     if source is not None and "," in str(source) and not os.path.exists(source):  # noqa: PTH110
-        parts = [load_part(each, scale=scale) for each in str(source).split(",")]
+        parts = [load_part(each.strip(), scale=scale) for each in str(source).split(",")]
         return together(parts, scale=scale)
     # os.path, since methods of Path raise errors of their own for names that no file can have.
     source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
+    if str(source) == "demo" and not os.path.exists(source):  # noqa: PTH110
+        source = DEMO
+    if source.suffix.lower() in layouts.TABLES and os.path.isfile(source):  # noqa: PTH113
+        raise CorpusError(f"{source} is a table: name the folder that it is in, with the audio.")
     if not os.path.exists(source):  # noqa: PTH110
         if str(source).lower() not in downloads.CORPORA:
             raise CorpusError(
@@ -182,17 +191,22 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     sounds = checks.audio_files(table, folder)
     usable = table["reason"].isna()
     if not usable.any():
-        raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where)}.")
+        raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where, files)}.")
     if table.loc[usable, "valence"].nunique() == 1:
         raise CorpusError(
             f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
-            f"there is nothing to predict (usable clips: {usable.sum()}): add other ratings."
+            f"there is nothing to predict (usable clips: {usable.sum()}"
+            + ("" if usable.all() else f"; {_why_none(table[~usable], 'those left out', files)}")
+            + "): add other ratings."
         )
     closed = tuple(
         f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
     )
     found.notes += (
-        closed + notes + _notes(sounds[usable]) + labels.alike(table.loc[usable, "speaker"])
+        closed
+        + notes
+        + _notes(sounds[usable], table.loc[usable, "sample_rate"])
+        + labels.alike(table.loc[usable, "speaker"])
     )
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
     clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
@@ -207,12 +221,14 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     )
 
 
-def _notes(sounds: pd.DataFrame) -> tuple[str, ...]:
+def _notes(sounds: pd.DataFrame, rates: pd.Series) -> tuple[str, ...]:
     """What many clips of a corpus have that may matter, see `checks.audio_files`."""
     have = {
         f"over {QUIET:g} s of silence or noise before and after the speech": sounds["quiet"]
         > QUIET,
         "samples beyond full scale, which functionals such as eGeMAPS cut off": sounds["peak"] > 1,
+        f"fewer than {RATE} samples a second, so that their upper mel bands are empty": rates
+        < RATE,
     }
     return tuple(
         f"{which.sum()} of {len(sounds)} clips have {what}"
@@ -313,137 +329,13 @@ def _name(source: Path) -> str:
     return f"{name}_" if name.lower() in RESERVED else name
 
 
-def _why_none(table: pd.DataFrame, where: str) -> str:
+def _why_none(table: pd.DataFrame, where: str, files: layouts.Files) -> str:
     if table.empty:
         return f"{where} has no rows"
     first = table.iloc[0]
-    return f"{where} lists {len(table)}, the first of them {first.file}, {first.reason}"
-
-
-def summary(corpus: Corpus) -> pd.Series:
-    """The main facts about a corpus.
-
-    Args:
-        corpus: see `load`
-
-    Returns:
-        text by name: layout, kind of labels, clips, rejected, speakers, hours, scale, ratings,
-        durations (seconds), sampling rates (Hz), official split, and where there are any raters and
-        their agreement, notes, citation and licence
-
-    See: notebooks/01_exploration.ipynb
-    """
-    clips = corpus.clips
-    low, high = corpus.scale
-    split = clips["split"].value_counts() if "split" in clips else {}
-    lines = {
-        "layout": corpus.layout,
-        "labels": layouts.LABELS[corpus.labels],
-        "clips": f"{len(clips)}",
-        "rejected": f"{len(corpus.rejected)}",
-        "speakers": _speakers(clips),
-        "hours": f"{clips['duration'].sum() / 3600:.2f}",
-        "rating scale": f"{low:g} to {high:g}",
-        "ratings": _spread(clips["valence"]),
-        "raters": "" if corpus.raters is None else raters.in_words(corpus.raters),
-        "durations (s)": _spread(clips["duration"]),
-        "sampling rates (Hz)": ", ".join(map(str, sorted(clips["sample_rate"].unique()))),
-        "official split": ", ".join(f"{part} {n}" for part, n in split.items()) or "none",
-        "also": "; ".join(corpus.notes),
-        "citation": corpus.citation,
-        "licence": corpus.licence,
-    }
-    return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
-
-
-def _speakers(clips: pd.DataFrame) -> str:
-    speakers = clips["speaker"]
-    unknown = speakers.isna().sum()
-    if unknown == len(speakers):
-        others = clips.columns.difference([*FACTS[3:], "path", "sha256"], sort=False)
-        return f"unknown (the columns of the labels are {', '.join(others)})"
-    rest = f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
-    return f"{speakers.nunique()}{rest}"
-
-
-def _spread(values: pd.Series) -> str:
-    return f"{values.min():.2f} to {values.max():.2f}, median {values.median():.2f}"
-
-
-def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
-    """How many clips have each reason, numbers aside, and the first of them."""
-    kinds = rejected.groupby(rejected["reason"].str.replace(r"[\d.]+", "", regex=True), sort=False)
-    found = [(len(rows), f"{rows['file'].iloc[0]} {rows['reason'].iloc[0]}") for _, rows in kinds]
-    return sorted(found, key=lambda kind: -kind[0])
-
-
-def add_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Add what every command needs to know about a corpus, for `from_arguments`.
-
-    Args:
-        parser: of the command
-        several: whether several corpora may be named, which become one
-    """
-    what = "folder, zip or name; several with commas; left out, VALENCE_CORPUS or the demo"
-    parser.add_argument("path", nargs="*" if several else "?", help=what)
-    parser.add_argument(
-        "--scale",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="lowest and highest possible rating; left out, found if it is clear; with several "
-        "corpora, the scale of the whole, and of each whose own is not clear",
-    )
-
-
-def from_arguments(options: argparse.Namespace, *, part: bool = False) -> Corpus:
-    """Load the corpus of a command line, see `add_arguments`, `load` and `together`.
-
-    Args:
-        options: see `add_arguments`; where they name no corpus, it is that of `Settings.from_env`
-        part: whether it becomes one of several, see `load_part`
-    """
-    scale = tuple(options.scale) if options.scale else None
-    paths = options.path if isinstance(options.path, list) else [options.path]
-    if not any(paths):
-        chosen = Settings.from_env()
-        paths, scale = [chosen.corpus], scale or chosen.scale
-    if len(paths) > 1:
-        return together([load_part(path, scale=scale) for path in paths], scale=scale)
-    return (load_part if part else load)(paths[0], scale=scale)
-
-
-def remarks(corpus: Corpus) -> list[str]:
-    """What a command says of its corpus: `Corpus.notes`, and how many clips are left out.
-
-    Args:
-        corpus: see `load`
-    """
-    if corpus.rejected.empty:
-        return list(corpus.notes)
-    count, example = len(corpus.rejected), _kinds(corpus.rejected)[0][1]
-    left = f"{count} clips are left out (for example, {example}): see `python -m helpers.corpora`"
-    return [*corpus.notes, f"1 clip is left out ({example})" if count == 1 else left]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print a summary of a corpus."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.corpora", description=main.__doc__)
-    add_arguments(parser)
-    corpus = from_arguments(parser.parse_args(arguments))
-    for name, line in summary(corpus).items():
-        print(f"{name:20}{line}")
-    if corpus.labels != "rated":
-        print(f"\nemotions, {layouts.LABELS[corpus.labels]} ({layouts.SOURCE}):")
-        by_emotion = corpus.clips.groupby("emotion")["valence"].agg(["mean", "size"])
-        for row in by_emotion.sort_values("mean", ascending=False).itertuples():
-            print(f"{row.Index:20}{row.mean:5.2f} {row.size:6} clips")
-    counts, edges = np.histogram(corpus.clips["valence"], bins=8, range=corpus.scale)
-    print("\nratings:")
-    for count, low, high in zip(counts, edges, edges[1:], strict=False):
-        print(f"{low:5.2f} to {high:5.2f} {'#' * round(40 * count / counts.max()):40} {count}")
-    if len(corpus.rejected):
-        print("\nrejected:")
-        for count, example in _kinds(corpus.rejected):
-            print(f"{count:6} {example}")
-    return 0
+    said = f"{where} lists {len(table)}, the first of them {first.file}, {first.reason}"
+    if first.reason == matching.MISSING and not files.clips:
+        return f"{said}, as no audio is (if it is in an archive there, unpack that)"
+    if first.reason == matching.MISSING:
+        return f"{said}, whose audio files are called {' or '.join(files.clips[:2])}"
+    return said

@@ -87,9 +87,11 @@ def read(
     found, problems = tables.read(files, finder)
     rated = {name: table for name, table in found.items() if "valence" in table.rows}
     own = [layout.name for layout, _ in known if layout.labels == "rated"]
+    unused = _unused(problems, files)
     if rated and not own:
         name, table = _only(rated, source)
-        return _rated(name, table, known, files, finder, scale)
+        labels = _rated(name, table, known, files, finder, scale)
+        return replace(labels, notes=labels.notes + unused)
     if known:
         labels = _of_layouts(known, scale, source)
         for name, table in found.items():
@@ -97,23 +99,35 @@ def read(
                 said = f"{name} is not used, since {' and '.join(own)} has ratings of its own"
                 labels.notes += (said,)
                 continue
+            unused += (f"emotion of {name} is not used: the files' names have one",)
             other = table.rows.drop(columns=["emotion", "beside", "file"])
             other = other.set_axis(_paths(table.rows, finder))
             labels.rows, added = _joined(labels.rows, labels.rows["file"], _described(other), name)
             labels.notes += added
-        labels.notes += tuple(said for _, said in problems if "git-lfs" in said)
-        return labels
+        return replace(labels, notes=labels.notes + unused)
     if found:
         name, table = _only(found, source)
-        return replace(_categorical(table.rows, name, scale), notes=table.notes)
+        return replace(_categorical(table.rows, name, scale), notes=table.notes + unused)
     if (tree := layouts.by_folder(files)) is not None:
-        return _categorical(tree, source.name, scale, layout="a folder for each emotion")
+        labels = _categorical(tree, source.name, scale, layout="a folder for each emotion")
+        return replace(labels, notes=unused)
     if not problems:
         raise CorpusError(
             f"{source} has no labels table, no folder for each emotion and is no known corpus: add "
             "a CSV with the columns file, valence and speaker."
         )
     raise CorpusError(min(problems)[1])
+
+
+def _unused(problems: list[tuple[int, str, str]], files: layouts.Files) -> tuple[str, ...]:
+    """A note of the tables that are nearly labels tables, such as one of speakers."""
+    nearly = [(said, name) for missing, said, name in problems if missing < 2]
+    if not nearly:
+        return ()
+    said, name = nearly[0]
+    others = f" (nor are {len(nearly) - 1} other tables)" if len(nearly) > 1 else ""
+    reason = said.removesuffix(".").removeprefix(f"{files.folder / name} ")
+    return (f"{name} is not used as labels{others}: it {reason}",)
 
 
 def check_scale(scale: tuple[float, float] | None) -> None:
@@ -135,13 +149,16 @@ def _only(found: dict[str, Table], source: Path) -> tuple[str, Table]:
     if len(found) == 1:
         return next(iter(found.items()))
     parts = {name: tables.part_by_name(name) for name in found}
-    if None in parts.values() or len(set(parts.values())) == 1:
+    notes = tuple(dict.fromkeys(note for table in found.values() for note in table.notes))
+    if None not in parts.values() and len(set(parts.values())) > 1:
+        for name, table in found.items():
+            table.rows["split"] = table.rows.get("split", parts[name])
+    elif _of_sessions(list(found.values())):
+        notes += (f"the labels are the rows of {len(found)} tables: {names}",)
+    else:
         raise CorpusError(f"{source} has {len(found)} labels tables ({names}): keep one.")
-    for name, table in found.items():
-        table.rows["split"] = table.rows.get("split", parts[name])
     rows = pd.concat([table.rows for table in found.values()], ignore_index=True)
     raters = [each.raters for each in found.values()]
-    notes = tuple(dict.fromkeys(note for table in found.values() for note in table.notes))
     if all(each is None for each in raters):
         return names, Table(rows, notes=notes)
     if any(each is None for each in raters):
@@ -149,6 +166,13 @@ def _only(found: dict[str, Table], source: Path) -> tuple[str, Table]:
             f"Of {names} in {source}, only some have several raters: give all the same columns."
         )
     return names, Table(rows, pd.concat(raters, ignore_index=True), notes)
+
+
+def _of_sessions(several: list[Table]) -> bool:
+    """Whether tables in different folders have the same columns, as one for each session has."""
+    beside = [table.rows["beside"].iloc[0] for table in several if len(table.rows)]
+    columns = {tuple(sorted(table.rows.columns)) for table in several}
+    return len(set(beside)) == len(several) and len(columns) == 1
 
 
 def _rated(
@@ -178,6 +202,11 @@ def _rated(
     rows = _completed(rows)
     raters = None if table.raters is None else tables.all_numbers(table.raters)
     all_ratings = rows["valence"] if raters is None else raters.stack()
+    if all_ratings.isna().all() and (written := rows["as written"][rows["as written"] != ""]).size:
+        raise CorpusError(
+            f"{files.folder / name} has no rating that is a number, but such as "
+            f"{written.iloc[0]!r}: write numbers."
+        )
     scale = scale or _scale(all_ratings.dropna(), files.folder / name)
     if raters is not None:
         outside = raters.where((raters < scale[0]) | (raters > scale[1])).bfill(axis=1).iloc[:, 0]
@@ -271,6 +300,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     else:
         rows["as written"] = rows["emotion"].str.strip()
         rows["valence"] = rows["emotion"].map(layouts.valence)
+        known = rows["emotion"].map(layouts.category)
+        rows["emotion"] = known.where(rows["valence"].notna(), rows["emotion"])
     return _described(rows)
 
 

@@ -201,6 +201,8 @@ def by_folder(files: Files) -> pd.DataFrame | None:
 def _known_emotion(folder: str) -> str:
     """The emotion in a folder's name such as ``01_Angry`` or ``OAF_angry``, else nothing."""
     words = re.findall(r"[^\W\d_]+", folder.lower())
+    if NEGATIONS & set(words):
+        return ""
     known = {each for each in (category(folder), *map(category, words)) if each in PLEASURE}
     return known.pop() if len(known) == 1 else ""
 
@@ -289,6 +291,9 @@ def _read_csv(files: Files, wanted: tuple[str, ...], **options: Any) -> pd.DataF
     except (OSError, ValueError):  # not UTF-8, without a column or with rows of different lengths
         return None
 
+
+#: Words in the name of a folder that mean another emotion than the one that is named.
+NEGATIONS = {"no", "non", "not", "un", "without"}
 
 #: Names of folders that hold one speaker.
 SPEAKER_FOLDER = re.compile(

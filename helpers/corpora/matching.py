@@ -18,6 +18,10 @@ from helpers.corpora.layouts import Files
 ENDINGS = (*SUFFIXES, ".au", ".avi", ".flv", ".mkv", ".pcm", ".raw", ".sph")
 
 
+#: Reason of a row that no audio file fits.
+MISSING = "is not in the corpus"
+
+
 def folded(name: str) -> str:
     """A name such that letters' case and the forms of Unicode make no difference."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
@@ -166,8 +170,11 @@ def find_audio(
     table["path"] = found.map(lambda each: f"{files.folder}/{each[0]}" if len(each) == 1 else None)
     listed = found.map(lambda each: " and ".join(each[:2]))
     several = "matches " + count.astype(str) + " files, as " + listed
-    several += ": add its folder to the name"
-    unfit = several.where(count > 1, "is not in the corpus").where(count != 1, None)
+    folders = found.map(lambda each: len(set(map(posixpath.dirname, each))))
+    several += (
+        folders.map(lambda n: ": add its " + ("folder" if n > 1 else "suffix")) + " to the name"
+    )
+    unfit = several.where(count > 1, MISSING).where(count != 1, None)
     table["reason"] = table["reason"].where(table["reason"].notna(), unfit).astype(object)
     several_files = table.groupby("file")["path"].transform("nunique") > 1
     table["file"] = listed.where(several_files & (count == 1), table["file"])

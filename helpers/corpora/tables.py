@@ -60,8 +60,13 @@ NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.it
 #: Names of columns of durations, see `plain`, which make a start an end.
 DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
 
+#: Names, see `plain`, that look like those of columns of times.
+LIKE_TIME = re.compile(
+    r"(t|segment|clip|utterance|utt)?(start|begin|end|stop|onset|offset)(time|frame|sample|s|m|ec)*"
+).fullmatch
 
-def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str]]]:
+
+def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str, str]]]:
     """Read the labels tables in a folder.
 
     Args:
@@ -69,8 +74,8 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
         finder: of these files
 
     Returns:
-        the labels tables by name; and of each other table the number of missing columns and a
-        sentence about the problem
+        the labels tables by name; and of each other table the number of missing columns, a sentence
+        about the problem, and its name
     """
     tables, problems = {}, []
     for name in files.tables:
@@ -79,12 +84,12 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
             cells = _cells(path)
             missing, sentence = _missing(list(cells.columns), path)
             if missing:
-                problems.append((missing, sentence))
+                problems.append((missing, sentence, name))
             else:
                 tables[name] = _table(cells, path, finder)
         except CorpusError as error:
             # Any JSON may lie in a folder; a CSV or a workbook is more likely to hold the labels.
-            problems.append((2 if ".json" in path.suffix.lower() else 0, str(error)))
+            problems.append((2 if ".json" in path.suffix.lower() else 0, str(error), name))
     if len(tables) > 1:  # those about other files do not count
         ours = {
             name: table
@@ -159,8 +164,15 @@ def _csv(path: Path) -> pd.DataFrame:
     separator = told[1] if told else max(",;\t|", key=first.count)
     options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
     options["skiprows"] = 1 if told else 0
-    with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):  # long rows
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
+    try:
+        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):  # long rows
+            return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
+    except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
+        line = re.search(r"line \d+", str(error))
+        raise CorpusError(
+            f"{path} has more cells in {line[0] if line else 'a row'} than names of columns in its "
+            f"first: put each cell that has a {separator!r} in quotes."
+        ) from error
 
 
 def _json(path: Path, suffix: str) -> pd.DataFrame:
@@ -191,7 +203,8 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         "emotion": lambda column: column.map(valence),
         "split": part_of_split,
     }
-    cells = _with_ends(cells)
+    _refuse_twice(cells, path)
+    cells, notes = _with_ends(cells), _not_understood(cells, path.name)
     times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
     for column in COLUMNS:
         if column not in ("start", "end") or len(times) > 1:
@@ -215,6 +228,9 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
             f"{times[0]} of {path.name} is not used: a part of a recording has a start and an end"
         )
         table.notes += (said,)
+    table.notes += notes
+    if "speaker" in table.rows and "rater" not in table.rows:
+        _refuse_listeners(table.rows, path)
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
     for column in table.rows.columns.difference(list(COLUMNS)):
@@ -225,11 +241,63 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     return table
 
 
+def _refuse_twice(cells: pd.DataFrame, path: Path) -> None:
+    """Refuse columns of one name, of which pandas calls the second ``name.1``, if they count."""
+    for name in cells.columns:
+        first = re.sub(r"\.\d+$", "", name)
+        if (
+            first != name
+            and first in cells
+            and any(plain(first) in known for known in NAMES.values())
+        ):
+            raise CorpusError(
+                f"{path} has several columns called {first}: number them {first}_1, {first}_2 and "
+                "so on if each is a rater's, and else keep one."
+            )
+
+
+def _not_understood(cells: pd.DataFrame, name: str) -> tuple[str, ...]:
+    """Notes of columns of times and cells of an official split that are none that are known."""
+    notes = []
+    times = [column for column in cells.columns if LIKE_TIME(plain(column))]
+    known_times = NAMES["start"] | NAMES["end"] | DURATIONS
+    if times and not any(plain(column) in known_times for column in cells.columns):
+        notes.append(
+            f"{' and '.join(times)} of {name} are not used: if they say where a part of a "
+            "recording is, call them start and end, in seconds"
+        )
+    for column in cells.columns:
+        if plain(column) in NAMES["split"] and part_of_split(cells[column]).notna().any():
+            strange = cells[column].map(known).where(part_of_split(cells[column]).isna()).dropna()
+            if strange.size:
+                notes.append(
+                    f"{strange.size} of {len(cells)} rows of {name} are in no part of the split, "
+                    f"as {strange.iloc[0]!r} is none of train, dev, val and test"
+                )
+    return tuple(notes)
+
+
+def _refuse_listeners(rows: pd.DataFrame, path: Path) -> None:
+    """Refuse a column of speakers that differ within most clips: they are listeners."""
+    key = [name for name in ("file", "start", "end") if name in rows]
+    speakers = rows["speaker"].map(known).groupby([rows[name] for name in key]).nunique()
+    if (speakers > 1).mean() > 0.5:
+        raise CorpusError(
+            f"{path} has several rows for each clip, with different speakers: if they are those "
+            "who listened, call that column rater."
+        )
+
+
 def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     """The same cells, where a part of a recording has a start and a duration also with its end.
 
-    An offset is an end where there is a start, and else a start.
+    An offset is an end where there is a start, and else a start. Milliseconds, which the name of a
+    column tells, become seconds.
     """
+    for name in cells.columns:
+        if plain(name).endswith("m") and plain(name) in NAMES["start"] | NAMES["end"]:
+            time = numbers(cells[name]) / 1000
+            cells = cells.assign(**{name: time.astype(str).where(time.notna(), cells[name])})
     starts, ends, durations = (
         [name for name in cells.columns if plain(name) in names]
         for names in (NAMES["start"], NAMES["end"], DURATIONS)
@@ -280,7 +348,8 @@ def known(written: object) -> str | None:
 
 def numbers(column: pd.Series) -> pd.Series:
     """Numbers with a decimal point or comma, NaN where there is none."""
-    return pd.to_numeric(column.str.strip().str.replace(",", "."), errors="coerce")
+    plain_text = column.str.strip().str.replace(",", ".").str.replace("−", "-")
+    return pd.to_numeric(plain_text, errors="coerce")
 
 
 def seconds(column: pd.Series) -> pd.Series:

@@ -6,6 +6,7 @@ from helpers.evaluation.errors import (
     by_speaker,
     calibration,
     clip_errors,
+    part_of,
     slopes,
     worst,
 )
@@ -21,6 +22,7 @@ from helpers.evaluation.metrics import (
     interval,
     known_speakers,
     mae_difference,
+    rounded,
     scores,
     verdict,
 )

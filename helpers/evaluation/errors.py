@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from helpers.evaluation.metrics import draws, interval, moments
 
@@ -112,10 +113,30 @@ def calibration(
     return _by_bin(predicted, "prediction", edges, groups, seed)
 
 
+def part_of(values: ArrayLike, edges: np.ndarray) -> np.ndarray:
+    """The part between two edges that each value is in.
+
+    Args:
+        values: ratings or predictions [clips]; one on an edge counts to the lower part, and one
+            beyond the ends to the first or last
+        edges: ascending [parts + 1]
+
+    Returns:
+        numbers of parts, from 0 on [clips]
+
+    Examples:
+        >>> part_of([1, 2, 2.5, 5.0000001], np.array([1, 2, 3, 5])).tolist()
+        [0, 0, 1, 2]
+
+    See: notebooks/05_error_analysis.ipynb
+    """
+    return np.clip(np.searchsorted(edges, np.asarray(values)) - 1, 0, max(len(edges) - 2, 0))
+
+
 def _by_bin(
     predicted: pd.DataFrame, by: str, edges: np.ndarray, groups: np.ndarray | None, seed: int
 ) -> pd.DataFrame:
-    bins = np.maximum(np.searchsorted(edges, predicted[by]) - 1, 0)
+    bins = part_of(predicted[by], edges)
     rows = []
     for i in np.unique(bins):
         part = predicted[bins == i]

@@ -232,11 +232,33 @@ def mae_difference(
     return pd.Series({"value": errors[0].mean() - errors[1].mean(), **interval(gains)})
 
 
-def verdict(difference: Mapping[str, float]) -> str:
+def rounded(*numbers: float) -> list[str]:
+    """Numbers that stand together, with two decimals, or three where two show a 0 that is none.
+
+    Args:
+        *numbers: such as a score and the ends of its interval
+
+    Examples:
+        >>> rounded(0.312, 0.1, 0.5)
+        ['0.31', '0.10', '0.50']
+        >>> rounded(-0.012, -0.021, -0.004)
+        ['-0.012', '-0.021', '-0.004']
+        >>> rounded(0.25, 0.0, -0.0001)
+        ['0.25', '0.00', '0.00']
+
+    See: notebooks/03_model.ipynb
+    """
+    near = any(0.0005 <= abs(number) < 0.005 for number in numbers)
+    return [f"{number:z.{3 if near else 2}f}" for number in numbers]
+
+
+def verdict(difference: Mapping[str, float], groups: np.ndarray | None = None) -> str:
     """What the interval of a difference in mean absolute error shows, in words.
 
     Args:
         difference: see `mae_difference`
+        groups: speaker of each clip [clips]; below `ENOUGH_SPEAKERS` of them nothing is called
+            better or worse
 
     Examples:
         >>> verdict({"value": 0.25, "low": 0.1, "high": 0.4})
@@ -247,13 +269,19 @@ def verdict(difference: Mapping[str, float]) -> str:
         'is not shown to be better or worse: its MAE is lower by 0.05 [-0.10, 0.20]'
         >>> verdict({"value": -0.05, "low": -0.2, "high": 0.1})
         'is not shown to be better or worse: its MAE is higher by 0.05 [-0.10, 0.20]'
+        >>> verdict({"value": 0.25, "low": 0.1, "high": 0.4}, np.array(["anna", "ben"]))
+        'cannot be called better or worse over 2 speakers: its MAE is lower by 0.25 [0.10, 0.40]'
     """
     value, low, high = (difference[end] for end in ("value", "low", "high"))
-    shown = "better" if low > 0 else "worse" if high < 0 else "not shown to be better or worse"
+    shown = "is not shown to be better or worse"
+    if groups is not None and len(np.unique(groups)) < ENOUGH_SPEAKERS:
+        shown = f"cannot be called better or worse over {len(np.unique(groups))} speakers"
+    elif low > 0 or high < 0:
+        shown = "is better" if low > 0 else "is worse"
     less = "lower"
     if value < 0:
         value, low, high, less = -value, -high, -low, "higher"
-    return f"is {shown}: its MAE is {less} by {value:.2f} [{low:.2f}, {high:.2f}]"
+    return "{}: its MAE is {} by {} [{}, {}]".format(shown, less, *rounded(value, low, high))
 
 
 def interval(resampled: np.ndarray) -> dict[str, float]:

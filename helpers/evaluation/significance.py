@@ -182,13 +182,13 @@ def speakers_differ(predicted: pd.DataFrame, *, seed: int = 0) -> pd.Series:
     Returns:
         ``share`` of the variance of absolute errors that lies between speakers (0 to 1, the squared
         correlation ratio), and the ``p`` of speakers given to clips at random having one as large.
-        Both are missing with fewer than two known speakers
+        Both are missing with fewer than two known speakers, or if all errors are the same
 
     See: notebooks/05_error_analysis.ipynb
     """
     known = clip_errors(predicted[predicted["speaker"].notna()])
     member = pd.get_dummies(known["speaker"]).to_numpy(dtype=np.float64)
-    if member.shape[1] < 2:
+    if member.shape[1] < 2 or np.ptp(known["error"]) == 0:
         return pd.Series({"share": np.nan, "p": np.nan})
     sizes = member.sum(axis=0)
     error = scipy.stats.zscore(known["error"].to_numpy(dtype=np.float64))

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.evaluation.metrics import rounded
+
 #: Keeps the ends of an interval on one line. A narrow table breaks before the interval.
 BLANK = "\N{NO-BREAK SPACE}"
 
@@ -54,7 +56,8 @@ def joined(table: pd.DataFrame, value: str = "value") -> pd.DataFrame:
 def _interval(row: pd.Series) -> str:
     if pd.isna(row["value"]):
         return "–"
-    return f"{row['value']:.2f} [{row['low']:.2f},{BLANK}{row['high']:.2f}]"
+    value, low, high = rounded(row["value"], row["low"], row["high"])
+    return f"{value} [{low},{BLANK}{high}]"
 
 
 def plain(value: Any) -> str:

@@ -120,7 +120,7 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
         corpus: see `corpora.load`
         settings: see `MelSettings`
         duration: seconds that every clip is cut or padded to
-        jobs: parallel workers; -1 is one for each core
+        jobs: parallel workers; -1 is one for each core, as far as memory goes
 
     Returns:
         read-only memory map, float32 [clips, rows, frames], see `waveform_features`
@@ -273,5 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     duration = input_duration(corpus)
     features = extract(corpus, MelSettings(), duration=duration, jobs=options.jobs)
     clips, n_mels, frames = features.shape
+    longer = (corpus.clips["duration"] > duration).sum()
     print(f"{corpus.name}: {clips} clips of {duration} s, {n_mels} mel bands x {frames} frames")
+    print(f"{longer} of them are longer and cut, the others padded")
     return 0

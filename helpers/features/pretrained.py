@@ -13,7 +13,6 @@ a model's YAML names. Here the YAML is only read.
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import os
 import threading
@@ -29,7 +28,7 @@ from helpers.cli import UserError
 from helpers.corpora import Corpus
 from helpers.downloads import Download
 from helpers.features.extraction import cached, extract_to
-from helpers.storage import cache_folder
+from helpers.storage import cache_folder, hash_of_file
 
 #: The network of Wagner et al. (2023), doi 10.5281/zenodo.6221127. The hash of the zip is not known
 #: here, so that the hash of the first download is kept.
@@ -144,8 +143,7 @@ def _onnx_file(source: Path) -> Path:
 
 @functools.cache
 def _sha256(path: Path, size: int, modified: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_of_file(path)
 
 
 def _labels(path: Path) -> tuple[str, ...]:

@@ -96,6 +96,10 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
     options = parser.parse_args(arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
+    if options.pretrained and options.pretrained.endswith(".keras"):
+        parser.error(
+            "--model takes no .keras file: name that before the recordings, without --model"
+        )
     if options.pretrained and (named or not options.clip):
         parser.error("--model takes the place of a .keras file, and needs a recording")
     options.model_file = Path(options.clip.pop(0)) if named else models.HUMAN_VOICES

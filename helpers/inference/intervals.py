@@ -186,7 +186,7 @@ def count_held(
     held = (low <= truth) & (truth <= high)
     width = np.clip(high, *scale) - np.clip(low, *scale)
     edges = np.linspace(*scale, PARTS + 1)
-    part = np.maximum(np.searchsorted(edges, truth) - 1, 0)
+    part = evaluation.part_of(truth, edges)
     found: dict[str, Any] = {**_counts(held), "width": float(width.mean())}
     found["parts"] = [
         {"from": float(edges[i]), "to": float(edges[i + 1]), **_counts(held[part == i])}

@@ -138,10 +138,10 @@ def relative_in_words(table: pd.DataFrame, tested: Sequence[str]) -> str:
         "`--relative` subtracts what is usual for the person. Here it predicts ratings minus the "
         "speaker's mean rating, on corpora that the training did not have. From the valence is "
         "subtracted: the centre of all speakers; the plain mean of the person's recordings; that "
-        "mean, shrunk towards the centre (what `--relative` does). Gains are those of the last "
-        "over the first. The recordings are drawn at random from all that an actor made, in all "
-        "emotions; those of one mood say less. Intervals draw speakers, and 0.00 at one recording "
-        "and the plain mean is so by its definition."
+        "mean, shrunk towards the centre (what `--relative` does). The gains are of the shrunk "
+        "mean over the centre. The recordings are drawn at random from all that an actor made, in "
+        "all emotions; those of one mood say less. Intervals draw the speakers that are named "
+        "above. With one recording, subtracting the plain mean always leaves 0."
     )
     if unknown:
         lines[-1] += (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import glob
-import hashlib
 import os
 import re
 from collections import Counter
@@ -17,7 +16,7 @@ import numpy as np
 
 from helpers import audio, corpora
 from helpers.audio import Clip
-from helpers.storage import files_below
+from helpers.storage import files_below, hash_of_file
 
 
 class Recording(NamedTuple):
@@ -64,8 +63,9 @@ def _below(path: str) -> list[str]:
 def expanded(path: str) -> list[str]:
     """The recordings that a path stands for: itself, those in a folder, those of a pattern.
 
-    Not every shell expands patterns. What matches nothing stays as it is.
+    Not every shell expands patterns and ``~``. What matches nothing stays as it is.
     """
+    path = path if os.path.exists(path) else os.path.expanduser(path)  # noqa: PTH110, PTH111
     matches = [] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH110, PTH207
     return [file for match in matches or [path] for file in _below(match)]
 
@@ -95,8 +95,7 @@ def distinct(paths: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
 def _content(path: str) -> str:
     """Hash of a file, or its path if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_of_file(path)
     except OSError:
         return os.path.realpath(path)
 
@@ -131,6 +130,8 @@ def refusal(path: str) -> str:
             return "has a name that is no text: rename it"
         if path.endswith(".keras"):
             return "is a model: name it before the recordings"
+        if path.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")) and not folder:
+            return "is an archive: unpack it and name its folder"
         return "is text and no audio" if _is_text(path) else ""
     if os.path.exists(path):  # noqa: PTH110 as above
         return "is a pipe or a device: save the recording in a file and name that"

@@ -114,7 +114,10 @@ def in_words(table: pd.DataFrame, spread: Mapping[str, Any]) -> str:
     known = table["valence"].dropna()
     if known.empty:
         return "relative: no recording has a valence, so nothing is known of the person."
-    whose = f"the {len(known)} recordings with a valence are taken as one person's"
+    several = (
+        f"the {len(known)} recordings with a valence are" if len(known) > 1 else "the recording is"
+    )
+    whose = f"{several} taken as one person's"
     text = f"relative: valence minus {usual(known, spread):.2f}, the person's usual one; {whose}. "
     if spread:
         share = 100 * reliability(len(known), spread)

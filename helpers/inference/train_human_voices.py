@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from helpers.inference.relative_scores import relative_in_words, relative_table
 from helpers.results import made_by, save_results
 from helpers.settings import Settings
 from helpers.splits import Split
-from helpers.storage import make_folder, output_folder, write_file
+from helpers.storage import output_folder, write_file
 
 #: What is compared on corpora that a training did not have.
 COMPARED = ("three_views", "recommended", "egemaps_8k_svr", "median")
@@ -39,8 +40,9 @@ CHECKED = (
 
 #: What every score of this network has to say.
 CHOSEN_ON = (
-    "The statistics, views and stretch of `three_views` were chosen by leaving out RAVDESS, "
-    "nEMO and EmoTale half in turn, with one seed, so its scores on these three are too good."
+    "The statistics and views of `three_views`, and the factor by which it moves predictions away "
+    "from the middle of the scale, were chosen by leaving out RAVDESS, nEMO and EmoTale half in "
+    "turn, with one seed, so its scores on these three are too good."
 )
 
 
@@ -132,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     path = output_folder() / "models" / models.HUMAN_VOICES.name
     fits = train(corpus, trained, path, seeds=options.seeds, jobs=options.jobs)
     table, relative = comparison.transfer_table(corpus, fits), relative_table(corpus, fits)
-    results = make_folder(output_folder() / "report" / "voices" / "results")
+    results = Settings.from_env().results("voices")
     content = {
         "trained on": [each.name for each in trained],
         "checked on": [each.name for each in several[len(trained) :]],
@@ -147,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     tested = [each.tested_on for each in fits]
     about = "\n".join(
-        [_terms(several, len(trained)), in_words(table), relative_in_words(relative, tested)]
+        [_terms(several, len(trained)), in_words(content), relative_in_words(relative, tested)]
     )
     write_file(path.with_name("README.md"), f"{card_markdown(load(path).card)}\n{about}")
     print(about)
@@ -169,16 +171,19 @@ def _terms(several: Sequence[Corpus], trained: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def in_words(table: pd.DataFrame) -> str:
+def in_words(content: dict[str, Any]) -> str:
     """The scores on corpora that a training did not have, as Markdown.
 
     Args:
-        table: see `train`
+        content: of the results file, see `main`
     """
+    table = comparison.from_records(content["left out"])
+    speakers = ", ".join(f"{count} ({name})" for name, count in content["speakers"].items())
     columns = {"mae": "MAE", "ccc": "CCC", "pearson": "r", "shifted mae": "MAE shifted"}
     lines = ["## Corpora that a training did not have", ""]
     lines.append(
-        "Each corpus was left out in turn, or never trained on; 95 % intervals draw its speakers. "
+        f"Each corpus was left out in turn, or never trained on. Seeds: {content['seeds']}; 95 % "
+        f"intervals draw the speakers of the corpus: {speakers}. "
         "Shifted: after moving the predictions to the mean rating of the corpus, since people use "
         f"a scale in different ways. {CHOSEN_ON}"
     )

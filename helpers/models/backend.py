@@ -99,7 +99,7 @@ def seed_everything(seed: int) -> None:
     """Fix Python's, NumPy's and the backend's random numbers, and the order of sums.
 
     Args:
-        seed: any non-negative integer
+        seed: an integer from 0 to 2**32 - 1
     """
     keras.utils.set_random_seed(seed)
     if BACKEND == "tensorflow":

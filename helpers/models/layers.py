@@ -43,10 +43,11 @@ QUANTILES = (0.05, 0.95)
 class ClipStatistics(keras.layers.Layer):
     """Statistics over time of how a voice sounds, for clips of any length.
 
-    Tracks are numbers that change from frame to frame: level (the mean of all bands), the slope of
-    the spectrum over its lower quarter and over the rest, the difference of its two halves and,
-    where they are given, pitch and harmonicity. The percentiles, the slope in time and the mean
-    rise and fall of each are what eGeMAPS takes of its tracks (Eyben et al. 2016).
+    Tracks are numbers that change from frame to frame: level (the largest of all bands), the slope
+    of the spectrum over its lower quarter and over the rest, the difference of its two halves and,
+    where they are given, pitch and harmonicity. Of level and pitch there are percentiles, the
+    deviation, the slope in time and percentiles of the changes; of the others mean and deviation,
+    much as in eGeMAPS (Eyben et al. 2016).
 
     Rhythm, where it is asked for: stretches of voice for each frame, frames of a stretch and frames
     between stretches; mean and deviation of how much the bands change from one frame to the next,

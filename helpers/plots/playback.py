@@ -41,12 +41,11 @@ WINDOWS = (512, 1024, 2048)
 BANDS = (16, 32, 64, 128)
 
 
-def players(clips: pd.DataFrame, columns: int = 5) -> HTML:
+def players(clips: pd.DataFrame) -> HTML:
     """A player for each of some clips, in rows, with its rating and its prediction.
 
     Args:
         clips: a row a clip: ``path``, ``valence`` and ``prediction``
-        columns: players beside each other
 
     See: notebooks/05_error_analysis.ipynb
     """
@@ -55,19 +54,18 @@ def players(clips: pd.DataFrame, columns: int = 5) -> HTML:
         for place, clip in enumerate(clips.itertuples(), start=1)
     ]
     stored = [Audio(path)._repr_html_() for path in clips["path"]]
-    return _rows(dict(zip(titles, stored, strict=True)), columns)
+    return _rows(dict(zip(titles, stored, strict=True)), columns=5)
 
 
-def sounds(waveforms: Mapping[str, tuple[np.ndarray, int]], columns: int = 2) -> HTML:
+def sounds(waveforms: Mapping[str, tuple[np.ndarray, int]]) -> HTML:
     """A player for each of some waveforms, in rows, with its name; all have the same peak.
 
     Args:
         waveforms: samples [samples] and sampling rate in Hz, by name
-        columns: players beside each other
 
     See: notebooks/02_preprocessing.ipynb
     """
-    return _rows({name: _player(y, rate) for name, (y, rate) in waveforms.items()}, columns)
+    return _rows({name: _player(y, rate) for name, (y, rate) in waveforms.items()}, columns=2)
 
 
 def _rows(titled: Mapping[str, str], columns: int) -> HTML:

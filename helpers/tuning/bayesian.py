@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from helpers.corpora import Corpus
 from helpers.progress import bar
-from helpers.results import Record
+from helpers.storage import Record
 from helpers.tuning.execution import carry_out
 from helpers.tuning.trials import Study, Training, TuningError
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from helpers import models, workers
-from helpers.cli import UserError
 from helpers.models import limit_threads
-from helpers.results import Record, commit, machine
+from helpers.results import commit, machine
+from helpers.storage import Record
 from helpers.tuning.trials import THREADS, Study, Training, TuningError, code
 
 #: Seconds that a cluster has to answer.
@@ -175,10 +175,10 @@ def _train_once(study: Study, training: Training) -> Record:
     limit_threads(THREADS)
     try:
         return study.store.once(training, functools.partial(_train, study, training))
-    except UserError:  # such as a full disk
-        raise
-    except Exception as error:  # whatever it is, the other trainings go on
-        return _failed(_reason(error))
+    except Exception as error:
+        if not _lacks_memory(error):
+            raise
+        return _failed(OUT_OF_MEMORY)  # the other trainings go on
 
 
 def _check_machine(study: Study, training: Training) -> None:
@@ -234,10 +234,7 @@ def _train(study: Study, training: Training) -> Record:
     }
 
 
-def _reason(error: Exception) -> str:
-    """One line about what ended a training; backends report lack of memory in many ways."""
-    kind = type(error).__name__
+def _lacks_memory(error: Exception) -> bool:
+    """Whether an error says that memory is full, which backends report in many ways."""
     memory = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
-    if kind in memory or "RESOURCE_EXHAUSTED" in str(error):
-        return OUT_OF_MEMORY
-    return f"{kind}: {error}".splitlines()[0]
+    return type(error).__name__ in memory or "RESOURCE_EXHAUSTED" in str(error)

@@ -22,10 +22,9 @@ import pandas as pd
 from helpers import corpora, evaluation
 from helpers.corpora import Corpus
 from helpers.progress import bar
-from helpers.results import Record
 from helpers.settings import PROFILES, Settings
 from helpers.splits import Split
-from helpers.storage import cache_folder
+from helpers.storage import Record, cache_folder
 from helpers.training import Run, predict
 from helpers.tuning.execution import carry_out
 from helpers.tuning.trials import HYPERPARAMETERS, Study, Training, TuningError, check_names, stored
@@ -418,7 +417,8 @@ def main(arguments: list[str] | None = None) -> int:
     fixed = dict(PROFILES[profile]["search"])
     choices = {**GRID, "epochs": fixed.pop("epochs")}
     corpus = corpora.from_arguments(options)
-    print(f"{corpus.name}: {len(corpus.clips)} clips, {profile} profile")
+    scale = "{:g} to {:g}".format(*corpus.scale)
+    print(f"{corpus.name}: {len(corpus.clips)} clips, valence from {scale}, {profile} profile")
     for remark in corpora.remarks(corpus):
         print(remark)
     trials = search(corpus, choices, jobs=options.jobs, scheduler=options.scheduler, **fixed)

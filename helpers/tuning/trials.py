@@ -20,9 +20,9 @@ from helpers.cli import UserError
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
 from helpers.models import keras
-from helpers.results import Record, Store, versions
+from helpers.results import versions
 from helpers.splits import Split
-from helpers.storage import cache_folder, digest
+from helpers.storage import Record, Store, cache_folder, digest
 from helpers.training import Run, train
 
 #: Changes whenever the same hyperparameters would train another network, so that no old trial is

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from helpers import comparison, corpora, models
-from helpers.comparison import fits, tables
+from helpers.comparison import command, fits
 from helpers.splits import Split
 from tests.comparison.conftest import fast
 
@@ -63,8 +63,8 @@ def test_clips_normalised_by_speaker_are_refused(corpus):
 
 
 def test_the_usual_models_say_why_they_are_without_it(corpus):
-    assert tables._not_fine_tuned(corpus, False) == ""
-    assert "normalisation" in tables._not_fine_tuned(corpus, True)
+    assert command._not_fine_tuned(corpus, False) == ""
+    assert "normalisation" in command._not_fine_tuned(corpus, True)
     (first, *_) = SHIPPED.about["corpus"]["citation"].split("; ")
     seen = dataclasses.replace(corpus, citation=first)
-    assert tables._not_fine_tuned(seen, False).endswith(first)
+    assert command._not_fine_tuned(seen, False).endswith(first)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from helpers import comparison, corpora, features, splits, workers
+from helpers import comparison, corpora, features, models, splits, workers
 from helpers.cli import UserError
 from helpers.comparison import fits
 from helpers.storage import PROJECT, cache_folder
@@ -208,3 +208,17 @@ def test_an_official_split_is_the_only_one_and_its_validation_part_is_trained_on
     chosen = comparison.fit_all(official, contenders, parts=parts, part="validation")["median"]
     assert chosen.rows.tolist() == [6, 7, 8]
     assert (chosen.predictions == np.float32(np.median(valence[:6]))).all()
+
+
+def test_a_network_that_takes_no_scale_is_trained(corpus, monkeypatch):
+    def tiny(input_shape, *, units=4):
+        inputs = models.keras.Input(input_shape)
+        x = models.keras.layers.Dense(units)(models.keras.layers.Flatten()(inputs))
+        return models.keras.Model(inputs, models.keras.layers.Dense(1)(x), name="tiny")
+
+    monkeypatch.setattr(models, "tiny", tiny, raising=False)
+    contender = comparison.Contender(network="tiny", options={"units": 3}, training={"epochs": 1})
+    planned = fits.Fit.plan(corpus, contender, splits.random_split(corpus.clips, seed=0), 0)
+    matrix = features.extract(corpus, contender.mel, duration=2)
+    ratings = corpus.clips["valence"].to_numpy(np.float32)
+    assert fits._train(planned, matrix, ratings, corpus.scale).model.name == "tiny"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import archives, cli, corpora
+from helpers import archives, cli, corpora, storage
 from helpers.corpora import CorpusError
 from helpers.storage import OutputError
 from tests.conftest import write_corpus
@@ -271,7 +271,7 @@ def test_a_zip_without_audio_or_table_says_so_and_what_it_holds(folder, output):
         ("speech.rar", b"Rar!\x1a\x07\x01\x00" + bytes(100)),
         ("speech.zip", b"Rar!\x1a\x07\x01\x00" + bytes(100)),
         ("speech.tar.zst", b"\x28\xb5\x2f\xfd" + bytes(100)),
-        ("speech.csv", b"file,valence\n"),
+        ("speech.doc", b"file,valence\n"),
     ],
 )
 def test_another_kind_of_file_is_to_be_unpacked_and_not_to_be_downloaded_again(
@@ -337,7 +337,7 @@ def test_what_killed_runs_left_does_not_matter_and_is_removed(folder, output):
     shutil.rmtree(unpacked)
     own, old, running = (
         unpacked.with_name(f"{name}.partial")
-        for name in (f"{unpacked.name}.{os.getpid()}", "speech-1.999999", "speech-2.999998")
+        for name in (f"{unpacked.name}.{storage.mine()}", "speech-1.999999", "speech-2.999998")
     )
     for left in (own, old, running):
         (left / "audio").mkdir(parents=True)

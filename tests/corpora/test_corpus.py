@@ -55,7 +55,7 @@ def test_unknown_speakers_are_called_unknown_all_the_way(corpus_folder):
     assert list(found) == ["clip"]
     counts = splits.summary(corpus.clips, found["clip"])
     assert counts["clips"].tolist() == [7, 2, 3]
-    assert set(counts["speakers"]) == set(counts["heard in training"]) == {"unknown"}
+    assert set(counts["speakers"]) == set(counts["also in training"]) == {"unknown"}
     ax = plots.speakers(corpus.clips, corpus.scale).axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["unknown"]
 

@@ -23,7 +23,7 @@ class TestRealSpeech:
         assert set(by_emotion) == {192}
         split = splits.speaker_split(corpus.clips, seed=0)
         assert splits.summary(corpus.clips, split)["speakers"].tolist() == [15, 4, 5]
-        assert splits.summary(corpus.clips, split)["heard in training"].tolist() == [15, 0, 0]
+        assert splits.summary(corpus.clips, split)["also in training"].tolist() == [15, 0, 0]
 
     def test_the_untouched_files_are_read_as_they_are(self, output):
         corpus = corpora.load(REAL / "ravdess_original")

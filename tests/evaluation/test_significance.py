@@ -261,6 +261,11 @@ def test_one_speaker_or_none_cannot_differ(speaker):
     assert list(found.index) == ["share", "p"] and found.isna().all()
 
 
+def test_speakers_whose_errors_are_all_the_same_cannot_differ():
+    predicted = pd.DataFrame({"file": list("abcd"), "valence": [1, 5, 1, 5], "prediction": 3.0})
+    assert evaluation.speakers_differ(predicted.assign(speaker=list("xxyy"))).isna().all()
+
+
 @pytest.mark.parametrize(("sign", "holds"), [(1, True), (-1, False)])
 def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     spectral = pd.DataFrame(

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from helpers import cli, inference
+from helpers.inference import cards
 from helpers.storage import PROJECT
 
 RESULTS = PROJECT / "report" / "voices" / "results" / "human_voices.json"
@@ -15,7 +16,7 @@ def test_the_card_has_the_numbers_of_the_results_file():
     assert inference.card_markdown(inference.load(inference.HUMAN_VOICES).card) in card
     for row in found["left out"]:
         scores = [
-            "{value:.2f} ({low:.2f} to {high:.2f})".format(**row[score])
+            cards.score_cell(row[score])
             for score in ("mae", "ccc", "pearson", "shifted mae")
             if row[score]["value"] is not None
         ]
@@ -25,7 +26,9 @@ def test_the_card_has_the_numbers_of_the_results_file():
     for row in found["relative"]:
         line = f"| {row['tested on']} | {row['recordings']} | "
         (written,) = (each for each in card.splitlines() if each.startswith(line))
-        assert "{value:.2f} ({low:.2f} to {high:.2f})".format(**row["ccc"]) in written
+        assert cards.score_cell(row["ccc"]) in written
+    speakers = ", ".join(f"{count} ({name})" for name, count in found["speakers"].items())
+    assert f"Seeds: {found['seeds']}; 95 % intervals draw the speakers" in card and speakers in card
 
 
 def test_no_weight_comes_from_a_corpus_that_was_only_checked():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import cli, comparison, corpora, inference, models
+from helpers.inference import cards
 from helpers.inference import train_human_voices as human_voices
 from tests.comparison.conftest import fast
 from tests.comparison.test_transfer import other_corpus
@@ -59,9 +60,7 @@ def test_the_network_is_trained_checked_and_written_with_its_card(folders, quick
     assert known == list(itertools.product(("a", "bb", "ccc"), counts, ways))
     gain = next(r for r in found["relative"] if r["tested on"] == "ccc" and r["way"] == "shrunk")
     line = next(line for line in text.splitlines() if line.startswith("| ccc | 1 |"))
-    assert line.split(" | ")[5] == "{value:.2f} ({low:.2f} to {high:.2f})".format(
-        **gain["ccc gain"]
-    )
+    assert line.split(" | ")[5] == cards.score_cell(gain["ccc gain"])
     before = path.read_bytes()
     assert cli.run(human_voices.main, [*arguments, "--jobs", "1"]) == 0
     assert path.read_bytes() == before

@@ -225,10 +225,19 @@ def test_the_command_shows_its_progress_then_the_table_the_best_row_and_the_stor
         text=True,
     )
     assert shown.returncode == 0
-    header, *rows, winner, store = shown.stdout.splitlines()
+    what, header, *rows, winner, store = shown.stdout.splitlines()
+    assert what == "corpus: 16 clips, valence from 1 to 5, quick profile"
     assert header.split()[:5] == ["dropout", "batch_size", "epochs", "trial", "1"]
     assert len(rows) == 2 and winner.startswith("best: dropout 0.0, batch size ")
     assert store == f"trials: {output.resolve() / '.cache' / 'trials'}"
     drawn = [line for line in shown.stderr.replace("\r", "\n").split("\n") if line.strip()]
     assert all(line.startswith(("tuning:", "extracting:")) for line in drawn), shown.stderr
     assert "3/3" in drawn[-1] and "best=" in drawn[-1] and "running=0" in drawn[-1]
+
+
+def test_a_bug_in_a_training_is_no_sentence(corpus, monkeypatch):
+    monkeypatch.setattr(execution, "_train", lambda study, training: None.shape)
+    monkeypatch.setattr(execution, "limit_threads", lambda number: None)
+    study = Study.from_corpus(corpus)
+    with pytest.raises(AttributeError, match="shape"):
+        execution._train_once(study, study.training({**SMALL, "units": (8,), "epochs": 1}, seed=0))

@@ -375,7 +375,7 @@ def test_the_command_prints_the_table_the_best_row_and_the_store(
     jobs, scheduler = (3, "tcp://here:1") if where == "command" else (-1, None)
     assert options == {"jobs": jobs, "scheduler": scheduler, **fixed}
     what, header, *rows, failed, winner, store = capsys.readouterr().out.splitlines()
-    assert what == f"corpus: {len(corpus.clips)} clips, {profile} profile"
+    assert what == f"corpus: {len(corpus.clips)} clips, valence from 1 to 5, {profile} profile"
     assert header.split()[:5] == ["dropout", "batch_size", "epochs", "trial", "1"]
     assert [row.split() for row in rows] == [
         ["(8,", "4)", "16", "5", "0.5", "0.7", "0.9", "0.7", "0.2"],

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers import corpora, features, models, training, tuning
-from helpers.results import Store
-from helpers.storage import PROJECT, cache_folder
+from helpers.storage import PROJECT, Store, cache_folder
 from helpers.tuning import Study, TuningError, trials
 from tests.tuning.conftest import GRID, SMALL, files, numbers, of_the_first_seed
 

@@ -1,0 +1,144 @@
+"""A corpus on the command line: how commands take one, and what they say of it.
+
+``python -m helpers.corpora [PATH] [--scale LOW HIGH]`` prints a summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from helpers.corpora import layouts, raters
+from helpers.corpora.corpus import FACTS, Corpus, load, load_part, together
+from helpers.settings import Settings
+
+
+def summary(corpus: Corpus) -> pd.Series:
+    """The main facts about a corpus.
+
+    Args:
+        corpus: see `load`
+
+    Returns:
+        text by name: layout, kind of labels, clips, rejected, speakers, hours, scale, ratings,
+        durations (seconds), sampling rates (Hz), official split, and where there are any raters and
+        their agreement, notes, citation and licence
+
+    See: notebooks/01_exploration.ipynb
+    """
+    clips = corpus.clips
+    low, high = corpus.scale
+    split = clips["split"].value_counts() if "split" in clips else {}
+    lines = {
+        "layout": corpus.layout,
+        "labels": layouts.LABELS[corpus.labels],
+        "clips": f"{len(clips)}",
+        "rejected": f"{len(corpus.rejected)}",
+        "speakers": _speakers(clips),
+        "hours": f"{clips['duration'].sum() / 3600:.2f}",
+        "rating scale": f"{low:g} to {high:g}",
+        "ratings": _spread(clips["valence"]),
+        "raters": "" if corpus.raters is None else raters.in_words(corpus.raters),
+        "durations (s)": _spread(clips["duration"]),
+        "sampling rates (Hz)": ", ".join(map(str, sorted(clips["sample_rate"].unique()))),
+        "official split": ", ".join(f"{part} {n}" for part, n in split.items()) or "none",
+        "also": "; ".join(corpus.notes),
+        "citation": corpus.citation,
+        "licence": corpus.licence,
+    }
+    return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
+
+
+def _speakers(clips: pd.DataFrame) -> str:
+    speakers = clips["speaker"]
+    unknown = speakers.isna().sum()
+    if unknown == len(speakers):
+        others = clips.columns.difference([*FACTS[3:], "path", "sha256"], sort=False)
+        return f"unknown (the columns of the labels are {', '.join(others)})"
+    rest = f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
+    return f"{speakers.nunique()}{rest}"
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{values.min():.2f} to {values.max():.2f}, median {values.median():.2f}"
+
+
+def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
+    """How many clips have each reason, numbers aside, and the first of them."""
+    kinds = rejected.groupby(rejected["reason"].str.replace(r"[\d.]+", "", regex=True), sort=False)
+    found = [(len(rows), f"{rows['file'].iloc[0]} {rows['reason'].iloc[0]}") for _, rows in kinds]
+    return sorted(found, key=lambda kind: -kind[0])
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add what every command needs to know about a corpus, for `from_arguments`.
+
+    Args:
+        parser: of the command
+        several: whether several corpora may be named, which become one
+    """
+    what = "folder, zip or name; several with commas; left out, VALENCE_CORPUS or the demo"
+    parser.add_argument("path", nargs="*" if several else "?", help=what)
+    parser.add_argument(
+        "--scale",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="lowest and highest possible rating; left out, found if it is clear; with several "
+        "corpora, the scale of the whole, and of each whose own is not clear",
+    )
+
+
+def from_arguments(options: argparse.Namespace, *, part: bool = False) -> Corpus:
+    """Load the corpus of a command line, see `add_arguments`, `load` and `together`.
+
+    Args:
+        options: see `add_arguments`; where they name no corpus, it is that of `Settings.from_env`
+        part: whether it becomes one of several, see `load_part`
+    """
+    scale = tuple(options.scale) if options.scale else None
+    paths = options.path if isinstance(options.path, list) else [options.path]
+    if not any(paths):
+        chosen = Settings.from_env()
+        paths, scale = [chosen.corpus], scale or chosen.scale
+    if len(paths) > 1:
+        return together([load_part(path, scale=scale) for path in paths], scale=scale)
+    return (load_part if part else load)(paths[0], scale=scale)
+
+
+def remarks(corpus: Corpus) -> list[str]:
+    """What a command says of its corpus: `Corpus.notes`, and how many clips are left out.
+
+    Args:
+        corpus: see `load`
+    """
+    if corpus.rejected.empty:
+        return list(corpus.notes)
+    count, example = len(corpus.rejected), _kinds(corpus.rejected)[0][1]
+    left = f"{count} clips are left out (for example, {example}): see `python -m helpers.corpora`"
+    return [*corpus.notes, f"1 clip is left out ({example})" if count == 1 else left]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print a summary of a corpus."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.corpora", description=main.__doc__)
+    add_arguments(parser)
+    corpus = from_arguments(parser.parse_args(arguments))
+    for name, line in summary(corpus).items():
+        print(f"{name:20}{line}")
+    if corpus.labels != "rated":
+        print(f"\nemotions, {layouts.LABELS[corpus.labels]} ({layouts.SOURCE}):")
+        by_emotion = corpus.clips.groupby("emotion")["valence"].agg(["mean", "size"])
+        for row in by_emotion.sort_values("mean", ascending=False).itertuples():
+            print(f"{row.Index:20}{row.mean:5.2f} {row.size:6} clips")
+    counts, edges = np.histogram(corpus.clips["valence"], bins=8, range=corpus.scale)
+    print("\nratings:")
+    for count, low, high in zip(counts, edges, edges[1:], strict=False):
+        print(f"{low:5.2f} to {high:5.2f} {'#' * round(40 * count / counts.max()):40} {count}")
+    if len(corpus.rejected):
+        print("\nrejected:")
+        for count, example in _kinds(corpus.rejected):
+            print(f"{count:6} {example}")
+    return 0

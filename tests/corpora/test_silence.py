@@ -1,0 +1,224 @@
+"""Nothing in silence: what is not used, doubled or not clear is said, or refused."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from helpers import corpora
+from helpers.corpora import CorpusError
+from tests.conftest import write_corpus
+from tests.corpora.conftest import reasons
+
+
+def table(folder, **columns):
+    """Write the labels with other columns, in place of those of the same names."""
+    labels = pd.read_csv(folder / "labels.csv").assign(**columns)
+    labels.to_csv(folder / "labels.csv", index=False)
+    return labels
+
+
+def notes(folder):
+    return " / ".join(corpora.load(folder).notes)
+
+
+def test_a_table_beside_the_labels_that_has_no_ratings_is_named(corpus_folder):
+    (corpus_folder / "people.csv").write_text("file,speaker,gender\nclip00.wav,s0,f\n")
+    said = notes(corpus_folder)
+    assert "people.csv is not used as labels: it has no column of valence: name one" in said
+    assert str(corpus_folder) not in said
+    (corpus_folder / "zzz.csv").write_text("file,speaker\nclip00.wav,s0\n")
+    assert "people.csv is not used as labels (nor are 1 other tables)" in notes(corpus_folder)
+
+
+def test_a_part_of_a_split_that_cannot_be_read_is_named(corpus_folder):
+    (corpus_folder / "labels.csv").rename(corpus_folder / "train.csv")
+    (corpus_folder / "test.csv").write_bytes(
+        "file,valence,speaker\nx.wav,3,Jürgen\n".encode("cp1252")
+    )
+    assert "test.csv is not used as labels: it is not a table that can be read" in notes(
+        corpus_folder
+    )
+
+
+def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp_path, output):
+    folder = tmp_path / "c"
+    write_corpus(folder)
+    for number, path in enumerate(sorted((folder / "audio").glob("*.wav"))):
+        path.rename(folder / "audio" / f"03-01-0{1 + number % 4}-01-01-01-{number + 1:02d}.wav")
+    clip = next((folder / "audio").glob("*.wav")).name
+    (folder / "labels.csv").write_text(f"file,emotion,note\n{clip},sad,loud\n")
+    said = notes(folder)
+    assert "emotion of labels.csv is not used: the files' names have one" in said
+    assert "note from labels.csv" in said
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "unit"),
+    [
+        ("start_sec", "end_sec", 1),
+        ("xmin", "xmax", 1),
+        ("segment_start", "segment_end", 1),
+        ("start_ms", "end_ms", 1000),
+        ("Start (ms)", "End (ms)", 1000),
+    ],
+)
+def test_parts_are_cut_under_many_names_of_their_times(corpus_folder, start, end, unit):
+    table(corpus_folder, **{start: [0.1 * unit] * 12, end: [0.6 * unit] * 12})
+    assert corpora.load(corpus_folder).clips["duration"].to_numpy() == pytest.approx(0.5, abs=0.01)
+
+
+def test_times_that_are_not_understood_are_named(corpus_folder):
+    table(corpus_folder, start_frame=0, end_frame=8000)
+    assert "start_frame and end_frame of labels.csv are not used" in notes(corpus_folder)
+    table(corpus_folder, endorsement=3)
+    assert "endorsement" not in notes(corpus_folder)
+
+
+def test_two_columns_of_one_name_are_refused(corpus_folder):
+    text = (corpus_folder / "labels.csv").read_text().splitlines()
+    lines = ["file,Valence,Valence", *(f"{row.rsplit(',', 1)[0]},2" for row in text[1:])]
+    (corpus_folder / "labels.csv").write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match="several columns called Valence: number them Valence_1"):
+        corpora.load(corpus_folder)
+
+
+def test_listeners_who_are_called_participants_are_refused(corpus_folder):
+    labels = table(corpus_folder).drop(columns="speaker")
+    raised = [labels["valence"].clip(1 + n) for n in range(3)]
+    rows = pd.concat(
+        [labels.assign(participant=f"p{n}", valence=each) for n, each in enumerate(raised)]
+    )
+    rows.to_csv(corpus_folder / "labels.csv", index=False)
+    with pytest.raises(CorpusError, match="if they are those who listened, call that column rater"):
+        corpora.load(corpus_folder)
+    rows.rename(columns={"participant": "user"}).to_csv(corpus_folder / "labels.csv", index=False)
+    assert corpora.load(corpus_folder, scale=(1, 5)).raters.shape == (12, 3)
+
+
+def test_a_clip_that_is_listed_for_two_speakers_says_so(corpus_folder):
+    labels = table(corpus_folder)
+    pd.concat([labels, labels.head(1).assign(speaker="other")]).to_csv(
+        corpus_folder / "labels.csv", index=False
+    )
+    (reason,) = reasons(corpora.load(corpus_folder)).values()
+    assert reason == "is listed more than once, with different speakers"
+
+
+def test_the_same_samples_in_another_format_count_once(corpus_folder):
+    y, rate = soundfile.read(corpus_folder / "audio" / "clip03.wav", dtype="int16")
+    soundfile.write(corpus_folder / "audio" / "copy.flac", y, rate)
+    labels = table(corpus_folder)
+    more = labels[labels["file"] == "clip03.wav"].assign(file="copy.flac")
+    pd.concat([labels, more]).to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert len(corpus.clips) == 12
+    assert reasons(corpus) == {"copy.flac": "is the same clip as audio/clip03.wav, which is used"}
+
+
+def test_cells_of_a_split_that_are_no_part_are_counted(corpus_folder):
+    table(corpus_folder, split=["train"] * 6 + ["eval"] * 2 + ["test"] * 3 + [""])
+    assert "2 of 12 rows of labels.csv are in no part of the split, as 'eval'" in notes(
+        corpus_folder
+    )
+
+
+def test_a_folder_that_is_not_happy_is_not_happy(tmp_path, output):
+    write_corpus(tmp_path / "c")
+    (tmp_path / "c" / "labels.csv").unlink()
+    clips = sorted((tmp_path / "c" / "audio").glob("*.wav"))
+    for clip, emotion in zip(clips, ["happy", "not_happy", "sad"] * 4, strict=True):
+        (tmp_path / "c" / emotion).mkdir(exist_ok=True)
+        shutil.move(clip, tmp_path / "c" / emotion / clip.name)
+    corpus = corpora.load(tmp_path / "c")
+    assert corpus.clips["emotion"].value_counts().to_dict() == {"happy": 4, "sad": 4}
+    assert len(corpus.rejected) == 4
+
+
+def test_one_emotion_has_one_name(corpus_folder):
+    labels = table(corpus_folder, emotion=["happy", "Happiness", "HAP", "sad"] * 3)
+    labels.drop(columns="valence").to_csv(corpus_folder / "labels.csv", index=False)
+    assert set(corpora.load(corpus_folder).clips["emotion"]) == {"happy", "sad"}
+
+
+def test_a_scale_far_beyond_one_is_not_clipping(corpus_folder):
+    y = 20000 * np.sin(np.linspace(0, 3000, 16000)).astype(np.float32)
+    y[::2] = 0.9995  # small steps of such a scale
+    soundfile.write(corpus_folder / "audio" / "clip03.wav", y, 16000, subtype="FLOAT")
+    corpus = corpora.load(corpus_folder)
+    assert corpus.rejected.empty and "1 of 12 clips have samples beyond" in " ".join(corpus.notes)
+
+
+def test_clips_that_fill_only_some_of_the_bands_are_counted(corpus_folder):
+    y, _ = soundfile.read(corpus_folder / "audio" / "clip03.wav")
+    soundfile.write(corpus_folder / "audio" / "clip03.wav", y[::4], 4000)
+    assert "1 of 12 clips have fewer than 8000 samples a second" in notes(corpus_folder)
+
+
+@pytest.mark.parametrize("name", ["very pleasant", "3/5", "40%"])
+def test_ratings_that_are_words_are_quoted(corpus_folder, name):
+    table(corpus_folder, valence=name)
+    with pytest.raises(CorpusError, match=f"but such as '{name}': write numbers"):
+        corpora.load(corpus_folder)
+
+
+def test_a_minus_of_typography_is_a_minus(corpus_folder):
+    table(corpus_folder, valence=["−1", "1", "−0.5", "0"] * 3)
+    assert sorted(set(corpora.load(corpus_folder).clips["valence"])) == [-1, -0.5, 0, 1]
+
+
+def test_a_table_for_each_session_is_one_corpus(tmp_path, output):
+    labels = write_corpus(tmp_path / "c")
+    (tmp_path / "c" / "labels.csv").unlink()
+    for number in range(3):
+        session = tmp_path / "c" / f"session{number}"
+        session.mkdir()
+        for row in (mine := labels.iloc[number::3]).itertuples():
+            shutil.move(tmp_path / "c" / "audio" / row.file, session / row.file)
+        mine.to_csv(session / "labels.csv", index=False)
+    corpus = corpora.load(tmp_path / "c")
+    assert len(corpus.clips) == 12 and corpus.rejected.empty
+    assert "the labels are the rows of 3 tables: session0/labels.csv, " in " ".join(corpus.notes)
+
+
+def test_names_that_no_audio_has_are_shown_beside_those_of_the_audio(corpus_folder):
+    table(corpus_folder, file=[f"{n}" for n in range(12)])
+    with pytest.raises(CorpusError, match=r"whose audio files are called audio/clip00\.wav or aud"):
+        corpora.load(corpus_folder)
+    shutil.rmtree(corpus_folder / "audio")
+    with pytest.raises(CorpusError, match="if it is in an archive there, unpack that"):
+        corpora.load(corpus_folder)
+
+
+def test_files_that_differ_in_their_suffix_are_told_apart_by_it(corpus_folder):
+    y, rate = soundfile.read(corpus_folder / "audio" / "clip04.wav")
+    soundfile.write(corpus_folder / "audio" / "clip03.flac", y, rate)
+    table(corpus_folder, file=[f"clip{n:02d}" for n in range(12)])
+    reason = reasons(corpora.load(corpus_folder))["clip03"]
+    assert reason.endswith(
+        "matches 2 files, as audio/clip03.flac and audio/clip03.wav: add its suffix to the name"
+    )
+
+
+def test_a_table_is_to_be_named_by_its_folder(corpus_folder):
+    with pytest.raises(CorpusError, match="labels.csv is a table: name the folder that it is in"):
+        corpora.load(corpus_folder / "labels.csv")
+
+
+def test_the_demo_corpus_has_a_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert corpora.load("demo").name == "demo"
+
+
+def test_blanks_between_several_corpora_do_not_count(tmp_path, output, monkeypatch):
+    for name in "ab":
+        write_corpus(tmp_path / name, clips=6 if name == "a" else 7)
+    for path in Path(tmp_path / "b" / "audio").iterdir():
+        y, rate = soundfile.read(path)
+        soundfile.write(path, 0.5 * y, rate)
+    monkeypatch.chdir(tmp_path)
+    assert corpora.load(f"a, {os.curdir}/b").name == "a_b"
