@@ -81,7 +81,7 @@ def learning_curves(
 
     See: notebooks/03_model.ipynb
     """
-    figure, ax = panel(5.2)
+    figure, ax = panel(7.5)
     parts = {"train_mae": "training", "validation_mae": "validation"}
     table = (
         pd.concat(style.named(histories), names=["network"])
