@@ -28,21 +28,9 @@ Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
 
 #: Suffixes of audio files, in lower case: what corpora, phones and browsers have.
 SUFFIXES = (
-    *(
-        ".wav",
-        ".wave",
-        ".flac",
-        ".ogg",
-        ".mp3",
-        ".m4a",
-        ".aac",
-        ".aif",
-        ".aiff",
-        ".amr",
-        ".caf",
-        ".mka",
-    ),
+    *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
     *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp", ".3gpp", ".m4b", ".mp2", ".mpga"),
+    ".wave",
     *(".aifc", ".au", ".rf64", ".snd", ".sph", ".voc", ".w64"),  # libsndfile reads these, too
 )
 

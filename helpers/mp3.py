@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import io
+import itertools
 import os
 import platform
 import re
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 #: Bytes of the header of each frame of an mp3.
@@ -63,14 +65,16 @@ class Longer(io.FileIO):
         return len(buffer)
 
 
-def frames(path: str) -> list[int]:
-    """Where the first frame of an mp3 may begin: at its start, or at what looks like a header.
+def frames(path: str) -> Iterator[int]:
+    """Where the first frame of an mp3 may begin: at its start, else at what looks like a header.
 
     A stream that was caught in its middle begins with the rest of a frame.
     """
+    yield 0
     with open(path, "rb") as file:
         beginning = file.read(FARTHEST)
-    return [0, *(found.start() for found in LAYER_3.finditer(beginning))][:ATTEMPTS]
+    for header in itertools.islice(LAYER_3.finditer(beginning), ATTEMPTS):
+        yield header.start()
 
 
 class Quiet:

@@ -293,13 +293,11 @@ def _groups(clips: pd.DataFrame, by: Unit) -> np.ndarray:
         return np.arange(len(clips))
     unknown = clips[by].isna().sum() if by in clips else len(clips)
     if unknown:
+        mend = f"add a column of {_plural(by)} to the labels"
+        if by == "corpus":  # whose column the project adds
+            mend = "name several corpora"
         raise SplitError(
-            f"{unknown} of {len(clips)} clips have no {by}, so they cannot be split by {by}: "
-            + (
-                "name several corpora"
-                if by == "corpus"
-                else f"add a column of {_plural(by)} to the labels"
-            )
-            + ", or split by clip."
+            f"{unknown} of {len(clips)} clips have no {by}, so they cannot be split by {by}: {mend}"
+            ", or split by clip."
         )
     return clips[by].to_numpy()

@@ -141,8 +141,8 @@ def hash_of_file(path: str | Path, kind: str = "sha256") -> str:
 
 
 def mine() -> str:
-    """What no other thread, process or machine calls its unfinished files."""
-    return f"{platform.node()}.{os.getpid()}.{threading.get_ident()}"
+    """What no other thread, process or machine calls its unfinished files; short, as names are."""
+    return digest(f"{platform.node()} {os.getpid()} {threading.get_ident()}")
 
 
 def write_file(path: Path, content: str | bytes) -> None:

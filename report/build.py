@@ -83,16 +83,14 @@ def for_kernels(settings: Settings) -> dict[str, str]:
         "PYTHONUTF8": "1",
     }
     if settings.corpus is not None:
-        whole = Path(settings.corpus).exists()
-        parts = [settings.corpus] if whole else settings.corpus.split(",")
-        choices["VALENCE_CORPUS"] = ",".join(map(_whole, parts))
+        choices["VALENCE_CORPUS"] = ",".join(map(_absolute, corpora.listed(settings.corpus)))
     return choices
 
 
-def _whole(corpus: str) -> str:
+def _absolute(corpus: str) -> str:
     """The whole path of a corpus, or its name, see `helpers.corpora.downloads`."""
-    path = Path(corpus.strip()).expanduser()
-    return str(path.resolve()) if path.exists() else corpus.strip()
+    path = Path(corpus).expanduser()
+    return str(path.resolve()) if path.exists() else corpus
 
 
 def execute(notebook: nbformat.NotebookNode, progress: tqdm) -> None:

@@ -225,7 +225,7 @@ def test_a_truncated_file_is_refused(tmp_path):
 
 
 def test_a_folder_is_no_recording(tmp_path):
-    with pytest.raises(audio.UnusableError, match=r"is a folder without audio \(.wav, .wave"):
+    with pytest.raises(audio.UnusableError, match=r"is a folder without audio \(.wav, .flac"):
         audio.read(tmp_path)
 
 

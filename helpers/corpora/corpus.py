@@ -79,13 +79,7 @@ class Corpus:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any clip, rating, speaker or part, and scale."""
-        columns = [
-            "file",
-            "valence",
-            "speaker",
-            "sha256",
-            *self.clips.columns.intersection(["split"]),
-        ]
+        columns = ["file", "valence", "speaker", "sha256"] + ["split"] * ("split" in self.clips)
         content = self.clips[columns].to_csv(index=False)
         return digest(f"{self.scale}\n{content}")
 
@@ -126,9 +120,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     See: notebooks/01_exploration.ipynb
     """
-    if source is not None and "," in str(source) and not os.path.exists(source):  # noqa: PTH110
-        parts = [load_part(each.strip(), scale=scale) for each in str(source).split(",")]
-        return together(parts, scale=scale)
+    if source is not None and len(names := listed(str(source))) > 1:
+        return together([load_part(name, scale=scale) for name in names], scale=scale)
     # os.path, since methods of Path raise errors of their own for names that no file can have.
     source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
     if str(source) == "demo" and not os.path.exists(source):  # noqa: PTH110
@@ -151,6 +144,21 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
         raise type(error)(str(error).replace(str(folder), str(source))) from error
+
+
+def listed(source: str) -> list[str]:
+    """The corpora that a name stands for: those between its commas, unless a path has them.
+
+    Args:
+        source: see `load`
+
+    Examples:
+        >>> listed("anna, ravdess")
+        ['anna', 'ravdess']
+
+    See: notebooks/08_other_voices.ipynb
+    """
+    return [source] if os.path.exists(source) else [each.strip() for each in source.split(",")]  # noqa: PTH110
 
 
 def load_part(source: str | Path | None, *, scale: tuple[float, float] | None = None) -> Corpus:

@@ -87,36 +87,34 @@ def read(
     found, problems = tables.read(files, finder)
     rated = {name: table for name, table in found.items() if "valence" in table.rows}
     own = [layout.name for layout, _ in known if layout.labels == "rated"]
-    unused = _unused(problems, files)
     if rated and not own:
         name, table = _only(rated, source)
         labels = _rated(name, table, known, files, finder, scale)
-        return replace(labels, notes=labels.notes + unused)
-    if known:
+    elif known:
         labels = _of_layouts(known, scale, source)
         for name, table in found.items():
             if name in rated:
                 said = f"{name} is not used, since {' and '.join(own)} has ratings of its own"
                 labels.notes += (said,)
                 continue
-            unused += (f"emotion of {name} is not used: the files' names have one",)
+            labels.notes += (f"emotion of {name} is not used, since {labels.where} has its own",)
             other = table.rows.drop(columns=["emotion", "beside", "file"])
             other = other.set_axis(_paths(table.rows, finder))
             labels.rows, added = _joined(labels.rows, labels.rows["file"], _described(other), name)
             labels.notes += added
-        return replace(labels, notes=labels.notes + unused)
-    if found:
+    elif found:
         name, table = _only(found, source)
-        return replace(_categorical(table.rows, name, scale), notes=table.notes + unused)
-    if (tree := layouts.by_folder(files)) is not None:
+        labels = replace(_categorical(table.rows, name, scale), notes=table.notes)
+    elif (tree := layouts.by_folder(files)) is not None:
         labels = _categorical(tree, source.name, scale, layout="a folder for each emotion")
-        return replace(labels, notes=unused)
-    if not problems:
+    elif problems:
+        raise CorpusError(min(problems)[1])
+    else:
         raise CorpusError(
             f"{source} has no labels table, no folder for each emotion and is no known corpus: add "
             "a CSV with the columns file, valence and speaker."
         )
-    raise CorpusError(min(problems)[1])
+    return replace(labels, notes=labels.notes + _unused(problems, files))
 
 
 def _unused(problems: list[tuple[int, str, str]], files: layouts.Files) -> tuple[str, ...]:
@@ -125,7 +123,9 @@ def _unused(problems: list[tuple[int, str, str]], files: layouts.Files) -> tuple
     if not nearly:
         return ()
     said, name = nearly[0]
-    others = f" (nor are {len(nearly) - 1} other tables)" if len(nearly) > 1 else ""
+    others = {1: "", 2: " (nor is another table)"}.get(
+        len(nearly), f" (nor are {len(nearly) - 1} others)"
+    )
     reason = said.removesuffix(".").removeprefix(f"{files.folder / name} ")
     return (f"{name} is not used as labels{others}: it {reason}",)
 
@@ -202,12 +202,7 @@ def _rated(
     rows = _completed(rows)
     raters = None if table.raters is None else tables.all_numbers(table.raters)
     all_ratings = rows["valence"] if raters is None else raters.stack()
-    if all_ratings.isna().all() and (written := rows["as written"][rows["as written"] != ""]).size:
-        raise CorpusError(
-            f"{files.folder / name} has no rating that is a number, but such as "
-            f"{written.iloc[0]!r}: write numbers."
-        )
-    scale = scale or _scale(all_ratings.dropna(), files.folder / name)
+    scale = scale or _scale(all_ratings.dropna(), rows["as written"], files.folder / name)
     if raters is not None:
         outside = raters.where((raters < scale[0]) | (raters > scale[1])).bfill(axis=1).iloc[:, 0]
         wrong = outside.notna()
@@ -339,10 +334,15 @@ def _described(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _scale(ratings: pd.Series, labels: Path) -> tuple[float, float]:
+def _scale(ratings: pd.Series, written: pd.Series, labels: Path) -> tuple[float, float]:
     """The known scale whose ends are the lowest and highest rating, if it is clearly that one."""
-    if ratings.empty:
+    if ratings.empty and (written == "").all():
         raise CorpusError(f"{labels} has no rating that is a number: fill its column of valence.")
+    if ratings.empty:
+        example = written[written != ""].iloc[0]
+        raise CorpusError(
+            f"{labels} has no rating that is a number, but such as {example!r}: write numbers."
+        )
     reached = (float(ratings.min()), float(ratings.max()))
     narrower = SCALES[: SCALES.index(reached)] if reached in SCALES else ()
     if reached in SCALES and all(ratings.between(*each).mean() < MOST for each in narrower):

@@ -60,6 +60,11 @@ NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.it
 #: Names of columns of durations, see `plain`, which make a start an end.
 DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
 
+#: Names of columns of times in milliseconds, see `plain`.
+MILLISECONDS = {
+    plain(name) for name in (*COLUMNS["start"], *COLUMNS["end"]) if name.endswith(" ms")
+}
+
 #: Names, see `plain`, that look like those of columns of times.
 LIKE_TIME = re.compile(
     r"(t|segment|clip|utterance|utt)?(start|begin|end|stop|onset|offset)(time|frame|sample|s|m|ec)*"
@@ -204,7 +209,8 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         "split": part_of_split,
     }
     _refuse_twice(cells, path)
-    cells, notes = _with_ends(cells), _not_understood(cells, path.name)
+    notes = _unread_times(cells.columns, path.name)
+    cells = _with_ends(cells)
     times = [name for name in cells.columns if plain(name) in NAMES["start"] | NAMES["end"]]
     for column in COLUMNS:
         if column not in ("start", "end") or len(times) > 1:
@@ -229,6 +235,8 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         )
         table.notes += (said,)
     table.notes += notes
+    if "split" in cells:
+        table.notes += _unread_parts(cells["split"], path.name)
     if "speaker" in table.rows and "rater" not in table.rows:
         _refuse_listeners(table.rows, path)
     if table.raters is not None and "valence" not in table.rows:
@@ -256,25 +264,27 @@ def _refuse_twice(cells: pd.DataFrame, path: Path) -> None:
             )
 
 
-def _not_understood(cells: pd.DataFrame, name: str) -> tuple[str, ...]:
-    """Notes of columns of times and cells of an official split that are none that are known."""
-    notes = []
-    times = [column for column in cells.columns if LIKE_TIME(plain(column))]
+def _unread_times(columns: Iterable[Any], name: str) -> tuple[str, ...]:
+    """A note of columns that look like times, where none is known."""
     known_times = NAMES["start"] | NAMES["end"] | DURATIONS
-    if times and not any(plain(column) in known_times for column in cells.columns):
-        notes.append(
-            f"{' and '.join(times)} of {name} are not used: if they say where a part of a "
-            "recording is, call them start and end, in seconds"
-        )
-    for column in cells.columns:
-        if plain(column) in NAMES["split"] and part_of_split(cells[column]).notna().any():
-            strange = cells[column].map(known).where(part_of_split(cells[column]).isna()).dropna()
-            if strange.size:
-                notes.append(
-                    f"{strange.size} of {len(cells)} rows of {name} are in no part of the split, "
-                    f"as {strange.iloc[0]!r} is none of train, dev, val and test"
-                )
-    return tuple(notes)
+    times = [column for column in columns if LIKE_TIME(plain(column))]
+    if not times or known_times & set(map(plain, columns)):
+        return ()
+    return (
+        f"{' and '.join(times)} of {name} are not used: if they say where a part of a recording "
+        "is, call them start and end, in seconds",
+    )
+
+
+def _unread_parts(column: pd.Series, name: str) -> tuple[str, ...]:
+    """A note of cells of an official split that are no part of one."""
+    strange = column.map(known).where(part_of_split(column).isna()).dropna()
+    if strange.empty:
+        return ()
+    return (
+        f"{strange.size} of {len(column)} rows of {name} are in no part of the split, as "
+        f"{strange.iloc[0]!r} is none of train, dev, val and test",
+    )
 
 
 def _refuse_listeners(rows: pd.DataFrame, path: Path) -> None:
@@ -295,7 +305,7 @@ def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     column tells, become seconds.
     """
     for name in cells.columns:
-        if plain(name).endswith("m") and plain(name) in NAMES["start"] | NAMES["end"]:
+        if plain(name) in MILLISECONDS:
             time = numbers(cells[name]) / 1000
             cells = cells.assign(**{name: time.astype(str).where(time.notna(), cells[name])})
     starts, ends, durations = (

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from helpers import audio, corpora
+from helpers import archives, audio, corpora
 from helpers.audio import Clip
 from helpers.storage import files_below, hash_of_file
 
@@ -130,7 +130,7 @@ def refusal(path: str) -> str:
             return "has a name that is no text: rename it"
         if path.endswith(".keras"):
             return "is a model: name it before the recordings"
-        if path.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")) and not folder:
+        if path.lower().endswith((*archives.ZIP, *archives.TAR, ".7z", ".rar")) and not folder:
             return "is an archive: unpack it and name its folder"
         return "is text and no audio" if _is_text(path) else ""
     if os.path.exists(path):  # noqa: PTH110 as above

@@ -7,10 +7,6 @@ import pytest
 from helpers import comparison, evaluation, splits
 from tests.comparison.conftest import statistics
 
-RANDOM = np.random.default_rng(0)
-TRUTH = RANDOM.uniform(1, 5, 80)
-PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
-
 
 def fit(corpus, **options):
     names = ("median", "egemaps_svr")

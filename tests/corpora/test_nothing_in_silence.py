@@ -32,7 +32,7 @@ def test_a_table_beside_the_labels_that_has_no_ratings_is_named(corpus_folder):
     assert "people.csv is not used as labels: it has no column of valence: name one" in said
     assert str(corpus_folder) not in said
     (corpus_folder / "zzz.csv").write_text("file,speaker\nclip00.wav,s0\n")
-    assert "people.csv is not used as labels (nor are 1 other tables)" in notes(corpus_folder)
+    assert "people.csv is not used as labels (nor is another table): it has" in notes(corpus_folder)
 
 
 def test_a_part_of_a_split_that_cannot_be_read_is_named(corpus_folder):
@@ -53,7 +53,7 @@ def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp
     clip = next((folder / "audio").glob("*.wav")).name
     (folder / "labels.csv").write_text(f"file,emotion,note\n{clip},sad,loud\n")
     said = notes(folder)
-    assert "emotion of labels.csv is not used: the files' names have one" in said
+    assert "emotion of labels.csv is not used, since RAVDESS has its own" in said
     assert "note from labels.csv" in said
 
 
