@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import corpora
-from helpers.corpora import CorpusError
+from helpers import corpora, features
+from helpers.corpora import CorpusError, corpus
 from tests.conftest import write_corpus
 from tests.corpora.conftest import reasons
 
@@ -157,6 +157,7 @@ def test_clips_that_fill_only_some_of_the_bands_are_counted(corpus_folder):
     y, _ = soundfile.read(corpus_folder / "audio" / "clip03.wav")
     soundfile.write(corpus_folder / "audio" / "clip03.wav", y[::4], 4000)
     assert "1 of 12 clips have fewer than 8000 samples a second" in notes(corpus_folder)
+    assert features.MelSettings().sample_rate == corpus.RATE
 
 
 @pytest.mark.parametrize("name", ["very pleasant", "3/5", "40%"])
