@@ -18,7 +18,16 @@ from helpers.settings import Settings
 from helpers.storage import PROJECT, make_folder, write_json
 
 #: Packages whose version can change a number in the results, besides Keras's backend.
-PACKAGES = ("keras", "librosa", "numpy", "pandas", "scikit-learn", "audmetric")
+PACKAGES = (
+    "keras",
+    "librosa",
+    "soxr",
+    "soundfile",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "audmetric",
+)
 
 #: What differs from run to run although the findings are the same.
 RUN = ("seconds", "milliseconds", "commit")

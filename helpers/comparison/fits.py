@@ -36,7 +36,7 @@ from helpers.splits import Split
 from helpers.storage import Record, Store, cache_folder, digest
 
 #: Changes whenever the same contender would predict something else, so that no old fit is reused.
-VERSION = 10
+VERSION = 11
 
 #: What a fit costs: seconds of training, parameters, milliseconds to predict a clip.
 COSTS = ("seconds", "parameters", "milliseconds")

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ SHORTEST_INPUT = 3
 
 #: Changes whenever the same clip would give other features, so that no old cache is read.
 VERSION = 3
+
+#: Packages that read, resample and transform sound: another version may give other features.
+READERS = ("librosa", "soundfile", "soxr")
 
 #: From the path of a clip to its features.
 Make = Callable[[str], np.ndarray]
@@ -151,14 +155,14 @@ def cached(
     Args:
         kind: folder in the cache
         corpus: see `corpora.load`
-        key: everything besides the content of the clips that the array depends on
+        key: all that the array depends on besides the content of the clips and `READERS`
         shape: of the array
         fill: writes the array to a path; two runs never do so at once
 
     Returns:
         read-only memory map, float32
     """
-    content = json.dumps([*key, corpus.clips["sha256"].tolist()])
+    content = json.dumps([*key, *map(version, READERS), corpus.clips["sha256"].tolist()])
     path = cache_folder(kind) / f"{corpus.name}-{digest(content)}.npy"
     with writing(path), filelock.FileLock(path.with_suffix(".lock")):
         array = cached_array(path, shape)

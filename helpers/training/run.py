@@ -104,9 +104,11 @@ def train(
 ) -> Run:
     """Train a network with Adam, by default on the mean absolute error, as the original study does.
 
-    A network that ends in one linear unit starts at the median of the training ratings and not at
-    0, which lies outside a scale such as 1 to 5. Before a network predicts, the statistics of its
-    batch normalisation are taken anew, see `refit`.
+    A network that ends in one linear unit predicts the median of the training ratings before the
+    first step, for every clip: the unit's bias is the median and its weights are 0 (as Zhang,
+    Dauphin & Ma 2019, Fixup's first rule, start a last layer). Keras's own start, near 0, lies
+    outside a scale such as 1 to 5. Before a network predicts, the statistics of its batch
+    normalisation are taken anew, see `refit`.
 
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
@@ -129,7 +131,7 @@ def train(
         sample_weight: weight of each clip in the loss [clips], such as `losses.rarity`
         transform: ``transform(clips, ratings, rng=rng)`` returns changed decibels [batch, n_mels,
             frames] and ratings [batch] of each training batch, such as `augmentation.augment`
-        start_at_median: False starts a linear unit at 0, as Keras does
+        start_at_median: False starts a linear unit as Keras does, with random weights and bias 0
         refit_statistics: False predicts with moving averages, as Keras does
         start: weights to begin with, and what features are standardised with; None draws random
             weights, and standardises by the training part
@@ -176,8 +178,9 @@ def train(
     model = keras.models.clone_model(model)
     if start is not None:
         model.set_weights(start.weights)
-    elif start_at_median and isinstance(model.layers[-1], keras.layers.Dense):
-        model.layers[-1].bias.assign([np.median(ratings[split.train])])
+    elif start_at_median and isinstance(unit := model.layers[-1], keras.layers.Dense):
+        unit.kernel.assign(np.zeros(unit.kernel.shape))
+        unit.bias.assign([np.median(ratings[split.train])])
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     began = time.perf_counter()
     fitted = run if transform or bucket_by_length else _without_statistics(run)

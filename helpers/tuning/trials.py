@@ -27,7 +27,7 @@ from helpers.training import Run, train
 
 #: Changes whenever the same hyperparameters would train another network, so that no old trial is
 #: reused.
-VERSION = 2
+VERSION = 3
 
 #: Of each training. It is one number wherever trials run, because it decides their last digits.
 THREADS = 1

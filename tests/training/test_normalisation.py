@@ -77,7 +77,7 @@ def test_it_mends_averages_that_lag_and_does_not_disturb_the_training():
     rows, none = np.arange(100), np.array([], int)
     runs = [
         training.train(model, features, ratings, Split(rows[:90], check, rows[90:]),
-                       epochs=5, learning_rate=1e-2, refit_statistics=refit)
+                       epochs=10, learning_rate=5e-2, refit_statistics=refit)
         for refit, check in ((False, none), (True, none), (True, rows[90:]))
     ]  # fmt: skip
     lagging, mended, watched = runs
