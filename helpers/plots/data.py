@@ -125,7 +125,7 @@ def speakers(clips: pd.DataFrame, scale: tuple[float, float]) -> Figure:
     bars: dict[str, Any] = {"errorbar": "sd", "capsize": 0.3, "err_kws": {"linewidth": 1}}
     sns.pointplot(**strips, linestyle="none", color=BLUE, **bars)
     style.name_speakers(ax)
-    ax.set(xlabel="speaker, by mean rating", ylabel="valence", ylim=scale)
+    ax.set(xlabel="speaker, by mean label", ylabel="valence", ylim=scale)
     return figure
 
 

@@ -72,7 +72,7 @@ def joint(truth: np.ndarray, prediction: np.ndarray, scale: tuple[float, float])
     grid.plot_marginals(sns.histplot, bins=20, binrange=(low, high), color=GREY, edgecolor="white")
     grid.ax_joint.plot(scale, scale, color=GREY, linewidth=1, label="no error")
     grid.ax_joint.legend(frameon=False, loc="upper left")
-    grid.set_axis_labels("true valence", "predicted valence")
+    grid.set_axis_labels("labelled valence", "predicted valence")
     style.count_clips(grid.ax_marg_x.yaxis)
     style.count_clips(grid.ax_marg_y.xaxis)
     grid.figure.tight_layout()
@@ -94,7 +94,7 @@ def residuals(predicted: pd.DataFrame, bias: pd.DataFrame) -> Figure:
     sns.scatterplot(x=predicted["valence"], y=error, s=18, label="a clip", **POINTS, ax=ax)
     distances = style.distances(bias, "bias")
     ax.errorbar(bias["valence"], bias["bias"], distances, label="mean, 95 % interval", **MEANS)
-    ax.set(xlabel="true valence", ylabel="predicted minus true")
+    ax.set(xlabel="labelled valence", ylabel="predicted minus labelled")
     style.legend_above(ax)
     return figure
 
@@ -112,7 +112,7 @@ def calibration(table: pd.DataFrame) -> Figure:
     ax.plot(x, x, color=GREY, linewidth=1, label="calibrated")
     above, below = style.distances(table, "bias")  # since a rating is prediction minus error
     ax.errorbar(x, y, [below, above], label="mean, 95 % interval", **MEANS)
-    ax.set(xlabel="predicted valence, mean of the group", ylabel="true valence, mean")
+    ax.set(xlabel="predicted valence, mean of the group", ylabel="labelled valence, mean")
     ax.legend(frameon=False)
     return figure
 

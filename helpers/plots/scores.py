@@ -51,8 +51,8 @@ def intervals(table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float]
     ax.vlines(place, table["low"], table["high"], color=GREY, alpha=0.5, label="90 % interval")
     ax.plot(place, table["valence"], "-", color="black", linewidth=1, label="prediction")
     points: dict[str, Any] = {"markersize": 4, "clip_on": False}
-    ax.plot(place[held], rating[held], "o", color=BLUE, label="rating, held", **points)
-    ax.plot(place[~held], rating[~held], "X", color=ORANGE, label="rating, missed", **points)
+    ax.plot(place[held], rating[held], "o", color=BLUE, label="label, held", **points)
+    ax.plot(place[~held], rating[~held], "X", color=ORANGE, label="label, missed", **points)
     ax.set(xlabel="test clips, by prediction", ylabel="valence", ylim=scale)
     style.legend_above(ax)
     return figure
@@ -61,7 +61,7 @@ def intervals(table: pd.DataFrame, truth: np.ndarray, scale: tuple[float, float]
 def distributions(
     probabilities: np.ndarray, truth: np.ndarray, predicted: np.ndarray, scale: tuple[float, float]
 ) -> Figure:
-    """The predicted distribution of some clips, with the predicted and the true valence.
+    """The predicted distribution of some clips, with the predicted and the labelled valence.
 
     Args:
         probabilities: of each class, by each network [clips, networks, classes]; the bars show
@@ -78,8 +78,8 @@ def distributions(
         ax.bar(classes, each.mean(axis=0), width=0.9 * (classes[1] - classes[0]), color="#CFE0EA")
         ax.plot(classes, each.T, color=GREY, linewidth=0.8)
         ax.axvline(valence, color=BLUE, label="prediction")
-        ax.axvline(rating, color=ORANGE, linestyle="--", label="rating")
-        ax.set(xlabel="valence", title=f"rated {rating:.1f}, predicted {valence:.1f}")
+        ax.axvline(rating, color=ORANGE, linestyle="--", label="label")
+        ax.set(xlabel="valence", title=f"labelled {rating:.1f}, predicted {valence:.1f}")
     axes[0, 0].set(ylabel="probability")
     axes[0, 0].legend()
     style.legend_outside(axes, 2, "lower center")
@@ -150,7 +150,7 @@ def predicted_against_true(
 
     See: notebooks/03_model.ipynb
     """
-    x, y = "true valence", "predicted valence"
+    x, y = "labelled valence", "predicted valence"
     models = {name: pd.DataFrame({x: truth, y: each}) for name, each in predictions.items()}
     table = pd.concat(style.named(models), names=["model"]).reset_index("model")
     grid = sns.relplot(table, x=x, y=y, col="model", height=3.6, s=18, **POINTS)

@@ -52,7 +52,7 @@ def test_every_model_has_a_panel_with_all_clips_and_the_same_limits():
 def test_ratings_outside_their_interval_are_drawn_apart():
     figure = plots.intervals(CURVE, np.array([2.0, 4.5]), (1, 5))
     drawn = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
-    assert drawn["rating, held"] == [2.0] and drawn["rating, missed"] == [4.5]
+    assert drawn["label, held"] == [2.0] and drawn["label, missed"] == [4.5]
 
 
 def test_models_that_cost_the_same_are_drawn_beside_each_other():
