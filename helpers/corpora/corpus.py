@@ -193,7 +193,8 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         table["reason"] = pd.Series(None, index=table.index, dtype=object)
     checks.ratings(table, about["scale"], categorical=about["labels"] == "categorical")
     unlabelled, notes = matching.find_audio(table, files, finder)
-    if {"start", "end"} <= set(table):
+    recordings, in_parts = table["path"].copy(), {"start", "end"} <= set(table)
+    if in_parts:
         segments.cut(table)
     checks.repeats(table)
     sounds = checks.audio_files(table, folder)
@@ -214,6 +215,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         closed
         + notes
         + _notes(sounds[usable], table.loc[usable, "sample_rate"])
+        + (segments.overlapping(table[usable], recordings[usable]) if in_parts else ())
         + labels.alike(table.loc[usable, "speaker"])
     )
     others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)

@@ -67,5 +67,24 @@ def cut(table: pd.DataFrame) -> None:
                 table.loc[row.Index, "file"] += f" [{_text(row.start)}–{_text(end)} s]"
 
 
+def overlapping(clips: pd.DataFrame, recordings: pd.Series) -> tuple[str, ...]:
+    """A note if clips are parts of a recording that share sound.
+
+    Args:
+        clips: with ``file``, ``start`` and ``duration``
+        recordings: path of the recording of each clip, before `cut`
+    """
+    spans = clips.assign(recording=recordings, end=clips["start"] + clips["duration"])
+    spans = spans.sort_values(["recording", "start"], kind="stable")
+    before = spans.groupby("recording")["end"].transform(lambda ends: ends.cummax().shift())
+    names = spans.loc[spans["start"] < before - SLACK, "file"]
+    if names.empty:
+        return ()
+    return (
+        f"{len(names)} of {len(clips)} clips share sound with an earlier part of their recording, "
+        f"such as {names.iloc[0]}: a split by clip may train on what it tests on",
+    )
+
+
 def _text(time: float) -> str:
     return np.format_float_positional(round(time, 3), trim="-")

@@ -59,6 +59,30 @@ def test_times_are_read_in_each_usual_form(tmp_path, output, columns, rows):
     assert clips["file"].tolist() == ["clip00", "clip01", "clip02"]
 
 
+@pytest.mark.parametrize(
+    ("second", "note"),
+    [
+        ((0.98, 2), ()),
+        ((1, 2), ()),
+        (
+            (0.5, 2),
+            (
+                "1 of 2 clips share sound with an earlier part of their recording, such as "
+                "long.wav [0.5–2 s]: a split by clip may train on what it tests on",
+            ),
+        ),
+    ],
+)
+def test_parts_that_share_sound_are_told(tmp_path, output, second, note):
+    (tmp_path / "c").mkdir()
+    soundfile.write(tmp_path / "c" / "long.wav", voice(2), 16000)
+    rows = [("long.wav", *second, 4), ("long.wav", 0, 1, 2)]
+    table = pd.DataFrame(rows, columns=["file", "start", "end", "valence"])
+    table.to_csv(tmp_path / "c" / "labels.csv", index=False)
+    corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+    assert len(corpus.clips) == 2 and corpus.notes == note
+
+
 @pytest.mark.parametrize("valence", [[1, 2, 3], None])
 def test_a_start_without_an_end_is_not_used_and_a_note_says_so(tmp_path, output, valence):
     write_corpus(tmp_path / "c", clips=3)
