@@ -50,12 +50,18 @@ QUIET = 1e-4
 #: the resolution of the coarsest clock of a file system, FAT's.
 SETTLED = 2
 
-#: What only the checks need of a clip: seconds around its speech that are `QUIET`, the largest
-#: magnitude of a sample, and a hash of the samples, whatever the format that holds them.
-ABOUT = ("quiet", "peak", "samples")
+#: Hashes of an audio file, and of its samples, whatever the format that holds them.
+HASHES = ("sha256", "samples_sha256")
+
+#: What is found of each audio file.
+FOUND = ("duration", "sample_rate", "channels", *HASHES)
+
+#: What only the checks need, too: seconds around its speech that are `QUIET`, and the largest
+#: magnitude of a sample.
+ABOUT = ("quiet", "peak")
 
 #: Changes whenever a file that was accepted could now be rejected or described differently.
-VERSION = 4
+VERSION = 5
 
 
 def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
@@ -97,7 +103,7 @@ def audio_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     file for each corpus.
 
     Args:
-        table: gets the columns ``duration``, ``sample_rate``, ``channels`` and ``sha256``
+        table: gets the columns `FOUND`
         folder: where the corpus is
 
     Returns:
@@ -106,19 +112,19 @@ def audio_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """
     paths = table.loc[table["reason"].isna(), "path"]
     found = _found(paths.tolist(), folder)
-    columns = ["duration", "sample_rate", "channels", "sha256", *ABOUT, "problem"]
+    columns = [*FOUND, *ABOUT, "problem"]
     facts = [found[path] for path in paths]
     table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
     problem = table.pop("problem")
     _reject(table, problem.notna(), problem)
     about = pd.DataFrame({name: table.pop(name) for name in ABOUT})
-    _copies(table, about.pop("samples"), folder)
+    _copies(table, folder)
     return about.astype(float).where(table["reason"].isna())
 
 
-def _copies(table: pd.DataFrame, samples: pd.Series, folder: Path) -> None:
+def _copies(table: pd.DataFrame, folder: Path) -> None:
     """Keep the first of several files with the same samples, or none if their ratings differ."""
-    same = table.groupby(samples.where(table["reason"].isna()))
+    same = table.groupby(table["samples_sha256"].where(table["reason"].isna()))
     first, last = same["path"].transform("first"), same["path"].transform("last")
     copy = first.notna() & (table["path"] != first)
     other = first.where(copy, last).str.removeprefix(f"{folder}/")
@@ -184,22 +190,18 @@ def _check(path: str) -> dict[str, Any]:
     """Facts about an audio file, or the ``problem`` with it."""
     try:
         with audio.opened(path) as clip:
-            frames, *about = _decode(clip)
-            return {
-                "duration": frames / clip.sample_rate,
-                "sample_rate": clip.sample_rate,
-                "channels": clip.channels,
-                "sha256": hash_of_file(path),
-                **dict(zip(ABOUT, about, strict=True)),
-            }
+            frames, samples, *about = _decode(clip)
+            seconds = frames / clip.sample_rate
+            facts = seconds, clip.sample_rate, clip.channels, hash_of_file(path), samples
+            return dict(zip((*FOUND, *ABOUT), (*facts, *about), strict=True))
     except audio.UnusableError as error:
         return {"problem": str(error)}
     except OSError as error:
         return {"problem": f"cannot be read ({error.strerror or error})"}
 
 
-def _decode(clip: audio.Audio) -> tuple[int, float, float, str]:
-    """Decode and check a clip block by block; the number of its samples, and each of `ABOUT`."""
+def _decode(clip: audio.Audio) -> tuple[int, str, float, float]:
+    """Decode and check a clip block by block; its samples' number and hash, and each of `ABOUT`."""
     _refuse_long(clip.least, clip.sample_rate)
     frames, clipping = 0, Clipping()
     samples = hashlib.sha256(f"{clip.sample_rate} {clip.channels}".encode())
@@ -216,7 +218,7 @@ def _decode(clip: audio.Audio) -> tuple[int, float, float, str]:
     if clipping.problem:
         raise audio.UnusableError(clipping.problem)
     quiet = _around(np.concatenate(power)) * size / clip.sample_rate
-    return frames, quiet, clipping.peak, samples.hexdigest()
+    return frames, samples.hexdigest(), quiet, clipping.peak
 
 
 class Clipping:

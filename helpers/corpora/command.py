@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.corpora import layouts, raters
+from helpers.corpora.checks import HASHES
 from helpers.corpora.corpus import FACTS, Corpus, load, load_part, together
 from helpers.settings import Settings
 
@@ -55,7 +56,7 @@ def _speakers(clips: pd.DataFrame) -> str:
     speakers = clips["speaker"]
     unknown = speakers.isna().sum()
     if unknown == len(speakers):
-        others = clips.columns.difference([*FACTS[3:], "path", "sha256"], sort=False)
+        others = clips.columns.difference([*FACTS[3:], "path", *HASHES], sort=False)
         return f"unknown (the columns of the labels are {', '.join(others)})"
     rest = f", unknown for {unknown} of {len(speakers)} clips" if unknown else ""
     return f"{speakers.nunique()}{rest}"

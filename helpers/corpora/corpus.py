@@ -49,8 +49,8 @@ class Corpus:
             audio is), ``valence`` (on ``scale``), ``speaker`` (missing where unknown), ``duration``
             (seconds), ``sample_rate`` (Hz), ``channels``, the other columns of the labels (missing
             where blank or a word for unknown; among them perhaps ``emotion``, and ``split``: train,
-            validation or test, as the corpus's authors divided it), and ``sha256`` (of the audio
-            file)
+            validation or test, as the corpus's authors divided it), ``sha256`` (of the audio file)
+            and ``samples_sha256`` (of its samples)
         rejected: a row a clip that cannot be used, and a row an audio file without a label:
             ``file``, ``path`` (missing where there is no such file) and ``reason``
         layout: name of the known corpus or corpora (see `layouts`; then the clips have a column
@@ -218,8 +218,8 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
         + (segments.overlapping(table[usable], recordings[usable]) if in_parts else ())
         + labels.alike(table.loc[usable, "speaker"])
     )
-    others = table.columns.difference([*FACTS, "sha256", "reason"], sort=False)
-    clips = table.loc[usable, [*FACTS, *others, "sha256"]].reset_index(drop=True)
+    others = table.columns.difference([*FACTS, *checks.HASHES, "reason"], sort=False)
+    clips = table.loc[usable, [*FACTS, *others, *checks.HASHES]].reset_index(drop=True)
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
@@ -289,7 +289,7 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
     if "split" in clips and not all("split" in part.clips for part in parts):
         clips = clips.drop(columns="split")
         notes.append("the official split is left out, since only some of the corpora have one")
-    first = clips.groupby("sha256")["file"].transform("first")
+    first = clips.groupby("samples_sha256")["file"].transform("first")
     again = first != clips["file"]
     repeated = clips.loc[again, ["file", "path"]].assign(
         reason="is the same clip as " + first[again]

@@ -27,7 +27,17 @@ COLUMNS: dict[str, list[str]] = KNOWN["columns"]
 RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "plain")]
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
-OWN = ("path", "duration", "sample_rate", "channels", "sha256", "reason", "beside", "corpus")
+OWN = (
+    "path",
+    "duration",
+    "sample_rate",
+    "channels",
+    "sha256",
+    "samples_sha256",
+    "reason",
+    "beside",
+    "corpus",
+)
 
 #: Parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}

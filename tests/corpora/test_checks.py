@@ -71,7 +71,7 @@ def test_silence_is_measured_however_small_the_blocks_of_a_decoder_are(block):
     """FFmpeg gives pieces of 8192 bytes: of six channels, less than a frame of 20 ms."""
     y = np.concatenate([np.zeros(9600), voice(1), np.zeros(6400)]).astype(np.float32)[:, None]
     blocks = (y[start : start + block] for start in range(0, len(y), block))
-    frames, quiet, _, _ = checks._decode(audio.Audio(16000, 1, 0, 0, blocks))
+    frames, _, quiet, _ = checks._decode(audio.Audio(16000, 1, 0, 0, blocks))
     assert frames == 32000 and quiet == pytest.approx(1, abs=0.04)
 
 

@@ -240,6 +240,19 @@ def test_a_clip_that_is_in_two_corpora_counts_once_and_is_listed(corpus_folder):
     assert not whole.clips["sha256"].duplicated().any()
 
 
+def test_the_same_samples_in_another_format_are_one_clip_of_two_corpora(corpus_folder):
+    (other := corpus_folder.with_name("other")).mkdir()
+    y, rate = soundfile.read(corpus_folder / "audio" / "clip03.wav", dtype="int16")
+    soundfile.write(other / "copy.flac", y, rate)
+    soundfile.write(other / "own.flac", voice(1, seed=99), rate)
+    (other / "labels.csv").write_text("file,valence\ncopy,2\nown,4\n")
+    whole = corpora.load(f"{corpus_folder},{other}", scale=(1, 5))
+    assert whole.clips["corpus"].tolist() == ["my_corpus"] * 12 + ["other"]
+    again = whole.rejected.iloc[-1]
+    assert again["file"] == "other/copy"
+    assert again["reason"] == "is the same clip as my_corpus/clip03.wav"
+
+
 def test_single_ratings_are_kept_for_each_corpus_that_has_them(corpus_folder):
     first = corpora.load(corpus_folder)
     raters = pd.DataFrame({"a": first.clips["valence"], "b": first.clips["valence"] + 0.5})
