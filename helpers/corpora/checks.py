@@ -191,9 +191,14 @@ def _check(path: str) -> dict[str, Any]:
     try:
         with audio.opened(path) as clip:
             frames, samples, *about = _decode(clip)
-            seconds = frames / clip.sample_rate
-            facts = seconds, clip.sample_rate, clip.channels, hash_of_file(path), samples
-            return dict(zip((*FOUND, *ABOUT), (*facts, *about), strict=True))
+            return {
+                "duration": frames / clip.sample_rate,
+                "sample_rate": clip.sample_rate,
+                "channels": clip.channels,
+                "sha256": hash_of_file(path),
+                "samples_sha256": samples,
+                **dict(zip(ABOUT, about, strict=True)),
+            }
     except audio.UnusableError as error:
         return {"problem": str(error)}
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import audio
+from helpers.corpora.checks import FOUND
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import KNOWN, NOBODY, Files, valence
 from helpers.corpora.matching import Finder
@@ -27,17 +28,7 @@ COLUMNS: dict[str, list[str]] = KNOWN["columns"]
 RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "plain")]
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
-OWN = (
-    "path",
-    "duration",
-    "sample_rate",
-    "channels",
-    "sha256",
-    "samples_sha256",
-    "reason",
-    "beside",
-    "corpus",
-)
+OWN = ("path", *FOUND, "reason", "beside", "corpus")
 
 #: Parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
