@@ -180,11 +180,14 @@ def test_one_seed_says_nothing_of_another_training(demo, seeds):
     ],
 )
 def test_how_much_settings_matter_is_counted(demo, as_good, sentence):
-    text = made(
-        demo, tuning=lambda tuning: tuning.update(as_good=as_good, rows=12, better_than_median=7)
-    )
+    found = {"as_good": as_good, "rows": 12, "better_than_median": 7, "validation_speakers": 8}
+    text = made(demo, tuning=lambda tuning: tuning.update(found))
     assert text.count(squeezed(sentence)) == 2  # in Experiments and in Conclusions
     assert squeezed("7 of the 12 rows have a lower MAE than the median predictor") in text
+    found["validation_speakers"] = 7
+    few = made(demo, tuning=lambda tuning: tuning.update(found))
+    assert squeezed(sentence) not in few
+    assert few.count(squeezed("7 speakers, too few to tell the 12 rows of the grid apart")) == 2
 
 
 CLAIMS = {

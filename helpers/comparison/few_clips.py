@@ -41,29 +41,6 @@ def few_clips(corpus: Corpus, parts: Sequence[Split], *, seed: int = 0) -> pd.Da
     one clip is known, ``"shrunk"`` is a linear map, which standardisation takes back, so it gives
     what ``"not normalised"`` gives.
 
-    Measured over six folds by speaker (nEMO: every second clip, three folds): what normalisation
-    brings to the MAE, with the 95 % interval over speakers (above 0: it helps)::
-
-        any clips known            2                      5                      all
-        RAVDESS, 24   normalised   -0.14 [-0.17, -0.11]   -0.03 [-0.06, -0.00]   0.05 [0.01, 0.09]
-                      shrunk       -0.01 [-0.02, 0.01]    0.01 [-0.01, 0.04]     0.05 [0.02, 0.09]
-        EmoTale half, normalised   -0.09 [-0.13, -0.04]   -0.03 [-0.06, 0.02]    0.05 [0.02, 0.08]
-        9             shrunk       0.01 [-0.00, 0.02]     0.02 [-0.00, 0.04]     0.05 [0.03, 0.08]
-        nEMO, 9       normalised   -0.05 [-0.09, -0.00]   0.07 [0.02, 0.13]      0.14 [0.10, 0.19]
-                      shrunk       0.05 [0.02, 0.08]      0.07 [0.04, 0.11]      0.12 [0.09, 0.16]
-        pleasant clips known
-        RAVDESS, 24   normalised   -0.14 [-0.18, -0.10]   -0.04 [-0.08, -0.01]   -0.01 [-0.05, 0.03]
-                      shrunk       -0.01 [-0.03, 0.00]    0.00 [-0.02, 0.03]     0.02 [-0.02, 0.06]
-        EmoTale half, normalised   -0.09 [-0.13, -0.05]   -0.05 [-0.08, -0.01]   0.00 [-0.03, 0.03]
-        9             shrunk       -0.00 [-0.01, 0.01]    0.01 [-0.02, 0.03]     0.01 [-0.02, 0.04]
-        nEMO, 9       normalised   -0.04 [-0.08, 0.01]    0.06 [0.01, 0.11]      0.12 [0.06, 0.18]
-                      shrunk       0.06 [0.03, 0.09]      0.08 [0.04, 0.12]      0.10 [0.06, 0.16]
-
-    So normalisation alone is for complete and balanced sets of clips. With up to five clips,
-    shrinking keeps it from doing harm, and helps beyond chance on nEMO only; from ten clips of any
-    kind on, it helps on all three. It does not repair a one-sided set: on the demo corpus, all
-    pleasant clips of a speaker do harm even if shrunk, -0.05 [-0.09, -0.01].
-
     Args:
         corpus: see `corpora.load`
         parts: see `splits.folds`, by speaker; the validation parts are trained on, too

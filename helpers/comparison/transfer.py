@@ -109,10 +109,12 @@ def fit_transfers(
 
 
 def _between(found: FoldPredictions, start: int, end: int) -> FoldPredictions:
-    """Some of the clips, by their place in the predictions."""
+    """Some of the clips, by their place in the predictions; the costs are those of all fits."""
     quantiles = None if found.quantiles is None else found.quantiles[:, start:end]
     clips = slice(start, end)
-    return FoldPredictions(found.rows[clips], found.predictions[:, clips], found.costs, quantiles)
+    return found._replace(
+        rows=found.rows[clips], predictions=found.predictions[:, clips], quantiles=quantiles
+    )
 
 
 def shifted(corpus: Corpus, fits: Mapping[str, FoldPredictions]) -> dict[str, FoldPredictions]:

@@ -199,10 +199,10 @@ def _groups(clips: pd.DataFrame, scale: tuple[float, float]) -> dict[str, np.nda
 def _mean_error(clips: pd.DataFrame, error: np.ndarray, seed: int) -> dict[tuple[str, str], float]:
     speakers, known = evaluation.known_speakers(clips), clips["speaker"].notna().all()
     drawn = np.zeros(len(clips)) if known and speakers is None else speakers  # one has no interval
-    weights = evaluation.draws(len(clips), drawn, seed=seed)
-    ends = evaluation.interval(weights @ error / weights.sum(axis=1))
+    resampled = evaluation.resamples(len(clips), drawn, seed=seed)
+    found = resampled.estimate(resampled.mean(error))
     return {
-        **{("mean error", end): x for end, x in {"value": error.mean(), **ends}.items()},
+        **{("mean error", end): x for end, x in found.items()},
         ("size", "clips"): len(clips),
         ("size", "speakers"): clips["speaker"].nunique(),
     }

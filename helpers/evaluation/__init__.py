@@ -1,6 +1,7 @@
 """How good predictions are, with intervals, and where the errors are: notebooks 3 and 5."""
 
 from helpers.evaluation.acoustics import LOW_FREQUENCY, acoustic_facts, describe
+from helpers.evaluation.bootstrap import ENOUGH_SPEAKERS, resamples
 from helpers.evaluation.errors import (
     bias_by_rating,
     by_speaker,
@@ -13,13 +14,10 @@ from helpers.evaluation.errors import (
 from helpers.evaluation.groups import by_group
 from helpers.evaluation.listeners import covered_share, one_listener
 from helpers.evaluation.metrics import (
-    ENOUGH_SPEAKERS,
     METRICS,
     as_dict,
     compare,
     drawn,
-    draws,
-    interval,
     known_speakers,
     mae_difference,
     rounded,

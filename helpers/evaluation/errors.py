@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers.evaluation.metrics import draws, interval, moments
+from helpers.evaluation.bootstrap import resamples
+from helpers.evaluation.metrics import moments
 
 #: Parts of the rating scale, and groups of similar predictions, for which a mean error is given.
 BINS = 4
@@ -142,15 +143,17 @@ def _by_bin(
         part = predicted[bins == i]
         error = (part["prediction"] - part["valence"]).to_numpy()
         speakers = None if groups is None else np.asarray(groups)[bins == i]
-        weights = draws(len(part), speakers, seed=seed)
+        drawn = resamples(len(part), speakers, seed=seed)
+        bias = drawn.estimate(drawn.mean(error))
         rows.append(
             {
                 "from": edges[i],
                 "to": edges[min(i + 1, len(edges) - 1)],
                 "clips": len(part),
+                "speakers": np.nan if speakers is None else len(np.unique(speakers)),
                 **part[["valence", "prediction"]].mean(),
-                "bias": error.mean(),
-                **interval(weights @ error / weights.sum(axis=1)),
+                "bias": bias.pop("value"),
+                **bias,
             }
         )
     return pd.DataFrame(rows)
@@ -192,8 +195,8 @@ def slopes(
     See: notebooks/05_error_analysis.ipynb
     """
     rating, prediction = predicted[["valence", "prediction"]].to_numpy(dtype=np.float64).T
-    drawn = draws(len(rating), groups, seed=seed)
-    of = moments(prediction, rating, np.vstack([np.ones_like(rating), drawn]))
+    drawn = resamples(len(rating), groups, seed=seed)
+    of = moments(prediction, rating, drawn)
     slope = of.slope()
     found = {
         "prediction on rating": of.swapped().slope(),
@@ -201,7 +204,7 @@ def slopes(
         "intercept of rating on prediction": of.mean_y - slope * of.mean_x,
         "mean error": of.mean_x - of.mean_y,
     }
-    return pd.DataFrame({name: {"value": x[0], **interval(x[1:])} for name, x in found.items()}).T
+    return pd.DataFrame({name: drawn.estimate(each) for name, each in found.items()}).T
 
 
 def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:

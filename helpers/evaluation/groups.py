@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from helpers.evaluation.metrics import compare, draws, interval
+from helpers.evaluation.bootstrap import resamples
+from helpers.evaluation.metrics import compare
 
 #: Columns of labels that put voices into groups, where a corpus has them.
 GROUPS = ("gender", "voice", "language", "accent", "corpus")
@@ -56,25 +57,22 @@ def _row(
     names = speakers.to_numpy(dtype=object) if speakers.notna().all() else None
     groups = None if names is None else names[member]
     own = compare(truth[member], {"": predicted[:, member]}, groups=groups, seed=seed).loc[""]
-    error = np.abs(predicted - truth).mean(axis=0)
-    apart = error[member].mean() - error[~member].mean()
-    ends = interval(_differences(error, member, names, seed))
+    difference = _difference(np.abs(predicted - truth).mean(axis=0), member, names, seed)
     return {
         ("size", "clips"): member.sum(),
         ("size", "speakers"): speakers[member].nunique(),
         **own[["mae", "ccc"]],
-        **{("mae difference", part): x for part, x in {"value": apart, **ends}.items()},
+        **{("mae difference", part): x for part, x in difference.items()},
     }
 
 
-def _differences(
+def _difference(
     error: np.ndarray, member: np.ndarray, names: np.ndarray | None, seed: int
-) -> np.ndarray:
-    """Mean error of the members minus that of the others in each resample that has both."""
+) -> dict[str, float]:
+    """Mean error of the members minus that of the others; resamples without either do not count."""
+    drawn = resamples(len(error), names, seed=seed)
+    inside, outside = (drawn.of(rows) for rows in (member, ~member))
+    means = inside.mean(error[member]) - outside.mean(error[~member])
     if names is not None and min(len(set(names[member])), len(set(names[~member]))) < 2:
-        return np.empty(0)
-    weights = draws(len(error), names, seed=seed)
-    inside, outside = weights * member, weights * ~member
-    both = inside.any(axis=1) & outside.any(axis=1)
-    means = [part[both] @ error / part[both].sum(axis=1) for part in (inside, outside)]
-    return means[0] - means[1]
+        means = means[:1]
+    return drawn.estimate(means)

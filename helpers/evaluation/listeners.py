@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.corpora import against_others
-from helpers.evaluation.metrics import draws, interval, row_of, scored
+from helpers.evaluation.bootstrap import Resamples, resamples
+from helpers.evaluation.metrics import row_of, scored
 
 #: Clips from which a rater is judged alone: a correlation over fewer says little, and over one
 #: nothing.
@@ -38,18 +39,18 @@ def one_listener(
 
     See: notebooks/06_improvements.ipynb
     """
-    means = _mean_scores(raters, draws(len(raters), groups, seed=seed))
-    return pd.Series(row_of(means), name="one_listener")
+    drawn = resamples(len(raters), groups, seed=seed)
+    return pd.Series(row_of(_mean_scores(raters, drawn), drawn), name="one_listener")
 
 
-def _mean_scores(raters: pd.DataFrame, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _mean_scores(raters: pd.DataFrame, drawn: Resamples) -> dict[str, np.ndarray]:
     """Each score of `one_listener`: its value, then that of each resample [1 + draws]."""
     found, clips = [], []
     with np.errstate(invalid="ignore"):  # a resample without clips of a rater has no scores
         for both in _listeners(raters.reset_index(drop=True)):
-            drawn = weights[:, both.index]
-            found.append(scored(both["others"].to_numpy(), both["one"].to_numpy(), drawn))
-            clips.append(np.append(len(both), drawn.sum(axis=1)))
+            heard = drawn.of(both.index)
+            found.append(scored(both["others"].to_numpy(), both["one"].to_numpy(), heard))
+            clips.append(heard.clips())
         shares = clips / np.max(clips, axis=0)
     several = {score: np.ma.masked_invalid([one[score] for one in found]) for score in found[0]}
     return {
@@ -95,14 +96,14 @@ def covered_share(
 
     See: notebooks/06_improvements.ipynb
     """
-    weights = draws(len(truth), groups, seed=seed)
+    drawn = resamples(len(truth), groups, seed=seed)
     maes = {
-        name: np.mean([scored(truth, one, weights)["mae"] for one in np.atleast_2d(each)], axis=0)
+        name: np.mean([scored(truth, one, drawn)["mae"] for one in np.atleast_2d(each)], axis=0)
         for name, each in predictions.items()
     }
-    way = maes["median"] - _mean_scores(raters, weights)["mae"]
+    way = maes["median"] - _mean_scores(raters, drawn)["mae"]
     rows = {}
     for name, mae in maes.items():
         share = np.divide(maes["median"] - mae, way, out=np.full_like(way, np.nan), where=way > 0)
-        rows[name] = {"value": share[0], **interval(share[1:])}
+        rows[name] = drawn.estimate(share)
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,7 +1,7 @@
 """How good predictions are, and how sure one can be of it.
 
-Metrics come from audmetric, the field's package. The intervals are bootstrap percentiles (Efron &
-Tibshirani 1993, chapter 13) that draw speakers with all their clips, or clips.
+Metrics come from audmetric, the field's package. The intervals draw speakers with all their clips,
+or clips, see `bootstrap`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,7 @@ import audmetric
 import numpy as np
 import pandas as pd
 
-#: Draws of each bootstrap.
-RESAMPLES = 1000
-
-#: With fewer speakers, the intervals are much too narrow: in the simulation of
-#: tests/evaluation/test_coverage.py, those that draw 8 speakers hold the true error in 85 of 100
-#: cases instead of 95, those that draw 4 in 75, and those that draw 20 in 91.
-ENOUGH_SPEAKERS = 8
+from helpers.evaluation.bootstrap import ENOUGH_SPEAKERS, Resamples, drawn_times, resamples
 
 METRICS = ("mae", "rmse", "ccc", "pearson")
 
@@ -149,25 +143,25 @@ def compare(
     """
     truth = np.asarray(truth, dtype=np.float64)
     trainings = {name: _checked(truth, each) for name, each in predictions.items()}
-    weights = draws(len(truth), groups, seed=seed)
+    drawn = resamples(len(truth), groups, seed=seed)
     found = {}
     for name, predicted in trainings.items():
-        each = [scored(truth, training, weights) for training in predicted]
+        each = [scored(truth, training, drawn) for training in predicted]
         found[name] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
     base = found[next(iter(found)) if reference is None else reference]
     rows = {}
     for name, own in found.items():
         gains = {"mae gain": base["mae"] - own["mae"], "ccc gain": own["ccc"] - base["ccc"]}
-        rows[name] = row_of({**own, **gains})
+        rows[name] = row_of({**own, **gains}, drawn)
     return pd.DataFrame(rows).T.rename_axis(index="model", columns=["metric", None])
 
 
-def row_of(found: Mapping[str, np.ndarray]) -> dict[tuple[str, str], float]:
+def row_of(found: Mapping[str, np.ndarray], drawn: Resamples) -> dict[tuple[str, str], float]:
     """A row of a table: each score's value and interval, from `scored`."""
     return {
         (score, part): number
-        for score, drawn in found.items()
-        for part, number in {"value": drawn[0], **interval(drawn[1:])}.items()
+        for score, each in found.items()
+        for part, number in drawn.estimate(each).items()
     }
 
 
@@ -222,14 +216,12 @@ def mae_difference(
     """
     truth = np.asarray(truth, dtype=np.float64)
     errors = [np.abs(_checked(truth, each) - truth) for each in (reference, prediction)]
-    weights = draws(len(truth), groups, seed=seed)
-    weights /= weights.sum(axis=1, keepdims=True)
-    maes = [weights @ each.T for each in errors]  # [draws, trainings]
+    drawn = resamples(len(truth), groups, seed=seed)
+    maes = [np.column_stack([drawn.mean(one) for one in each]) for each in errors]
     if draw_trainings:
         for model, mae in enumerate(maes, start=1):  # NumPy takes a seed of (0, 0) for one of 0
-            mae *= _times(mae.shape[1], (seed, model))[: len(mae)]
-    gains = maes[0].mean(axis=1) - maes[1].mean(axis=1)
-    return pd.Series({"value": errors[0].mean() - errors[1].mean(), **interval(gains)})
+            mae[1:] *= drawn_times(mae.shape[1], (seed, model))[: len(mae) - 1]
+    return pd.Series(drawn.estimate(maes[0].mean(axis=1) - maes[1].mean(axis=1)))
 
 
 def rounded(*numbers: float) -> list[str]:
@@ -284,53 +276,7 @@ def verdict(difference: Mapping[str, float], groups: np.ndarray | None = None) -
     return "{}: its MAE is {} by {} [{}, {}]".format(shown, less, *rounded(value, low, high))
 
 
-def interval(resampled: np.ndarray) -> dict[str, float]:
-    """Ends of the 95 % bootstrap percentile interval.
-
-    Args:
-        resampled: a statistic of each resample; not a number where it is not defined
-
-    Returns:
-        ``low`` and ``high``, not a number where no resample has a value
-    """
-    known = resampled[~np.isnan(resampled)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return {"low": float(low), "high": float(high)}
-
-
-def draws(count: int, groups: np.ndarray | None = None, *, seed: int) -> np.ndarray:
-    """How often each bootstrap resample holds each clip: its weights.
-
-    A resample draws as many groups as there are, with replacement, and takes all their clips. So
-    the weighted mean of a row is the mean of the clips of the drawn groups.
-
-    Args:
-        count: number of clips
-        groups: speaker of each clip [clips]; None draws clips
-        seed: of the draws
-
-    Returns:
-        whole numbers as float64 [`RESAMPLES`, clips]. There are no resamples [0, clips] of one
-        group alone: it does not say how groups differ
-
-    Examples:
-        >>> draws(3, np.array(["a", "a", "b"]), seed=0)[:2].astype(int)
-        array([[0, 0, 2],
-               [1, 1, 1]])
-    """
-    names, place = np.unique(np.arange(count) if groups is None else groups, return_inverse=True)
-    times = _times(len(names), seed)
-    return times[:, place] if len(names) > 1 else times[:0, place]
-
-
-def _times(count: int, seed: int | tuple[int, ...]) -> np.ndarray:
-    """How often each resample draws each of some things, float64 [`RESAMPLES`, count]."""
-    rows = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
-    times = [np.bincount(row, minlength=count) for row in rows]
-    return np.stack(times).astype(np.float64)
-
-
-def scored(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def scored(t: np.ndarray, p: np.ndarray, drawn: Resamples) -> dict[str, np.ndarray]:
     """Each score of one training: its value, then that of each resample [1 + draws]."""
     constant = np.ptp(p) == 0  # its computed spread may be a rounding error of 0, and is divided by
     undefined = constant or np.ptp(t) == 0
@@ -339,28 +285,23 @@ def scored(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.nd
         "rmse": np.sqrt(audmetric.mean_squared_error(t, p)),
         "ccc": 0.0 if constant else audmetric.concordance_cc(t, p),
         "pearson": np.nan if undefined else audmetric.pearson_cc(t, p),
-        "bias": moments(t, p, np.ones((1, len(t)))).slope()[0] - 1,
     }
-    drawn = _resampled(t, p, weights)
-    return {score: np.append(value, drawn[score]) for score, value in values.items()}
-
-
-def _resampled(t: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Each score of each resample [draws]."""
-    total = weights.sum(axis=1)
-    of = moments(t, p, weights)
+    of = moments(t, p, drawn)
     ccc = _ratio(2 * of.covariance, of.var_x + of.var_y + (of.mean_x - of.mean_y) ** 2)
-    return {
-        "mae": weights @ np.abs(p - t) / total,
-        "rmse": np.sqrt(weights @ (p - t) ** 2 / total),
+    found = {
+        "mae": drawn.mean(np.abs(p - t)),
+        "rmse": np.sqrt(drawn.mean((p - t) ** 2)),
         "ccc": np.where(of.var_y == 0, 0, ccc),
         "pearson": of.correlation(),
         "bias": of.slope() - 1,
     }
+    for score, value in values.items():
+        found[score][0] = value
+    return found
 
 
 class Moments(NamedTuple):
-    """Means, variances and covariance of two variables in each resample [draws]."""
+    """Means, variances and covariance of two variables, see `Resamples` [1 + draws]."""
 
     mean_x: np.ndarray
     mean_y: np.ndarray
@@ -381,33 +322,26 @@ class Moments(NamedTuple):
         return _ratio(self.covariance, np.sqrt(np.maximum(self.var_x * self.var_y, 0)))
 
 
-def moments(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Moments:
-    """Moments of two variables in each resample, from weighted sums.
+def moments(x: np.ndarray, y: np.ndarray, drawn: Resamples) -> Moments:
+    """Moments of two variables in a sample and in each resample.
 
     Args:
         x: a variable [clips]
         y: another [clips]
-        weights: see `draws` [draws, clips]
+        drawn: see `bootstrap.resamples`
     """
-    total = weights.sum(axis=1)
     dx, dy = x - x.mean(), y - y.mean()  # moments about a point near the means lose no digits
-    shift_x, shift_y = weights @ dx / total, weights @ dy / total
-    constant_x, constant_y = _constant(weights, x), _constant(weights, y)
-    covariance = weights @ (dx * dy) / total - shift_x * shift_y
+    shift_x, shift_y = drawn.mean(dx), drawn.mean(dy)
+    constant_x, constant_y = drawn.constant(x), drawn.constant(y)
+    covariance = drawn.mean(dx * dy) - shift_x * shift_y
     covariance[constant_x | constant_y] = 0
     return Moments(
         mean_x=x.mean() + shift_x,
         mean_y=y.mean() + shift_y,
-        var_x=np.where(constant_x, 0, weights @ dx**2 / total - shift_x**2),
-        var_y=np.where(constant_y, 0, weights @ dy**2 / total - shift_y**2),
+        var_x=np.where(constant_x, 0, drawn.mean(dx**2) - shift_x**2),
+        var_y=np.where(constant_y, 0, drawn.mean(dy**2) - shift_y**2),
         covariance=covariance,
     )
-
-
-def _constant(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Which resamples hold one value only; a computed variance may be a rounding error of 0."""
-    chosen = weights > 0
-    return np.where(chosen, x, np.inf).min(axis=1) == np.where(chosen, x, -np.inf).max(axis=1)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -9,11 +9,15 @@ import pandas as pd
 import scipy.linalg
 import scipy.stats
 
+from helpers.evaluation.bootstrap import ENOUGH_SPEAKERS, resamples
 from helpers.evaluation.errors import clip_errors
-from helpers.evaluation.metrics import draws, interval, moments
+from helpers.evaluation.metrics import moments
 
 #: Draws of each permutation test.
 PERMUTATIONS = 9999
+
+#: In `error_against`, ratings have means of their own if a speaker has so many clips of each.
+CLIPS_OF_A_RATING = 5
 
 #: Permutations at a time, which bounds the memory of a test.
 BATCH = 1000
@@ -68,14 +72,17 @@ def error_against(
     of the rating from the median. Ratings go with acoustic facts. So errors go with facts even for
     a predictor that knows nothing of the clip. The correlation given here is therefore a partial
     one: that of the residuals of the ranks of error and fact, after least squares on the ranks of
-    the rating and of its distance from the median. Where speakers are known, it is controlled for
-    them, too, by a mean of their own: what differs between speakers only is no finding.
+    the rating and of its distance from the median, or on a mean for each rating where a speaker has
+    `CLIPS_OF_A_RATING` on average, as with labels of emotions. Where speakers are known, it is
+    controlled for them, too, by a mean of their own: what differs between speakers only is no
+    finding.
 
     The interval draws speakers and holds the residuals fixed, so it leaves out how the least
-    squares vary. The p comes from permuting the residuals of the error within speakers (Freedman &
-    Lane 1983). Least squares are straight lines, so some of what the rating does may be left: in
-    simulations, a p below 0.05 came in 3 to 18 of 100 cases for predictors that always say another
-    constant than the median. Take a p just below 0.05 for no more than a hint.
+    squares vary. The p comes from permuting the residuals of the error within speakers, and within
+    ratings that have a mean (Freedman & Lane 1983). Where lines are drawn through many ratings,
+    some of what the rating does may be left: in simulations, a p below 0.05 came in 3 to 18 of 100
+    cases for predictors that always say another constant than the median. Take a p just below 0.05
+    for no more than a hint.
 
     Args:
         facts: a row a clip, a column a number known of it, see `acoustic_facts`
@@ -89,7 +96,7 @@ def error_against(
         as ``raw``, and as ``constant`` that with the error of a predictor that always says the
         median; the partial correlation as ``value``, ``low`` and ``high`` of its 95 % interval; the
         two-sided ``p``, and ``corrected``, that p after Holm (1979) for the number of facts. Where
-        rating and speaker alone say what the error or the fact is, ``value`` is missing and p is 1
+        what is held fixed says all of the error or of the fact, ``value`` is missing and p is 1
 
     See: notebooks/05_error_analysis.ipynb
     """
@@ -97,23 +104,24 @@ def error_against(
     columns = facts.loc[:, facts.nunique() > 1]
     typical = np.abs(rating - np.median(rating))
     speaker = np.zeros(len(rating)) if speakers is None else pd.factorize(speakers)[0]
-    held = [scipy.stats.rankdata(each) for each in (rating, typical)]
+    cell, held = speaker, [scipy.stats.rankdata(each) for each in (rating, typical)]
+    of_one_rating = pd.DataFrame([speaker, rating]).T.groupby([0, 1]).ngroup().to_numpy()
+    if len(rating) >= CLIPS_OF_A_RATING * len(np.unique(of_one_rating)):
+        cell, held = of_one_rating, [pd.get_dummies(rating)]
     basis = scipy.linalg.orth(np.column_stack([pd.get_dummies(speaker), *held]).astype(float))
     rest = _residuals(basis, scipy.stats.rankdata(error))
-    weights = np.vstack([np.ones_like(rating), draws(len(rating), speakers, seed=seed)])
+    drawn = resamples(len(rating), speakers, seed=seed)
     rests = [_residuals(basis, scipy.stats.rankdata(x)) for x in columns.to_numpy(float).T]
     rows = {}
     for (name, fact), other in zip(columns.items(), rests, strict=True):
         ranks = _ranks(fact.to_numpy(dtype=np.float64))
-        partial = moments(rest, other, weights).correlation()
         rows[name] = {
             "raw": (ranks * _ranks(error)).mean(),
             "constant": (ranks * _ranks(typical)).mean(),
-            "value": partial[0],
-            **interval(partial[1:]),
+            **drawn.estimate(moments(rest, other, drawn).correlation()),
         }
     names = ["raw", "constant", "value", "low", "high"]
-    p = _permuted_within(basis, rest, rests, speaker, seed)
+    p = _permuted_within(basis, rest, rests, cell, seed)
     return _corrected(pd.DataFrame(rows, index=names).T.assign(p=p))
 
 
@@ -126,13 +134,13 @@ def _permuted_within(
     basis: np.ndarray,
     rest: np.ndarray,
     others: list[np.ndarray],
-    speaker: np.ndarray,
+    cell: np.ndarray,
     seed: int,
 ) -> np.ndarray:
-    """The two-sided p of each partial correlation [facts], from permutations within speakers."""
+    """The two-sided p of each partial correlation [facts], from permutations within cells."""
     if not others:
         return np.empty(0)
-    order = np.argsort(speaker, kind="stable")
+    order = np.argsort(cell, kind="stable")
     basis, rest, facts = basis[order], rest[order], np.column_stack(others)[order]
 
     def strength(x: np.ndarray) -> np.ndarray:
@@ -144,7 +152,7 @@ def _permuted_within(
     as_strong = np.zeros(facts.shape[1])
     for start in range(0, PERMUTATIONS, BATCH):
         size = (min(BATCH, PERMUTATIONS - start), len(rest))
-        keys = speaker[order] + random.random(size)  # sorted, each speaker keeps its places
+        keys = cell[order] + random.random(size)  # sorted, each cell keeps its places
         drawn = strength(rest[np.argsort(keys, axis=-1)])
         as_strong += (drawn >= found * (1 - 1e-9)).sum(axis=0)
     return (1 + as_strong) / (1 + PERMUTATIONS)
@@ -214,13 +222,15 @@ def claims(spectral: pd.DataFrame, bias: pd.DataFrame) -> pd.DataFrame:
         opposite, and else ``not shown``. The claims: the worst clips have more energy at low
         frequencies, and a broader spectrum, than the rest (beyond chance at 5 % after correction);
         low ratings are predicted too high, and high ones too low (in the lowest and the highest
-        part of the scale that has clips, the interval does not reach 0)
+        part of the scale that has clips, the interval does not reach 0, and there are at least
+        `bootstrap.ENOUGH_SPEAKERS` speakers)
 
     See: notebooks/05_error_analysis.ipynb
     """
     difference = spectral["difference"]
     direction = np.sign(difference).where(spectral["corrected"] < 0.05, 0)
     sign = bias["low"].gt(0).astype(int) - bias["high"].lt(0)
+    sign = sign.mask(bias["speakers"] < ENOUGH_SPEAKERS, 0)
     rows = [
         ("more energy at low frequencies", difference["low share"], direction["low share"]),
         ("broader spectrum", difference["spread"], direction["spread"]),

@@ -318,7 +318,7 @@ def is_padding(clips: np.ndarray) -> np.ndarray:
     Returns:
         bool [clips, 1, frames], or [clips, 1] where there are no frames
 
-    See: notebooks/06_improvements.ipynb
+    See: notebooks/05_error_analysis.ipynb
     """
     if clips.ndim == 2:
         return np.zeros((len(clips), 1), dtype=bool)

@@ -193,10 +193,10 @@ def count_held(
         for i in range(PARTS)
     ]
     if speakers is not None:
-        weights = evaluation.draws(len(truth), speakers, seed=0)
+        drawn = evaluation.resamples(len(truth), speakers, seed=0)
+        share = drawn.estimate(drawn.mean(held))
         shares = pd.Series(held).groupby(speakers).mean()
-        found |= evaluation.interval(weights @ held / weights.sum(axis=1))
-        found |= {"speakers": len(shares)}
+        found |= {"low": share["low"], "high": share["high"], "speakers": len(shares)}
         found |= {"worst_speaker": float(shares.min()), "best_speaker": float(shares.max())}
     return found
 

@@ -14,6 +14,9 @@ from helpers.features import MelSettings
 from helpers.plots import style
 from helpers.plots.style import GREY, ORANGE, POINTS, panel, panels
 
+#: Of a histogram.
+BINS = 20
+
 #: How a mean is drawn among the clips.
 MEANS: dict[str, Any] = {"fmt": "D", "color": ORANGE, "capsize": 4, "markeredgecolor": "black"}
 
@@ -69,7 +72,9 @@ def joint(truth: np.ndarray, prediction: np.ndarray, scale: tuple[float, float])
     )
     plt.close(grid.figure)  # a notebook would show it twice
     grid.plot_joint(sns.scatterplot, s=18, **POINTS)
-    grid.plot_marginals(sns.histplot, bins=20, binrange=(low, high), color=GREY, edgecolor="white")
+    bars: dict[str, Any] = {"color": GREY, "edgecolor": "white"}
+    sns.histplot(x=x, ax=grid.ax_marg_x, bins=_edges(x, low, high), **bars)
+    sns.histplot(y=y, ax=grid.ax_marg_y, bins=np.linspace(low, high, BINS + 1), **bars)
     grid.ax_joint.plot(scale, scale, color=GREY, linewidth=1, label="no error")
     grid.ax_joint.legend(frameon=False, loc="upper left")
     grid.set_axis_labels("labelled valence", "predicted valence")
@@ -77,6 +82,16 @@ def joint(truth: np.ndarray, prediction: np.ndarray, scale: tuple[float, float])
     style.count_clips(grid.ax_marg_y.xaxis)
     grid.figure.tight_layout()
     return grid.figure
+
+
+def _edges(labels: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Edges of a histogram's bins, around each label where labels come in steps."""
+    values = np.unique(labels)
+    steps = np.diff(values)
+    step = steps.min(initial=high - low)
+    if (high - low) / step > 2 * BINS or not np.allclose(steps / step, np.round(steps / step)):
+        return np.linspace(low, high, BINS + 1)
+    return np.arange(values[0] - step / 2, values[-1] + step, step)
 
 
 def residuals(predicted: pd.DataFrame, bias: pd.DataFrame) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from helpers.plots import style
 from helpers.plots.style import BLUE, COLOURS, GREY, ORANGE, POINTS, panel, panels
@@ -267,6 +267,8 @@ def costs(table: pd.DataFrame, kinds: Sequence[str] = tuple(COSTS)) -> Figure:
         names = {"hue": table.index, "style": table.index, "palette": colours}
         sns.scatterplot(x=place, y=score["value"], **names, s=60, ax=ax)
         ax.set(xlabel=COSTS[kind], xscale="log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
         if 0 < (cost == 0).sum() < len(cost):
             _mark_none(ax, np.sqrt(place[cost == 0].max() * place[cost > 0].min()))

@@ -58,9 +58,10 @@ class Run:
             dropout and `transform`; ``train_loss`` in its place where the loss is another, or clips
             have weights) and ``validation_mae`` (after the epoch; absent without a validation part)
         scores: MAE of the final weights: ``train`` and ``validation``
-        settings: every argument that decided the weights (for `sample_weight` and `transform`,
-            whether there was one), the number of ``parameters``, and the ``mean`` and ``deviation``
-            (decibels) that features are standardised with: numbers, or lists [n_mels, 1]
+        settings: every argument that decided the weights (for `sample_weight`, `transform` and
+            `start`, whether there was one), the number of ``parameters``, and the ``mean`` and
+            ``deviation`` (decibels) that features are standardised with: numbers, or lists
+            [n_mels, 1]
         seconds: duration of the training
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import mmap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +57,11 @@ def compare_starts(
     """
     tasks = [_Training(*each) for each in itertools.product((False, True), range(seeds))]
     network = model.to_json()  # a model itself would compute before the threads are limited
-    test = functools.partial(_test, network, np.asarray(features), ratings, split, options)
+    # A process opens a file itself, so that no task holds the features of the whole corpus.
+    where: np.ndarray | Path = np.asarray(features)
+    if isinstance(features, np.memmap) and isinstance(features.base, mmap.mmap):
+        where = Path(features.filename)
+    test = functools.partial(_test, network, where, ratings, split, options)
     rows: list[dict[str, Any]] = []
     with (
         bar(total=len(tasks), desc="starts", unit="training") as progress,
@@ -73,13 +79,14 @@ def compare_starts(
 
 def _test(
     network: str,
-    features: np.ndarray,
+    where: np.ndarray | Path,
     ratings: np.ndarray,
     split: Split,
     options: dict[str, Any],
     task: _Training,
 ) -> list[dict[str, Any]]:
     limit_threads(1)
+    features = where if isinstance(where, np.ndarray) else np.load(where, mmap_mode="r")
     model = keras.models.model_from_json(network)
     fitted = split._replace(validation=np.array([], dtype=int))  # nothing is chosen with it
     settings = {**options, **task._asdict(), "refit_statistics": False}

@@ -6,6 +6,8 @@ import scipy.stats
 from helpers import evaluation
 from tests.evaluation.conftest import ends, resamples
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
 PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
@@ -35,16 +37,16 @@ def test_the_bias_of_a_part_of_the_scale_is_the_mean_error_there():
 
 
 @pytest.mark.parametrize("seed", [0, 4])
-def test_the_intervals_of_a_part_are_bootstrap_percentiles(seed):
+def test_the_intervals_of_a_part_are_those_of_the_bootstrap(seed):
     error, low = PREDICTION - TRUTH, TRUTH <= 2
     seeds = {} if seed == 0 else {"seed": seed}
     table = evaluation.bias_by_rating(PREDICTED, (1, 5), **seeds)
     drawn = error[low][resamples(low.sum(), seed)].mean(axis=1)
-    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn)
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn, low.sum())
     table = evaluation.calibration(PREDICTED, **seeds)
     lowest = error[np.sort(PREDICTION)[19] >= PREDICTION]
     drawn = lowest[resamples(20, seed)]
-    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn.mean(axis=1))
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn.mean(axis=1), 20)
 
 
 def test_a_rating_on_a_border_counts_once_and_one_clip_has_no_interval():
@@ -73,12 +75,12 @@ def test_a_part_of_the_scale_draws_its_speakers_with_all_their_clips():
         error[np.concatenate([clips[i] for i in row])].mean() for row in resamples(len(clips), 2)
     ]
     table = evaluation.bias_by_rating(predicted, (1, 5), groups=speakers, seed=2)
-    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn)
+    assert table.loc[0, ["low", "high"]].tolist() == ends(drawn, len(clips))
     alone = evaluation.bias_by_rating(predicted, (1, 5), seed=2)
     assert table["bias"].equals(alone["bias"]) and not table["low"].equals(alone["low"])
     whole = evaluation.calibration(predicted.assign(prediction=3.0), groups=speakers)
     means = (3 - TRUTH).reshape(8, 10).mean(axis=1)
-    assert whole.loc[0, ["low", "high"]].tolist() == ends(means[resamples(8, 0)].mean(axis=1))
+    assert whole.loc[0, ["low", "high"]].tolist() == ends(means[resamples(8, 0)].mean(axis=1), 8)
 
 
 def test_a_part_of_the_scale_with_one_speaker_has_no_interval():
@@ -100,7 +102,7 @@ def test_slopes_are_those_of_least_squares():
         assert row["value"] == pytest.approx(scipy.stats.linregress(x, y).slope)
         assert row["low"] < row["value"] < row["high"]
         drawn = [scipy.stats.linregress(x[r], y[r]).slope for r in resamples(80, 0)]
-        assert row[["low", "high"]].tolist() == ends(drawn)
+        assert row[["low", "high"]].tolist() == ends(drawn, 80)
     again = evaluation.slopes(PREDICTED.assign(prediction=PREDICTION / 100), seed=3)
     assert not again["low"].equals(found["low"])
     assert again.loc["rating on prediction", "value"] == pytest.approx(100 * row["value"])
@@ -124,10 +126,10 @@ def test_a_slope_of_1_is_calibrated_only_with_an_intercept_of_0():
     drawn = [scipy.stats.linregress(PREDICTION[r], TRUTH[r]).intercept for r in rows]
     intercept = found.loc["intercept of rating on prediction"]
     assert intercept["value"] == pytest.approx(line.intercept)
-    assert intercept[["low", "high"]].tolist() == ends(drawn)
+    assert intercept[["low", "high"]].tolist() == ends(drawn, 80)
     error = PREDICTION - TRUTH
     assert found.loc["mean error", "value"] == pytest.approx(error.mean())
-    assert found.loc["mean error", ["low", "high"]].tolist() == ends(error[rows].mean(axis=1))
+    assert found.loc["mean error", ["low", "high"]].tolist() == ends(error[rows].mean(axis=1), 80)
 
 
 def test_slopes_draw_speakers_with_the_rows_of_all_trainings():
@@ -141,7 +143,7 @@ def test_slopes_draw_speakers_with_the_rows_of_all_trainings():
         scipy.stats.linregress(rating[rows], prediction[rows]).slope
         for rows in (np.concatenate([each, each + 80]) for each in clips)
     ]
-    assert found.loc["prediction on rating", ["low", "high"]].tolist() == ends(drawn)
+    assert found.loc["prediction on rating", ["low", "high"]].tolist() == ends(drawn, 8)
 
 
 def test_a_clip_has_one_error_however_many_trainings_predicted_it():

@@ -7,6 +7,8 @@ import scipy.stats
 from helpers import evaluation
 from tests.evaluation.conftest import ends, resamples
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
 PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
@@ -32,7 +34,7 @@ def test_the_interval_of_the_mae_is_that_of_scipys_bootstrap():
     assert ours["low"] == pytest.approx(theirs.low, abs=0.01)
     assert ours["high"] == pytest.approx(theirs.high, abs=0.01)
     resampled = np.abs(PREDICTION - TRUTH)[resamples(len(TRUTH), 0)].mean(axis=1)
-    assert ours[["low", "high"]].tolist() == ends(resampled)
+    assert ours[["low", "high"]].tolist() == ends(resampled, 80)
 
 
 @pytest.mark.parametrize("constant", [3.0, 1.98, 0.1])  # the mean of eighty 1.98 is not 1.98
@@ -68,10 +70,10 @@ def test_a_paired_difference_is_surer_than_two_separate_scores():
     assert 0 < found["low"] < found["value"] < found["high"]
     gains = 0.1 * np.abs(PREDICTION - TRUTH)
     drawn = gains[resamples(80, 0)].mean(axis=1)
-    assert found[["low", "high"]].tolist() == ends(drawn)
+    assert found[["low", "high"]].tolist() == ends(drawn, 80)
     drawn = gains[resamples(80, 9)].mean(axis=1)
     other = evaluation.mae_difference(TRUTH, slightly_better, PREDICTION, seed=9)
-    assert other[["low", "high"]].tolist() == ends(drawn)
+    assert other[["low", "high"]].tolist() == ends(drawn, 80)
     alone = evaluation.compare(TRUTH, {"a": slightly_better, "b": PREDICTION})["mae"]
     assert alone.loc["a", "high"] > alone.loc["b", "low"]
     assert evaluation.mae_difference(TRUTH, PREDICTION, PREDICTION).eq(0).all()
@@ -216,12 +218,12 @@ def test_drawn_scores_are_those_of_audmetric_for_the_clips_of_the_drawn_speakers
     for name, metric in metrics.items():
         assert table[name, "value"] == pytest.approx(metric(truth, prediction))
         drawn = [metric(truth[rows], prediction[rows]) for rows in clips]
-        assert table[name][["low", "high"]].tolist() == ends(drawn)
+        assert table[name][["low", "high"]].tolist() == ends(drawn, 8)
     alone = evaluation.scores(truth, prediction, **options)
     assert alone.loc["ccc"].tolist() == table["ccc"].tolist()
     gain = evaluation.mae_difference(truth, prediction, np.full(80, 3.0), **options)
     gains = np.abs(truth - 3) - np.abs(truth - prediction)
-    assert gain[["low", "high"]].tolist() == ends([gains[rows].mean() for rows in clips])
+    assert gain[["low", "high"]].tolist() == ends([gains[rows].mean() for rows in clips], 8)
 
 
 def test_draws_of_one_value_have_no_correlation_and_no_concordance():

@@ -9,6 +9,8 @@ import scipy.stats
 from helpers import evaluation
 from tests.evaluation.conftest import ends, resamples
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
 PREDICTION = 0.6 * TRUTH + 1 + RANDOM.normal(0, 0.5, 80)
@@ -97,7 +99,7 @@ def test_what_goes_with_the_error_is_a_rank_correlation_beyond_the_rating():
         assert row["value"] == pytest.approx(value)
         clips = [np.arange(80).reshape(8, 10)[drawn].ravel() for drawn in resamples(8, 2)]
         drawn = [np.corrcoef(*(rest[rows] for rest in rests))[0, 1] for rows in clips]
-        assert row[["low", "high"]].tolist() == ends(drawn)
+        assert row[["low", "high"]].tolist() == ends(drawn, 8)
     scaled = evaluation.error_against(facts / 1e3, error, TRUTH, speakers=speakers, seed=2)
     assert scaled["value"].tolist() == pytest.approx(table["value"].tolist())
     nothing = evaluation.error_against(facts[["constant"]], error, TRUTH)
@@ -123,6 +125,21 @@ def test_a_predictor_that_always_says_the_median_is_no_finding():
     assert found["p"] == found["corrected"] == 1
     same = evaluation.error_against(facts, np.full(240, 0.5), rating, speakers=speakers)
     assert same[["raw", "value", "low", "high"]].isna().all(axis=None) and same["p"].eq(1).all()
+
+
+def test_what_emotions_do_to_a_constant_prediction_is_no_finding():
+    random = np.random.default_rng(0)
+    label = np.tile([1.6, 1.9, 2.3, 4.4], 60)  # four emotions of one valence each, six speakers
+    speakers = np.repeat(np.arange(6), 40)
+    of_emotion = random.normal(size=(101, 4))  # which need not rise or fall with the valence
+    facts = of_emotion[:, np.arange(240) % 4] + random.normal(size=(101, 240))
+    facts = pd.DataFrame(facts.T)
+    found = evaluation.error_against(facts, np.abs(3.0 - label), label, speakers=speakers)
+    assert found["raw"].abs().mean() > 0.2
+    assert found[["value", "low", "high"]].isna().all(axis=None) and found["p"].eq(1).all()
+    error = np.abs(label + of_emotion[0, np.arange(240) % 4] + random.normal(size=240) - 3.0)
+    found = evaluation.error_against(facts, error, label, speakers=speakers)
+    assert 0.01 < (found["p"] < 0.05).mean() < 0.1
 
 
 def test_an_error_that_grows_with_a_fact_beyond_the_rating_is_found():
@@ -191,7 +208,7 @@ def test_draws_in_which_a_fact_is_the_same_for_all_clips_are_left_out_of_the_int
     _, rests = partial(error, facts["rare"], rating, np.zeros(8))
     drawn = [[rest[rows] for rest in rests] for rows in resamples(8, 0)]
     known = [np.corrcoef(*each)[0, 1] for each in drawn if np.ptp(each, axis=1).min() > 1e-9]
-    assert found[["low", "high"]].tolist() == ends(known)
+    assert found[["low", "high"]].tolist() == ends(known, 8)
 
 
 def test_the_errors_of_a_clip_are_one_when_speakers_are_compared():
@@ -275,7 +292,7 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     bias = pd.DataFrame(
         {"bias": [0.5, 0.0, -0.5], "low": [0.3, -0.1, -0.7], "high": [0.7, 0.1, -0.3]}
     )
-    bias *= sign
+    bias = (sign * bias).assign(speakers=[8, 20, np.nan])
     if sign < 0:
         bias[["low", "high"]] = bias[["high", "low"]].to_numpy()
     table = evaluation.claims(spectral, bias)
@@ -290,6 +307,8 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     assert table["holds"].tolist() == [holds] * 4
     verdict = "yes" if holds else "no"
     assert table["verdict"].tolist() == [verdict] * 4
+    few = evaluation.claims(spectral, bias.assign(speakers=7))
+    assert few["verdict"].tolist() == [verdict, verdict, "not shown", "not shown"]
     touching = evaluation.claims(spectral, bias.assign(low=0.0, high=0.0))
     assert touching["verdict"].tolist() == [verdict] * 2 + ["not shown"] * 2
     doubtful = evaluation.claims(spectral.assign(corrected=0.2), bias.assign(low=-1, high=1))

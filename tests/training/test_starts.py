@@ -44,6 +44,22 @@ def test_the_number_of_processes_changes_no_bit(table):
     assert table.equals(alone)
 
 
+def test_features_in_a_file_are_as_good_as_an_array(table, tmp_path, monkeypatch):
+    np.save(tmp_path / "features.npy", CLIPS)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    found = training.compare_starts(network(), mapped, RATINGS, SPLIT, seeds=2, **OPTIONS)
+    assert table.equals(found)
+    sent = []
+    monkeypatch.setattr(
+        starts.workers, "each", lambda test, *_: (each for each in sent.append(test.args) or [])
+    )
+    for features in (mapped, mapped[:20]):
+        with pytest.raises(KeyError):  # for lack of results
+            training.compare_starts(network(), features, RATINGS, SPLIT, **OPTIONS)
+    assert sent[0][1] == tmp_path / "features.npy"
+    assert np.array_equal(sent[1][1], CLIPS[:20])  # a part of a file is no file
+
+
 def test_a_process_that_is_killed_twice_is_an_error(monkeypatch):
     killed = workers.KilledError("Its process was killed twice.")
     monkeypatch.setattr(starts.workers, "each", lambda *_: (each for each in [(None, killed)]))
