@@ -272,16 +272,20 @@ def test_calibration_is_judged_by_slope_and_intercept(demo, slope, intercept, wo
 
 
 @pytest.mark.parametrize(
-    ("correlation", "p", "sentence"),
+    ("correlation", "p", "below", "sentence"),
     [
-        (0.31, 0.01, "The maps show the cue."),
-        (-0.31, 0.01, ": the maps do not show the cue."),
-        (0.31, 0.06, ": the maps do not show the cue."),
+        (0.31, 0.01, -0.31, "The maps show the cue."),
+        (0.31, 0.01, 0.31, "Both rise, so the maps do not show where the cue is."),
+        (-0.31, 0.01, 0.31, ": the maps do not show the cue."),
+        (0.31, 0.06, 0.31, ": the maps do not show the cue."),
     ],
 )
-def test_maps_show_the_known_cue_only_if_their_effect_rises_with_it(demo, correlation, p, sentence):
+def test_maps_show_the_known_cue_only_if_their_effect_rises_with_it(
+    demo, correlation, p, below, sentence
+):
     def edit(errors):
         errors["cues"]["above 1 kHz"].update(correlation=correlation, p=p)
+        errors["cues"]["below 1 kHz"].update(correlation=below, p=0.01)
 
     assert squeezed(sentence) in made(demo, errors=edit)
     assert squeezed("the maps") not in made(demo, errors=lambda errors: errors.update(cues={}))
