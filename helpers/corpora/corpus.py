@@ -80,7 +80,7 @@ class Corpus:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any clip, rating, speaker or part, and scale."""
         columns = ["file", "valence", "speaker", "sha256"] + ["split"] * ("split" in self.clips)
-        content = self.clips[columns].to_csv(index=False)
+        content = self.clips[columns].to_csv(index=False, lineterminator="\n")
         return digest(f"{self.scale}\n{content}")
 
 
