@@ -115,8 +115,8 @@ def audio_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     columns = [*FOUND, *ABOUT, "problem"]
     facts = [found[path] for path in paths]
     table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
-    problem = table.pop("problem")
-    _reject(table, problem.notna(), problem)
+    problems = table.pop("problem")
+    _reject(table, problems.notna(), problems)
     about = pd.DataFrame({name: table.pop(name) for name in ABOUT})
     _copies(table, folder)
     return about.astype(float).where(table["reason"].isna())
@@ -136,7 +136,7 @@ def _copies(table: pd.DataFrame, folder: Path) -> None:
 def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     """Facts about each file, from the cache where the file is unchanged."""
     settled = time.time_ns() - SETTLED * 10**9
-    versions = {path: _version(path) for path in paths}
+    versions = {path: file_version(path) for path in paths}
     kept = _recall(folder)
     found = {
         path: about for path, (version, about) in kept.items() if version == versions.get(path)
@@ -152,7 +152,7 @@ def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _version(path: str) -> list[int]:
+def file_version(path: str) -> list[int]:
     """Size and times of a file: any write changes the last, even if the other is set back."""
     try:
         about = os.stat(path)  # noqa: PTH116 a Path each takes longer than everything else here
@@ -199,10 +199,15 @@ def _check(path: str) -> dict[str, Any]:
                 "samples_sha256": samples,
                 **dict(zip(ABOUT, about, strict=True)),
             }
-    except audio.UnusableError as error:
-        return {"problem": str(error)}
-    except OSError as error:
-        return {"problem": f"cannot be read ({error.strerror or error})"}
+    except (audio.UnusableError, OSError) as error:
+        return {"problem": problem(error)}
+
+
+def problem(error: audio.UnusableError | OSError) -> str:
+    """Why a recording cannot be used; it goes on after its name."""
+    if isinstance(error, audio.UnusableError):
+        return str(error)
+    return f"cannot be read ({error.strerror or error})"
 
 
 def _decode(clip: audio.Audio) -> tuple[int, str, float, float]:
