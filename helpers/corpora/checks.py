@@ -60,6 +60,9 @@ FOUND = ("duration", "sample_rate", "channels", *HASHES)
 #: magnitude of a sample.
 ABOUT = ("quiet", "peak")
 
+#: A number whose comma may stand before decimals or between thousands, as the one of 1,000.
+UNCLEAR = r"[+-]?[1-9]\d{0,2},\d{3}"
+
 #: Changes whenever a file that was accepted could now be rejected or described differently.
 VERSION = 5
 
@@ -71,6 +74,9 @@ def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: boo
     written = table.pop("as written")
     valence = table["valence"]
     _reject(table, written == "", "has no rating")
+    unclear = valence.isna() & written.str.fullmatch(UNCLEAR)
+    of_comma = "', whose comma may mark thousands or decimals: write a decimal point, or no comma"
+    _reject(table, unclear, "has the rating '" + written + of_comma)
     if categorical:
         known = ", ".join(PLEASURE)
         reason = "has the emotion '" + written + f"', whose valence is not known ({known} are)"

@@ -341,7 +341,8 @@ def _scale(ratings: pd.Series, written: pd.Series, labels: Path) -> tuple[float,
     if ratings.empty:
         example = written[written != ""].iloc[0]
         raise CorpusError(
-            f"{labels} has no rating that is a number, but such as {example!r}: write numbers."
+            f"{labels} has no rating that is a number, but such as {example!r}: write numbers "
+            "such as 3.5."
         )
     reached = (float(ratings.min()), float(ratings.max()))
     narrower = SCALES[: SCALES.index(reached)] if reached in SCALES else ()

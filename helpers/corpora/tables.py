@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import audio
-from helpers.corpora.checks import FOUND
+from helpers.corpora.checks import FOUND, UNCLEAR
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import KNOWN, NOBODY, Files, valence
 from helpers.corpora.matching import Finder
@@ -357,17 +357,27 @@ def known(written: object) -> str | None:
     return None if text.casefold() in NOBODY else text
 
 
+def with_points(column: pd.Series) -> pd.Series:
+    """The same cells with decimal points for commas and a plain minus.
+
+    “1,000” stays, which may be 1 or 1000, unless another cell such as “2,5” shows what commas mean.
+    """
+    text = column.astype(str).str.strip().str.replace("−", "-")
+    unclear = text.str.fullmatch(UNCLEAR)
+    decimal = text.str.fullmatch(r"([+-]|.*:)?\d*,\d*") & ~unclear
+    return text.where(unclear & (not decimal.any()), text.str.replace(",", "."))
+
+
 def numbers(column: pd.Series) -> pd.Series:
-    """Numbers with a decimal point or comma, NaN where there is none."""
-    plain_text = column.str.strip().str.replace(",", ".").str.replace("−", "-")
-    return pd.to_numeric(plain_text, errors="coerce")
+    """Numbers with a decimal point or comma, see `with_points`; NaN where there is none."""
+    return pd.to_numeric(with_points(column), errors="coerce")
 
 
 def seconds(column: pd.Series) -> pd.Series:
     """Seconds, also from times such as ``1:23.5`` or ``1.5 s``; NaN where there is none."""
-    text = column.astype(str).str.strip().str.replace(",", ".")
+    text = with_points(column)
     hours = text.mask(text.str.fullmatch(r"\d+:\d+(\.\d*)?"), "0:" + text)
-    times = pd.to_timedelta(hours.where(numbers(text).isna()), errors="coerce")
+    times = pd.to_timedelta(hours.where(text.str.contains(r"[:a-z]")), errors="coerce")
     return numbers(text).fillna(times.dt.total_seconds())
 
 

@@ -167,6 +167,36 @@ def test_ratings_that_are_words_are_quoted(corpus_folder, name):
         corpora.load(corpus_folder)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["1,000", "1,5"] * 6, [1, 1.5]),  # the other comma is a decimal one
+        (["4,125", "0,250"] * 6, [4.125, 0.25]),  # no thousands begin with 0
+        (["1,000", "2", *"45" * 5], [2, 4, 5]),
+        (["1,000", "2.5", *"45" * 5], [2.5, 4, 5]),
+    ],
+)
+def test_a_comma_of_thousands_or_decimals_is_a_decimal_one_only_beside_others(
+    corpus_folder, written, read
+):
+    table(corpus_folder, valence=written)
+    corpus = corpora.load(corpus_folder, scale=(0, 5))
+    assert sorted(set(corpus.clips["valence"])) == sorted(read)
+    said = (
+        "has the rating '1,000', whose comma may mark thousands or decimals: write a decimal "
+        "point, or no comma"
+    )
+    assert reasons(corpus) == ({} if 1 in read or 0.25 in read else {"clip00.wav": said})
+
+
+def test_a_time_with_a_comma_of_thousands_or_decimals_costs_its_clip(corpus_folder):
+    table(corpus_folder, start=["0.1"] * 11 + ["1,250"], end="0.5")
+    said = "has the start '1,250', which is no time such as 83.5 or 1:23.5"
+    assert reasons(corpora.load(corpus_folder, scale=(1, 5))) == {"clip11.wav": said}
+    table(corpus_folder, start=["0,1"] * 11 + ["0:00,250"], end="0,500")
+    assert corpora.load(corpus_folder).rejected.empty
+
+
 def test_a_minus_of_typography_is_a_minus(corpus_folder):
     table(corpus_folder, valence=["−1", "1", "−0.5", "0"] * 3)
     assert sorted(set(corpora.load(corpus_folder).clips["valence"])) == [-1, -0.5, 0, 1]
