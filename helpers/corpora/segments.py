@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
-import soundfile
+from scipy.io import wavfile
 
 from helpers import audio
 from helpers.corpora import checks, tables
@@ -101,7 +101,7 @@ class _Recording:
             y, rate = self.samples
             content = io.BytesIO()
             part = y[round(start * rate) : round(end * rate)]
-            soundfile.write(content, part, rate, format="WAV", subtype="FLOAT")
+            wavfile.write(content, rate, part)  # libsndfile would write the time into the file
             write_file(target, content.getvalue())
         return str(target)
 
