@@ -27,6 +27,9 @@ COLUMNS: dict[str, list[str]] = KNOWN["columns"]
 #: Forms of the names of single raters' columns, see `plain`; those with ratings and those without.
 RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "plain")]
 
+#: Names, see `plain`, that look like those of columns of raters.
+LIKE_RATER = re.compile(KNOWN["raters"]["alike"]).fullmatch
+
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
 OWN = ("path", *FOUND, "reason", "beside", "corpus")
 
@@ -242,12 +245,25 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         _refuse_listeners(table.rows, path)
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
+        table.notes += _unused_raters(cells, single, path.name)
     for column in table.rows.columns.difference(list(COLUMNS)):
         values = pd.to_numeric(table.rows[column], errors="coerce")
         if values.notna().all():
             table.rows[column] = values
     table.rows["beside"] = beside
     return table
+
+
+def _unused_raters(cells: pd.DataFrame, single: list[str], name: str) -> tuple[str, ...]:
+    """A note of columns of numbers that look like those of raters, by another form of name."""
+    others = cells.columns.difference([*COLUMNS, *single], sort=False)
+    alike = [each for each in others if LIKE_RATER(plain(each)) and numbers(cells[each]).any()]
+    if not alike or not single:
+        return ()
+    return (
+        f"{', '.join(alike)} of {name} is not used, as the raters' columns are those called like "
+        f"{single[0]}: give it such a name if it is a rater's",
+    )
 
 
 def _refuse_twice(cells: pd.DataFrame, path: Path) -> None:

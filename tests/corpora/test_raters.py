@@ -117,6 +117,19 @@ def test_a_rating_beside_those_of_raters_stays_the_rating(corpus_folder):
     assert corpus.fingerprint == before.fingerprint
 
 
+@pytest.mark.parametrize("other", ["valence_expert", "rater_1", "expert valence", "listener_b"])
+def test_a_rating_in_a_column_of_another_name_is_named(corpus_folder, other):
+    columns = {"valence_1": SINGLE[:, 0], "valence_2": SINGLE[:, 1], other: SINGLE[:, 2]}
+    labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="valence").assign(**columns)
+    labels.assign(valence_sd=1, listener="all").to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert np.allclose(corpus.clips["valence"], SINGLE[:, :2].mean(axis=1))
+    assert corpus.notes == (
+        f"{other} of labels.csv is not used, as the raters' columns are those called like "
+        "valence_1: give it such a name if it is a rater's",
+    )
+
+
 def test_the_agreement_of_raters_is_that_of_shrout_and_fleiss():
     raters = pd.DataFrame(JUDGED, columns=list("abcd"), dtype=float)
     both = {"ICC(2,1)": 0.29, "ICC(2,k)": 0.62}  # their table 4
