@@ -93,7 +93,7 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             corpus or several (see `layouts.LAYOUTS`), has a labels table, or has a folder for each
             emotion. A labels table (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for
             training and test) has a column of file names, a column of valence ratings or one for
-            each of several raters, and perhaps others, under the names in `tables.COLUMNS`; or a
+            each of several raters, and perhaps others, under the names in `columns.COLUMNS`; or a
             row for each rater of each clip. With columns of start and end, or start and duration,
             in seconds or as ``1:23.5``, each row is that part of a recording. Without ratings, a
             column of emotions gives each category's published valence. If there is no such file,

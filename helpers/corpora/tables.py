@@ -6,8 +6,6 @@ Which of several tables is meant, and what its labels mean, is decided in `label
 from __future__ import annotations
 
 import re
-import unicodedata
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,22 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import audio
+from helpers.corpora.cells import cells_of
 from helpers.corpora.checks import FOUND, UNCLEAR
+from helpers.corpora.columns import (
+    COLUMNS,
+    DURATIONS,
+    LIKE_RATER,
+    LIKE_TIME,
+    MILLISECONDS,
+    NAMES,
+    plain,
+    present,
+    rater_columns,
+)
 from helpers.corpora.errors import CorpusError
-from helpers.corpora.layouts import KNOWN, NOBODY, Files, valence
+from helpers.corpora.layouts import NOBODY, Files, valence
 from helpers.corpora.matching import Finder
-
-#: Names of each column in labels tables, see `plain`; the first is the project's.
-COLUMNS: dict[str, list[str]] = KNOWN["columns"]
-
-#: Forms of the names of single raters' columns, see `plain`; those with ratings and those without.
-RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "plain")]
-
-#: Names, see `plain`, that look like those of columns of raters.
-LIKE_RATER = re.compile(KNOWN["raters"]["alike"]).fullmatch
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
 OWN = ("path", *FOUND, "reason", "beside", "corpus")
@@ -53,28 +53,6 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def plain(name: object) -> str:
-    """The name of a column without case, blanks, punctuation and a final s."""
-    text = unicodedata.normalize("NFKC", str(name)).casefold()
-    return re.sub(r"[\W_]+", "", text).rstrip("s")
-
-
-NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.items()}
-
-#: Names of columns of durations, see `plain`, which make a start an end.
-DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
-
-#: Names of columns of times in milliseconds, see `plain`.
-MILLISECONDS = {
-    plain(name) for name in (*COLUMNS["start"], *COLUMNS["end"]) if name.endswith(" ms")
-}
-
-#: Names, see `plain`, that look like those of columns of times.
-LIKE_TIME = re.compile(
-    r"(t|segment|clip|utterance|utt)?(start|begin|end|stop|onset|offset)(time|frame|sample|s|m|ec)*"
-).fullmatch
-
-
 def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str, str]]]:
     """Read the labels tables in a folder.
 
@@ -90,7 +68,7 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
     for name in files.tables:
         path = files.folder / name
         try:
-            cells = _cells(path)
+            cells = cells_of(path)
             missing, sentence = _missing(list(cells.columns), path)
             if missing:
                 problems.append((missing, sentence, name))
@@ -111,7 +89,7 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
 
 def _missing(columns: list[str], path: Path) -> tuple[int, str]:
     """How many of the necessary columns are missing, and what to do about it."""
-    has, wanted = _has(columns), {}
+    has, wanted = present(columns), {}
     if "file" not in has:
         wanted["file"] = f"{', '.join(COLUMNS['file'][:4])} or the like"
     if not has & {"valence", "emotion"}:
@@ -121,80 +99,6 @@ def _missing(columns: list[str], path: Path) -> tuple[int, str]:
         f"{' and one '.join(wanted.values())} (its columns are {', '.join(columns) or 'none'})."
     )
     return len(wanted), sentence
-
-
-def _has(columns: Iterable[object]) -> set[str]:
-    """The project's names of the columns that are there."""
-    names = {plain(name) for name in columns}
-    found = {column for column, accepted in NAMES.items() if names & accepted}
-    return found | ({"valence"} if rater_columns(columns) else set())
-
-
-def rater_columns(columns: Iterable[Any]) -> list[Any]:
-    """The columns of single raters among some, if there are several."""
-    each = ([name for name in columns if form(plain(name))] for form in RATERS)
-    return next((found for found in each if len(found) > 1), [])
-
-
-def _cells(path: Path) -> pd.DataFrame:
-    """Every cell as text."""
-    suffix = path.suffix.lower()
-    try:
-        with open(path, "rb") as file:
-            pointer = file.read(len(audio.LFS)) == audio.LFS
-        if pointer:
-            raise CorpusError(
-                f"{path} is a git-lfs pointer and not the table itself: run `git lfs pull`."
-            )
-        if suffix.startswith(".xls"):
-            cells = pd.read_excel(path, dtype=str, keep_default_na=False)
-        else:
-            cells = _json(path, suffix) if suffix.startswith(".json") else _csv(path)
-    except CorpusError:
-        raise
-    except ImportError as error:
-        raise CorpusError(f"{path} is a workbook: save it as CSV.") from error
-    except Exception as error:  # pandas raises whatever damaged bytes make its readers raise
-        raise CorpusError(
-            f"{path} is not a table that can be read ({' '.join(str(error).split())}): save it as "
-            "CSV, UTF-8."
-        ) from error
-    names = [str(name).strip() for name in cells.columns]
-    again = [names[:n].count(name) for n, name in enumerate(names)]
-    unique = [f"{name}.{n}" if n else name for name, n in zip(names, again, strict=True)]
-    return cells.astype(object).where(cells.notna(), "").map(str).set_axis(unique, axis=1)
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """Comma, semicolon, tab or bar, with or without Excel's byte-order mark and its ``sep=;``."""
-    with open(path, encoding="utf-8-sig") as lines:
-        first = lines.readline()
-    told = re.fullmatch(r"\"?sep=(.)\"?\s*", first)
-    separator = told[1] if told else max(",;\t|", key=first.count)
-    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
-    options["skiprows"] = 1 if told else 0
-    try:
-        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):  # long rows
-            return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
-    except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
-        line = re.search(r"line \d+", str(error))
-        raise CorpusError(
-            f"{path} has more cells in {line[0] if line else 'a row'} than names of columns in its "
-            f"first: put each cell that has a {separator!r} in quotes."
-        ) from error
-
-
-def _json(path: Path, suffix: str) -> pd.DataFrame:
-    """Records, columns or lines, or an object with the files as keys."""
-    options: dict[str, Any] = {"dtype": False, "convert_dates": False, "convert_axes": False}
-    options["precise_float"] = True
-    if suffix == ".jsonl":
-        return pd.read_json(path, lines=True, **options)
-    cells = pd.read_json(path, **options)
-    if "file" in _has(cells.columns):
-        return cells
-    turned = pd.read_json(path, orient="index", **options)
-    return turned if "file" in _has(turned.columns) else turned.rename_axis("file").reset_index()
 
 
 def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
