@@ -90,7 +90,8 @@ def repeats(table: pd.DataFrame) -> None:
     """Keep the first of several rows about a file, or none if their ratings differ."""
     listed = table["path"].notna() & table["reason"].isna()
     different = table[listed].groupby("path")["valence"].transform("nunique")
-    _reject(table, different.reindex(table.index) > 1, "is listed with different ratings")
+    differ = "is listed with different ratings: if several listeners gave them, add a column rater"
+    _reject(table, different.reindex(table.index) > 1, differ)
     speakers = table[listed].groupby("path")["speaker"].transform("nunique")
     again = listed & table.duplicated("path")
     _reject(table, again & (speakers > 1), "is listed more than once, with different speakers")

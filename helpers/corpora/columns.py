@@ -27,12 +27,13 @@ def plain(name: object) -> str:
 
 NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.items()}
 
-#: Names of columns of durations, see `plain`, which make a start an end.
-DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
+#: Names of columns of durations, which make a start an end; as in `COLUMNS`, and see `plain`.
+LENGTHS = ("duration", "dur", "segment duration", "duration ms", "dur ms", "segment duration ms")
+DURATIONS = {plain(name) for name in LENGTHS}
 
 #: Names of columns of times in milliseconds, see `plain`.
 MILLISECONDS = {
-    plain(name) for name in (*COLUMNS["start"], *COLUMNS["end"]) if name.endswith(" ms")
+    plain(name) for name in (*COLUMNS["start"], *COLUMNS["end"], *LENGTHS) if name.endswith(" ms")
 }
 
 #: Names, see `plain`, that look like those of columns of times.

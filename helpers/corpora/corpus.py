@@ -199,22 +199,23 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     checks.repeats(table)
     sounds = checks.audio_files(table, folder)
     usable = table["reason"].isna()
+    closed = tuple(
+        f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
+    )
+    found.notes += closed + notes
+    also = "".join(f"; {note}" for note in found.notes)
     if not usable.any():
-        raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where, files)}.")
+        why = _why_none(table, found.where, files)
+        raise CorpusError(f"{source} has no usable clip: {why}{also}.")
     if table.loc[usable, "valence"].nunique() == 1:
         raise CorpusError(
             f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
             f"there is nothing to predict (usable clips: {usable.sum()}"
             + ("" if usable.all() else f"; {_why_none(table[~usable], 'those left out', files)}")
-            + "): add other ratings."
+            + f"{also}): add other ratings."
         )
-    closed = tuple(
-        f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
-    )
     found.notes += (
-        closed
-        + notes
-        + _notes(sounds[usable], table.loc[usable, "sample_rate"])
+        _notes(sounds[usable], table.loc[usable, "sample_rate"])
         + (segments.overlapping(table[usable], recordings[usable]) if in_parts else ())
         + labels.alike(table.loc[usable, "speaker"])
     )

@@ -104,6 +104,7 @@ def read(
             labels.notes += added
     elif found:
         name, table = _only(found, source)
+        _refuse_numbers(table.rows["emotion"], files.folder / name)
         labels = replace(_categorical(table.rows, name, scale), notes=table.notes)
     elif (tree := layouts.by_folder(files)) is not None:
         labels = _categorical(tree, source.name, scale, layout="a folder for each emotion")
@@ -209,6 +210,16 @@ def _rated(
         rows.loc[wrong, "valence"] = outside
         rows.loc[wrong, "as written"] = outside.map("{:g}".format)
     return Labels(rows, name, about | {"scale": scale}, raters, notes)
+
+
+def _refuse_numbers(emotions: pd.Series, labels: Path) -> None:
+    """Refuse emotions that are all numbers, which may be ratings in a column called label."""
+    written = emotions[emotions.map(tables.known).notna()]
+    if len(written) and tables.numbers(written).notna().all():
+        raise CorpusError(
+            f"{labels} has numbers such as {written.iloc[0]} and not words for emotions: call "
+            "their column valence if they are ratings, and else write the emotions as words."
+        )
 
 
 def _categorical(

@@ -28,7 +28,7 @@ from helpers.corpora.columns import (
 )
 from helpers.corpora.errors import CorpusError
 from helpers.corpora.layouts import NOBODY, Files, valence
-from helpers.corpora.matching import Finder
+from helpers.corpora.matching import Finder, matched
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
 OWN = ("path", *FOUND, "reason", "beside", "corpus")
@@ -135,8 +135,10 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     only = not {"valence", "emotion"} & set(cells)
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
-    elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
-        table = _row_by_rater(cells, path.name)
+    elif {"rater", "valence"} <= set(cells):
+        cells["file"] = _in_one_spelling(cells["file"], beside, finder)
+        if cells["file"].duplicated().any():
+            table = _row_by_rater(cells, path.name)
     if len(times) == 1:
         said = (
             f"{times[0]} of {path.name} is not used: a part of a recording has a start and an end"
@@ -226,9 +228,8 @@ def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     column tells, become seconds.
     """
     for name in cells.columns:
-        if plain(name) in MILLISECONDS:
-            time = numbers(cells[name]) / 1000
-            cells = cells.assign(**{name: time.astype(str).where(time.notna(), cells[name])})
+        if plain(name) in MILLISECONDS - DURATIONS:
+            cells = cells.assign(**{name: _of_milliseconds(cells[name])})
     starts, ends, durations = (
         [name for name in cells.columns if plain(name) in names]
         for names in (NAMES["start"], NAMES["end"], DURATIONS)
@@ -238,8 +239,16 @@ def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     if ends or not starts or not durations:
         return cells
     duration = cells[durations[0]]
+    if plain(durations[0]) in MILLISECONDS:
+        duration = _of_milliseconds(duration)
     end = seconds(cells[starts[0]]).fillna(0.0) + seconds(duration)
     return cells.assign(end=end.astype(str).where(end.notna(), duration))
+
+
+def _of_milliseconds(column: pd.Series) -> pd.Series:
+    """Numbers of milliseconds as text in seconds, and what is no number as it is."""
+    time = numbers(column) / 1000
+    return time.astype(str).where(time.notna(), column)
 
 
 def _rename(
@@ -330,6 +339,15 @@ def mean_rating(raters: pd.DataFrame) -> pd.Series:
     wrong = text.where(values.isna() & ~text.apply(lambda c: c.str.casefold().isin(NOBODY)))
     mean = values.mean(axis=1)
     return wrong.bfill(axis=1).iloc[:, 0].fillna(mean.astype(str).where(mean.notna(), ""))
+
+
+def _in_one_spelling(names: pd.Series, beside: str, finder: Finder) -> pd.Series:
+    """The first spelling of the file that each row is about, as raters may spell it differently."""
+    rows = pd.DataFrame({"file": names.unique(), "beside": beside})
+    found, _ = matched(rows, finder)
+    clear = found.map(lambda each: each[0] if len(each) == 1 else None)
+    first = rows["file"].groupby(clear).transform("first").fillna(rows["file"])
+    return names.map(dict(zip(rows["file"], first, strict=True)))
 
 
 def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:

@@ -111,7 +111,7 @@ def test_a_file_that_two_labels_name_by_paths_of_two_machines_is_listed_twice(tm
     table = [f"{MACHINE}0.wav,1,a", f"{WINDOWS}0.wav,5,b", "audio/0.wav,3,a", "1.wav,3,c", "2,4,c"]
     corpus = written(tmp_path / "c", ["audio/0.wav", "1.wav", "2.wav"], table)
     assert corpus.clips["file"].tolist() == ["1.wav", "2"]
-    assert set(corpus.rejected["reason"]) == {"is listed with different ratings"}
+    assert corpus.rejected["reason"].str.startswith("is listed with different ratings").all()
 
 
 def test_only_suffixes_of_recordings_are_no_part_of_a_name(tmp_path, output):

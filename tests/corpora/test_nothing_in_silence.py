@@ -72,6 +72,33 @@ def test_parts_are_cut_under_many_names_of_their_times(corpus_folder, start, end
     assert corpora.load(corpus_folder).clips["duration"].to_numpy() == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_part_may_have_a_start_and_a_duration_in_milliseconds(corpus_folder):
+    table(corpus_folder, start_ms=100, duration_ms=400)
+    assert corpora.load(corpus_folder).clips["duration"].to_numpy() == pytest.approx(0.4)
+    table(corpus_folder, start_ms="", duration_ms=400)
+    clips = corpora.load(corpus_folder).clips
+    assert clips["duration_ms"].tolist() == [400] * 12
+
+
+def test_an_error_comes_with_the_notes_on_the_table(corpus_folder):
+    table(corpus_folder, valence=3, onset=0.1)
+    said = "onset of labels.csv is not used: a part of a recording has a start and an end"
+    with pytest.raises(CorpusError, match=rf"\(usable clips: 12; {said}\): add other ratings"):
+        corpora.load(corpus_folder, scale=(1, 5))
+    table(corpus_folder, file=[f"x{n}" for n in range(12)])
+    with pytest.raises(CorpusError, match=f"has no usable clip: .*; {said}."):
+        corpora.load(corpus_folder, scale=(1, 5))
+
+
+@pytest.mark.parametrize("name", ["label", "class"])
+def test_numbers_where_emotions_are_expected_are_to_be_called_valence(corpus_folder, name):
+    labels = table(corpus_folder).rename(columns={"valence": name})
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    said = "has numbers such as 1.0 and not words for emotions: call their column valence if they"
+    with pytest.raises(CorpusError, match=said):
+        corpora.load(corpus_folder)
+
+
 def test_times_that_are_not_understood_are_named(corpus_folder):
     table(corpus_folder, start_frame=0, end_frame=8000)
     assert "start_frame and end_frame of labels.csv are not used" in notes(corpus_folder)

@@ -44,6 +44,21 @@ def test_a_row_for_each_rater_gives_their_mean(corpus_folder):
     assert corpora.summary(corpus)["raters"].startswith("3 (2 to 3 a clip), each against")
 
 
+def test_raters_may_spell_a_file_differently(corpus_folder):
+    names = pd.read_csv(corpus_folder / "labels.csv")["file"]
+    forms = [str, str.upper, lambda name: name.removesuffix(".wav"), " {} ".format]
+    rows = [
+        (form(name), f"r{n}", SINGLE[i, n % 3])
+        for n, form in enumerate(forms)
+        for i, name in enumerate(names)
+    ]
+    table = pd.DataFrame(rows, columns=["file", "rater", "valence"])
+    table.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["file"].tolist() == names.tolist() and corpus.rejected.empty
+    assert np.array_equal(corpus.raters.to_numpy(), SINGLE[:, [0, 1, 2, 0]])
+
+
 def test_what_one_row_of_a_clip_says_is_known_of_it_and_what_differs_is_named(corpus_folder):
     labels = pd.read_csv(corpus_folder / "labels.csv")
     rows = [
