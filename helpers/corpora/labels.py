@@ -200,6 +200,8 @@ def _rated(
         if layout.table and posixpath.basename(name) == layout.table:
             about["layout"] = layout.name
             scale = scale or layout.scale
+        else:
+            notes += (f"by their names, the files are those of {layout.name}, with its licence",)
     rows = _completed(rows)
     raters = None if table.raters is None else tables.all_numbers(table.raters)
     all_ratings = rows["valence"] if raters is None else raters.stack()
