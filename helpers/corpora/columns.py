@@ -18,6 +18,9 @@ RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "p
 #: Names, see `plain`, that look like those of columns of raters.
 LIKE_RATER = re.compile(KNOWN["raters"]["alike"]).fullmatch
 
+#: Columns of tables of predictions that the project writes.
+PREDICTIONS: dict[str, list[str]] = KNOWN["predictions"]
+
 
 def plain(name: object) -> str:
     """The name of a column without case, blanks, punctuation and a final s."""
@@ -53,3 +56,13 @@ def rater_columns(columns: Iterable[Any]) -> list[Any]:
     """The columns of single raters among some, if there are several."""
     each = ([name for name in columns if form(plain(name))] for form in RATERS)
     return next((found for found in each if len(found) > 1), [])
+
+
+def predicted(columns: list[str]) -> bool:
+    """Whether a table holds predictions, as `inference` and `comparison` write them."""
+    known = PREDICTIONS["clip"]
+    models = {re.sub(r" \d+$", "", name) for name in columns[len(known) :]}
+    of_models = columns[: len(known)] == known and models <= {*PREDICTIONS["models"], "median"}
+    return set(PREDICTIONS["inference"]) <= set(columns) or (
+        of_models and bool(models - {"median"})
+    )

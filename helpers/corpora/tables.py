@@ -23,6 +23,7 @@ from helpers.corpora.columns import (
     MILLISECONDS,
     NAMES,
     plain,
+    predicted,
     present,
     rater_columns,
 )
@@ -89,6 +90,8 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
 
 def _missing(columns: list[str], path: Path) -> tuple[int, str]:
     """How many of the necessary columns are missing, and what to do about it."""
+    if predicted(columns):
+        return 1, f"{path} holds predictions, and ratings belong in a table of their own."
     has, wanted = present(columns), {}
     if "file" not in has:
         wanted["file"] = f"{', '.join(COLUMNS['file'][:4])} or the like"

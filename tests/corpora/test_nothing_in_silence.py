@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import corpora, features
-from helpers.corpora import CorpusError, corpus
+from helpers import comparison, corpora, features
+from helpers.corpora import CorpusError, columns, corpus
+from helpers.inference import predictions
 from tests.conftest import write_corpus
 from tests.corpora.conftest import reasons
 
@@ -265,6 +266,40 @@ def test_files_that_differ_in_their_suffix_are_told_apart_by_it(corpus_folder):
 def test_a_table_is_to_be_named_by_its_folder(corpus_folder):
     with pytest.raises(CorpusError, match="labels.csv is a table: name the folder that it is in"):
         corpora.load(corpus_folder / "labels.csv")
+
+
+MODELS = {"recommended 1": 3.0, "recommended 2": 3.1, "median": 3.0}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda labels: labels.rename(columns={"file": "clip"}).assign(low=1, high=5, problem=""),
+        lambda labels: labels[["file", "speaker", "valence"]].assign(**MODELS),
+    ],
+)
+def test_predictions_are_no_ratings(corpus_folder, form):
+    before, labels = corpora.load(corpus_folder), table(corpus_folder)
+    form(labels).to_csv(corpus_folder / "out.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    said = "holds predictions, and ratings belong in a table of their own"
+    assert corpus.notes == (f"out.csv is not used as labels: it {said}",)
+    assert corpus.fingerprint == before.fingerprint
+    (corpus_folder / "labels.csv").unlink()
+    with pytest.raises(CorpusError, match=f"out.csv {said}."):
+        corpora.load(corpus_folder)
+
+
+def test_ratings_beside_their_median_are_ratings(corpus_folder):
+    labels = table(corpus_folder)[["file", "speaker", "valence"]].assign(median=3.0)
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    assert len(corpora.load(corpus_folder).clips) == 12
+
+
+def test_tables_of_predictions_are_known_by_the_columns_that_they_are_written_with():
+    known = columns.PREDICTIONS
+    assert known["inference"] == list(predictions.COLUMNS)
+    assert {*known["models"], "median"} == set(comparison.NAMES)
 
 
 def test_the_demo_corpus_has_a_name(monkeypatch, tmp_path):
