@@ -55,7 +55,7 @@ def cells_of(path: Path) -> pd.DataFrame:
     again = [names[:n].count(name) for n, name in enumerate(names)]
     unique = [f"{name}.{n}" if n else name for name, n in zip(names, again, strict=True)]
     text = cells.astype(object).where(cells.notna(), "").map(str).set_axis(unique, axis=1)
-    filled = text.map(str.strip) != ""
+    filled = text != ""
     nameless = text.columns.str.startswith("Unnamed: ") & ~filled.any()
     return text.loc[filled.any(axis=1), ~nameless].reset_index(drop=True)
 
@@ -73,7 +73,7 @@ def _csv(path: Path) -> pd.DataFrame:
     separator = told[1] if told else _separator(lines[start])
     (first, names), *rows = _rows(["\n"] * start + lines[start:], separator, path)
     for number, row in rows:
-        if any(cell.strip() for cell in row[len(names) :]):
+        if "".join(row[len(names) :]).strip():
             raise CorpusError(
                 f"{path} has more cells in line {number} than names of columns in line {first}: "
                 f"put each cell that has a {separator!r} in quotes."
@@ -100,7 +100,7 @@ def _rows(lines: list[str], separator: str, path: Path) -> Iterator[tuple[int, l
             last = reader.line_num
             if last > first or last == len(lines):
                 list(csv.reader(lines[first - 1 : last], delimiter=separator, strict=True))
-            if any(cell.strip() for cell in row):
+            if "".join(row).strip():
                 yield first, row
             first = last + 1
     except csv.Error as error:

@@ -92,12 +92,13 @@ def files(folder: Path) -> Files:
     """Find the audio, tables and texts below a folder, see `storage.files_below`."""
     names, closed = (["/".join(parts) for parts in found] for found in files_below(folder))
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
+    known = (*KEPT, *NOT_AUDIO)
     return Files(
         folder,
         clips=[name for name in sounds if not re.search(r"(^|/)Session\d/dialog/", name)],
         tables=[name for name in names if name.lower().endswith(TABLES)],
         texts=[name for name in names if name.lower().endswith(".txt")],
-        others=[name for name in names if not name.lower().endswith((*KEPT, *NOT_AUDIO))],
+        others=[name for name in names if not name.lower().endswith(known)],
         closed=closed,
     )
 
