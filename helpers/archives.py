@@ -122,9 +122,15 @@ def _is_tar(source: Path) -> bool:
     if not source.is_file():
         raise ArchiveError(f"{source} is a pipe or a device: name a folder or a zip file instead.")
     called = source.name.lower()
-    with contextlib.suppress(*UNREADABLE, OSError):  # damaged, or not to be read: found again later
+    try:
         with open(source, "rb") as file:
             other = file.read(8).startswith(OTHERS)
+    except OSError as error:
+        raise ArchiveError(
+            f"{source} cannot be read ({error.strerror or error}): give yourself the right to read "
+            "it, or name a copy."
+        ) from error
+    with contextlib.suppress(*UNREADABLE, OSError):  # damaged: found again later
         if other:
             called = ""
         elif tarfile.is_tarfile(source):

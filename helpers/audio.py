@@ -30,7 +30,8 @@ Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
 SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".amr", ".caf", ".mka"),
     *(".mov", ".mp4", ".oga", ".opus", ".webm", ".wma", ".3gp", ".3gpp", ".m4b", ".mp2", ".mpga"),
-    ".wave",
+    *(".wave", ".3g2", ".ac3", ".ape", ".asf", ".avi", ".flv", ".m4v", ".mkv", ".mpeg", ".mpg"),
+    *(".ogv", ".spx", ".tta", ".wmv", ".wv"),
     *(".aifc", ".au", ".rf64", ".snd", ".sph", ".voc", ".w64"),  # libsndfile reads these, too
 )
 

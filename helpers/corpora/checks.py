@@ -60,6 +60,9 @@ FOUND = ("duration", "sample_rate", "channels", *HASHES)
 #: magnitude of a sample.
 ABOUT = ("quiet", "peak")
 
+#: A number whose comma may stand before decimals or between thousands, as the one of 1,000.
+UNCLEAR = r"[+-]?[1-9]\d{0,2},\d{3}"
+
 #: Changes whenever a file that was accepted could now be rejected or described differently.
 VERSION = 5
 
@@ -71,6 +74,9 @@ def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: boo
     written = table.pop("as written")
     valence = table["valence"]
     _reject(table, written == "", "has no rating")
+    unclear = valence.isna() & written.str.fullmatch(UNCLEAR)
+    of_comma = "', whose comma may mark thousands or decimals: write a decimal point, or no comma"
+    _reject(table, unclear, "has the rating '" + written + of_comma)
     if categorical:
         known = ", ".join(PLEASURE)
         reason = "has the emotion '" + written + f"', whose valence is not known ({known} are)"
@@ -84,7 +90,8 @@ def repeats(table: pd.DataFrame) -> None:
     """Keep the first of several rows about a file, or none if their ratings differ."""
     listed = table["path"].notna() & table["reason"].isna()
     different = table[listed].groupby("path")["valence"].transform("nunique")
-    _reject(table, different.reindex(table.index) > 1, "is listed with different ratings")
+    differ = "is listed with different ratings: if several listeners gave them, add a column rater"
+    _reject(table, different.reindex(table.index) > 1, differ)
     speakers = table[listed].groupby("path")["speaker"].transform("nunique")
     again = listed & table.duplicated("path")
     _reject(table, again & (speakers > 1), "is listed more than once, with different speakers")
@@ -115,8 +122,8 @@ def audio_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     columns = [*FOUND, *ABOUT, "problem"]
     facts = [found[path] for path in paths]
     table[columns] = pd.DataFrame(facts, index=paths.index, columns=columns)
-    problem = table.pop("problem")
-    _reject(table, problem.notna(), problem)
+    problems = table.pop("problem")
+    _reject(table, problems.notna(), problems)
     about = pd.DataFrame({name: table.pop(name) for name in ABOUT})
     _copies(table, folder)
     return about.astype(float).where(table["reason"].isna())
@@ -136,7 +143,7 @@ def _copies(table: pd.DataFrame, folder: Path) -> None:
 def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     """Facts about each file, from the cache where the file is unchanged."""
     settled = time.time_ns() - SETTLED * 10**9
-    versions = {path: _version(path) for path in paths}
+    versions = {path: file_version(path) for path in paths}
     kept = _recall(folder)
     found = {
         path: about for path, (version, about) in kept.items() if version == versions.get(path)
@@ -152,7 +159,7 @@ def _found(paths: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _version(path: str) -> list[int]:
+def file_version(path: str) -> list[int]:
     """Size and times of a file: any write changes the last, even if the other is set back."""
     try:
         about = os.stat(path)  # noqa: PTH116 a Path each takes longer than everything else here
@@ -199,10 +206,15 @@ def _check(path: str) -> dict[str, Any]:
                 "samples_sha256": samples,
                 **dict(zip(ABOUT, about, strict=True)),
             }
-    except audio.UnusableError as error:
-        return {"problem": str(error)}
-    except OSError as error:
-        return {"problem": f"cannot be read ({error.strerror or error})"}
+    except (audio.UnusableError, OSError) as error:
+        return {"problem": problem(error)}
+
+
+def problem(error: audio.UnusableError | OSError) -> str:
+    """Why a recording cannot be used; it goes on after its name."""
+    if isinstance(error, audio.UnusableError):
+        return str(error)
+    return f"cannot be read ({error.strerror or error})"
 
 
 def _decode(clip: audio.Audio) -> tuple[int, str, float, float]:

@@ -80,7 +80,7 @@ class Corpus:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any clip, rating, speaker or part, and scale."""
         columns = ["file", "valence", "speaker", "sha256"] + ["split"] * ("split" in self.clips)
-        content = self.clips[columns].to_csv(index=False)
+        content = self.clips[columns].to_csv(index=False, lineterminator="\n")
         return digest(f"{self.scale}\n{content}")
 
 
@@ -93,7 +93,7 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
             corpus or several (see `layouts.LAYOUTS`), has a labels table, or has a folder for each
             emotion. A labels table (CSV, TSV, JSON or, with openpyxl, a workbook; also one each for
             training and test) has a column of file names, a column of valence ratings or one for
-            each of several raters, and perhaps others, under the names in `tables.COLUMNS`; or a
+            each of several raters, and perhaps others, under the names in `columns.COLUMNS`; or a
             row for each rater of each clip. With columns of start and end, or start and duration,
             in seconds or as ``1:23.5``, each row is that part of a recording. Without ratings, a
             column of emotions gives each category's published valence. If there is no such file,
@@ -199,22 +199,23 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     checks.repeats(table)
     sounds = checks.audio_files(table, folder)
     usable = table["reason"].isna()
+    closed = tuple(
+        f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
+    )
+    found.notes += closed + notes
+    also = "".join(f"; {note}" for note in found.notes)
     if not usable.any():
-        raise CorpusError(f"{source} has no usable clip: {_why_none(table, found.where, files)}.")
+        why = _why_none(table, found.where, files)
+        raise CorpusError(f"{source} has no usable clip: {why}{also}.")
     if table.loc[usable, "valence"].nunique() == 1:
         raise CorpusError(
             f"{source} has the single valence {table.loc[usable, 'valence'].iloc[0]:g}, so that "
             f"there is nothing to predict (usable clips: {usable.sum()}"
             + ("" if usable.all() else f"; {_why_none(table[~usable], 'those left out', files)}")
-            + "): add other ratings."
+            + f"{also}): add other ratings."
         )
-    closed = tuple(
-        f"{name} is a folder that cannot be read: its files are left out" for name in files.closed
-    )
     found.notes += (
-        closed
-        + notes
-        + _notes(sounds[usable], table.loc[usable, "sample_rate"])
+        _notes(sounds[usable], table.loc[usable, "sample_rate"])
         + (segments.overlapping(table[usable], recordings[usable]) if in_parts else ())
         + labels.alike(table.loc[usable, "speaker"])
     )

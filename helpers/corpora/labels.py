@@ -104,6 +104,7 @@ def read(
             labels.notes += added
     elif found:
         name, table = _only(found, source)
+        _refuse_numbers(table.rows["emotion"], files.folder / name)
         labels = replace(_categorical(table.rows, name, scale), notes=table.notes)
     elif (tree := layouts.by_folder(files)) is not None:
         labels = _categorical(tree, source.name, scale, layout="a folder for each emotion")
@@ -199,6 +200,8 @@ def _rated(
         if layout.table and posixpath.basename(name) == layout.table:
             about["layout"] = layout.name
             scale = scale or layout.scale
+        else:
+            notes += (f"by their names, the files are those of {layout.name}, with its licence",)
     rows = _completed(rows)
     raters = None if table.raters is None else tables.all_numbers(table.raters)
     all_ratings = rows["valence"] if raters is None else raters.stack()
@@ -209,6 +212,16 @@ def _rated(
         rows.loc[wrong, "valence"] = outside
         rows.loc[wrong, "as written"] = outside.map("{:g}".format)
     return Labels(rows, name, about | {"scale": scale}, raters, notes)
+
+
+def _refuse_numbers(emotions: pd.Series, labels: Path) -> None:
+    """Refuse emotions that are all numbers, which may be ratings in a column called label."""
+    written = emotions[emotions.map(tables.known).notna()]
+    if len(written) and tables.numbers(written).notna().all():
+        raise CorpusError(
+            f"{labels} has numbers such as {written.iloc[0]} and not words for emotions: call "
+            "their column valence if they are ratings, and else write the emotions as words."
+        )
 
 
 def _categorical(
@@ -341,7 +354,8 @@ def _scale(ratings: pd.Series, written: pd.Series, labels: Path) -> tuple[float,
     if ratings.empty:
         example = written[written != ""].iloc[0]
         raise CorpusError(
-            f"{labels} has no rating that is a number, but such as {example!r}: write numbers."
+            f"{labels} has no rating that is a number, but such as {example!r}: write numbers "
+            "such as 3.5."
         )
     reached = (float(ratings.min()), float(ratings.max()))
     narrower = SCALES[: SCALES.index(reached)] if reached in SCALES else ()

@@ -52,8 +52,17 @@ NOBODY: frozenset[str] = frozenset(KNOWN["nobody"]["words"])
 #: The scale of valence that comes from emotions, unless another one is told.
 CATEGORICAL_SCALE = (1.0, 5.0)
 
+#: Suffixes of films, whose sound may lie beside them in a file of its own.
+FILMS = (
+    *(".mp4", ".webm", ".mov", ".avi", ".mkv", ".flv", ".m4v", ".mpg", ".mpeg", ".wmv", ".asf"),
+    *(".ogv", ".3gp", ".3gpp", ".3g2"),
+)
+
 #: Suffixes of audio that lost something, of which another copy is preferred.
-LOSSY = (".mp3", ".ogg", ".m4a", ".aac", ".opus", ".wma", ".mp4", ".webm")
+LOSSY = (".mp3", ".ogg", ".m4a", ".aac", ".opus", ".wma", ".spx", ".ac3", *FILMS)
+
+#: Suffixes of what often lies beside audio and is none, in lower case.
+NOT_AUDIO: tuple[str, ...] = tuple(KNOWN["not_audio"]["suffixes"])
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class Files:
         clips: the audio, without IEMOCAP's recordings of whole dialogues
         tables: CSV, TSV, JSON and workbooks
         texts: other files that may hold labels
+        others: all other files that may be audio, although their suffixes are none of audio
         closed: folders that cannot be read
     """
 
@@ -74,6 +84,7 @@ class Files:
     clips: list[str]
     tables: list[str]
     texts: list[str]
+    others: list[str]
     closed: list[str]
 
 
@@ -81,11 +92,13 @@ def files(folder: Path) -> Files:
     """Find the audio, tables and texts below a folder, see `storage.files_below`."""
     names, closed = (["/".join(parts) for parts in found] for found in files_below(folder))
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
+    known = (*KEPT, *NOT_AUDIO)
     return Files(
         folder,
         clips=[name for name in sounds if not re.search(r"(^|/)Session\d/dialog/", name)],
         tables=[name for name in names if name.lower().endswith(TABLES)],
         texts=[name for name in names if name.lower().endswith(".txt")],
+        others=[name for name in names if not name.lower().endswith(known)],
         closed=closed,
     )
 

@@ -11,12 +11,11 @@ from collections import defaultdict
 import pandas as pd
 
 from helpers.audio import SUFFIXES
-from helpers.corpora.layouts import Files
+from helpers.corpora.layouts import FILMS, Files
 
 #: Endings of names that may be those of the same recording here, in lower case: of audio, and of
 #: what audio is converted from.
-ENDINGS = (*SUFFIXES, ".au", ".avi", ".flv", ".mkv", ".pcm", ".raw", ".sph")
-
+ENDINGS = (*SUFFIXES, ".pcm", ".raw")
 
 #: Reason of a row that no audio file fits.
 MISSING = "is not in the corpus"
@@ -96,13 +95,14 @@ def _common(clip: str, parts: list[str]) -> int:
     return [*same, False].index(False)
 
 
-def _closeness(clip: str, parts: list[str], beside: str) -> tuple[int, bool, bool, bool, bool]:
-    """How well a file fits: common folders, the whole path, the table's folder, the letters."""
+def _closeness(clip: str, parts: list[str], beside: str) -> tuple[int, *tuple[bool, ...]]:
+    """How well a file fits: common folders, whole path, the table's folder, letters, no film."""
     *folders, name = clip.split("/")
     common = _common(clip, parts)
     whole = common == len(parts) - 1 == len(folders)
     near = bool(beside) and clip.startswith(f"{beside}/")
-    return common, whole and common > 0, near, whole, parts[-1] in (name, _stem(name))
+    letters, film = parts[-1] in (name, _stem(name)), name.lower().endswith(FILMS)
+    return common, whole and common > 0, near, whole, letters, not film
 
 
 def matched(rows: pd.DataFrame, finder: Finder) -> tuple[pd.Series, pd.Series]:
@@ -159,8 +159,8 @@ def find_audio(
         finder: of these files
 
     Returns:
-        the audio files without a label: ``file``, ``path`` and ``reason``; and a note if files are
-        not in the folders that the labels name
+        the audio files without a label: ``file``, ``path`` and ``reason``; and notes if files are
+        not in the folders that the labels name, or have suffixes that are none of audio
     """
     found, other = matched(table, finder)
     written = table["file"].copy()
@@ -174,7 +174,7 @@ def find_audio(
     several += (
         folders.map(lambda n: ": add its " + ("folder" if n > 1 else "suffix")) + " to the name"
     )
-    unfit = several.where(count > 1, MISSING).where(count != 1, None)
+    unfit = several.where(count > 1, _absent(written, files.others)).where(count != 1, None)
     table["reason"] = table["reason"].where(table["reason"].notna(), unfit).astype(object)
     several_files = table.groupby("file")["path"].transform("nunique") > 1
     table["file"] = listed.where(several_files & (count == 1), table["file"])
@@ -185,12 +185,43 @@ def find_audio(
         f"is the same clip as {copies[clip]}, which is used" if clip in copies else "has no label"
         for clip in rest
     ]
-    printable = [clip.encode(errors="replace").decode() for clip in rest]
     paths = [f"{files.folder}/{clip}" for clip in rest]
-    columns = {"file": printable, "path": paths, "reason": reasons}
+    columns = {"file": [*map(_printable, rest)], "path": paths, "reason": reasons}
     notes = [
         f"{other.sum()} of {len(table)} labels name other folders than those of their files: "
         f"{name} is taken for {clip}"
         for name, clip in zip(written[other][:1], listed[other][:1], strict=True)
     ]
-    return pd.DataFrame(columns, dtype=object), tuple(notes)
+    return pd.DataFrame(columns, dtype=object), (*notes, *_strange(files.others))
+
+
+def _absent(written: pd.Series, others: list[str]) -> pd.Series:
+    """Why no audio file fits a name: because there is none, or only one that is not read."""
+    there: dict[str, str] = {}
+    for other in others:
+        name = folded(posixpath.basename(other))
+        there |= {name: other, posixpath.splitext(name)[0]: other}
+
+    def why(name: str) -> str:
+        last = folded("/".join(_parts(name)[-1:]))
+        other = there.get(last) or there.get(_stem(last))
+        if other is None:
+            return MISSING
+        return f"is there as {_printable(other)}, whose suffix is none of audio: convert it to wav"
+
+    return written.map(why)
+
+
+def _strange(others: list[str]) -> tuple[str, ...]:
+    """A note of the files that may be audio, but have another suffix."""
+    strange = [_printable(name) for name in others if posixpath.splitext(name)[1]]
+    if not strange:
+        return ()
+    more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+    first = ", ".join(strange[:3])
+    return (f"files whose suffixes are none of audio are left out: {first}{more}",)
+
+
+def _printable(name: str) -> str:
+    """A name that can be printed, although some of its bytes may be no text."""
+    return name.encode(errors="replace").decode()

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import os
-from pathlib import Path
+from functools import cached_property
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
-import soundfile
+from scipy.io import wavfile
 
 from helpers import audio
-from helpers.corpora import tables
+from helpers.corpora import checks, tables
 from helpers.progress import bar
-from helpers.storage import cache_folder, digest, make_folder, write_file
+from helpers.storage import OutputError, cache_folder, digest, make_folder, write_file
 
 #: Seconds by which a file may differ from a part of it and still be taken for that part.
 SLACK = 0.05
+
+#: Changes whenever the same recording could give other parts.
+VERSION = 2
+
+#: Packages that read recordings: another version may give other samples.
+READERS = ("audioread", "soundfile", "soxr")
 
 
 def cut(table: pd.DataFrame) -> None:
@@ -29,6 +36,32 @@ def cut(table: pd.DataFrame) -> None:
             seconds, and a part that is not in its recording gets a reason. Of several parts with
             the same ``file``, each gets its seconds behind it
     """
+    _in_seconds(table)
+    several = table["file"].duplicated(keep=False)
+    usable = table["path"].notna() & table["reason"].isna()
+    parts = table[usable & ((table["start"] > 0) | table["end"].notna())]
+    for path, rows in bar(list(parts.groupby("path")), desc="cutting", unit="recording"):
+        try:
+            recording = _Recording(path)
+            for row in rows.fillna({"end": recording.seconds}).itertuples():
+                if abs(row.end - row.start - recording.seconds) <= SLACK:
+                    continue
+                if not 0 <= row.start < row.end <= recording.seconds + SLACK:
+                    whole = f"the recording of {recording.seconds:.1f} s"
+                    said = f"{row.start:g} to {row.end:g} s are not in {whole}"
+                    table.loc[row.Index, "reason"] = said
+                    continue
+                table.loc[row.Index, "path"] = recording.part(row.start, row.end)
+                if several[row.Index]:
+                    table.loc[row.Index, "file"] += f" [{_text(row.start)}–{_text(row.end)} s]"
+        except OutputError:
+            raise
+        except (audio.UnusableError, OSError) as error:
+            table.loc[rows.index, "reason"] = checks.problem(error)
+
+
+def _in_seconds(table: pd.DataFrame) -> None:
+    """Read the times of parts; those that are none give their rows a reason."""
     for column in ("start", "end"):
         written = table[column].astype(str)
         table[column] = tables.seconds(written)
@@ -36,35 +69,41 @@ def cut(table: pd.DataFrame) -> None:
         reason = f"has the {column} '" + written + "', which is no time such as 83.5 or 1:23.5"
         table.loc[wrong, "reason"] = reason
     table["start"] = table["start"].fillna(0.0)
-    several = table["file"].duplicated(keep=False)
-    usable = table["path"].notna() & table["reason"].isna()
-    parts = table[usable & ((table["start"] > 0) | table["end"].notna())]
-    for path, rows in bar(list(parts.groupby("path")), desc="cutting", unit="recording"):
-        try:
-            y, rate = audio.read(path)
-            about = os.stat(path)  # noqa: PTH116 as in `checks`
-        except (audio.UnusableError, OSError) as error:
-            table.loc[rows.index, "reason"] = str(error)
-            continue
-        folder = cache_folder("segments") / digest(f"{path} {about.st_size} {about.st_mtime_ns}")
-        whole = len(y) / rate
-        for row in rows.itertuples():
-            end = whole if np.isnan(row.end) else row.end
-            if abs(end - row.start - whole) <= SLACK:
-                continue
-            if not 0 <= row.start < end <= whole + SLACK:
-                said = f"{row.start:g} to {end:g} s are not in the recording of {whole:.1f} s"
-                table.loc[row.Index, "reason"] = said
-                continue
-            target = folder / f"{Path(path).stem}_{row.start:.3f}_{end:.3f}.wav"
-            if not target.exists():
-                content = io.BytesIO()
-                part = y[round(row.start * rate) : round(end * rate)]
-                soundfile.write(content, part, rate, format="WAV", subtype="FLOAT")
-                write_file(make_folder(folder) / target.name, content.getvalue())
-            table.loc[row.Index, "path"] = str(target)
-            if several[row.Index]:
-                table.loc[row.Index, "file"] += f" [{_text(row.start)}–{_text(end)} s]"
+
+
+class _Recording:
+    """A recording with its parts in the cache; it is read only if one of them is missing."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        # Taken before the recording is read: if that changes meanwhile, the next call cuts anew.
+        key = [VERSION, *map(version, READERS), path, *checks.file_version(path)]
+        self.folder = cache_folder("segments") / digest(" ".join(map(str, key)))
+
+    @cached_property
+    def samples(self) -> tuple[np.ndarray, int]:
+        return audio.read(self.path)
+
+    @cached_property
+    def seconds(self) -> float:
+        kept = self.folder / "seconds.txt"
+        with contextlib.suppress(OSError, ValueError):
+            return float(kept.read_text(encoding="utf-8"))
+        y, rate = self.samples
+        make_folder(self.folder)
+        write_file(kept, str(len(y) / rate))
+        return len(y) / rate
+
+    def part(self, start: float, end: float) -> str:
+        """The path of a part, which is cut if it is missing."""
+        target = self.folder / f"{start:.3f}_{end:.3f}.wav"
+        if not target.exists():
+            y, rate = self.samples
+            content = io.BytesIO()
+            part = y[round(start * rate) : round(end * rate)]
+            wavfile.write(content, rate, part)  # libsndfile would write the time into the file
+            write_file(target, content.getvalue())
+        return str(target)
 
 
 def overlapping(clips: pd.DataFrame, recordings: pd.Series) -> tuple[str, ...]:

@@ -6,8 +6,6 @@ Which of several tables is meant, and what its labels mean, is decided in `label
 from __future__ import annotations
 
 import re
-import unicodedata
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +13,23 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import audio
-from helpers.corpora.checks import FOUND
+from helpers.corpora.cells import cells_of
+from helpers.corpora.checks import FOUND, UNCLEAR
+from helpers.corpora.columns import (
+    COLUMNS,
+    DURATIONS,
+    LIKE_RATER,
+    LIKE_TIME,
+    MILLISECONDS,
+    NAMES,
+    plain,
+    predicted,
+    present,
+    rater_columns,
+)
 from helpers.corpora.errors import CorpusError
-from helpers.corpora.layouts import KNOWN, NOBODY, Files, valence
-from helpers.corpora.matching import Finder
-
-#: Names of each column in labels tables, see `plain`; the first is the project's.
-COLUMNS: dict[str, list[str]] = KNOWN["columns"]
-
-#: Forms of the names of single raters' columns, see `plain`; those with ratings and those without.
-RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "plain")]
+from helpers.corpora.layouts import NOBODY, Files, valence
+from helpers.corpora.matching import Finder, matched
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
 OWN = ("path", *FOUND, "reason", "beside", "corpus")
@@ -50,28 +54,6 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def plain(name: object) -> str:
-    """The name of a column without case, blanks, punctuation and a final s."""
-    text = unicodedata.normalize("NFKC", str(name)).casefold()
-    return re.sub(r"[\W_]+", "", text).rstrip("s")
-
-
-NAMES = {column: {plain(name) for name in names} for column, names in COLUMNS.items()}
-
-#: Names of columns of durations, see `plain`, which make a start an end.
-DURATIONS = {plain(name) for name in ("duration", "dur", "segment duration")}
-
-#: Names of columns of times in milliseconds, see `plain`.
-MILLISECONDS = {
-    plain(name) for name in (*COLUMNS["start"], *COLUMNS["end"]) if name.endswith(" ms")
-}
-
-#: Names, see `plain`, that look like those of columns of times.
-LIKE_TIME = re.compile(
-    r"(t|segment|clip|utterance|utt)?(start|begin|end|stop|onset|offset)(time|frame|sample|s|m|ec)*"
-).fullmatch
-
-
 def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int, str, str]]]:
     """Read the labels tables in a folder.
 
@@ -87,7 +69,7 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
     for name in files.tables:
         path = files.folder / name
         try:
-            cells = _cells(path)
+            cells = cells_of(path)
             missing, sentence = _missing(list(cells.columns), path)
             if missing:
                 problems.append((missing, sentence, name))
@@ -108,7 +90,9 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
 
 def _missing(columns: list[str], path: Path) -> tuple[int, str]:
     """How many of the necessary columns are missing, and what to do about it."""
-    has, wanted = _has(columns), {}
+    if predicted(columns):
+        return 1, f"{path} holds predictions, and ratings belong in a table of their own."
+    has, wanted = present(columns), {}
     if "file" not in has:
         wanted["file"] = f"{', '.join(COLUMNS['file'][:4])} or the like"
     if not has & {"valence", "emotion"}:
@@ -118,80 +102,6 @@ def _missing(columns: list[str], path: Path) -> tuple[int, str]:
         f"{' and one '.join(wanted.values())} (its columns are {', '.join(columns) or 'none'})."
     )
     return len(wanted), sentence
-
-
-def _has(columns: Iterable[object]) -> set[str]:
-    """The project's names of the columns that are there."""
-    names = {plain(name) for name in columns}
-    found = {column for column, accepted in NAMES.items() if names & accepted}
-    return found | ({"valence"} if rater_columns(columns) else set())
-
-
-def rater_columns(columns: Iterable[Any]) -> list[Any]:
-    """The columns of single raters among some, if there are several."""
-    each = ([name for name in columns if form(plain(name))] for form in RATERS)
-    return next((found for found in each if len(found) > 1), [])
-
-
-def _cells(path: Path) -> pd.DataFrame:
-    """Every cell as text."""
-    suffix = path.suffix.lower()
-    try:
-        with open(path, "rb") as file:
-            pointer = file.read(len(audio.LFS)) == audio.LFS
-        if pointer:
-            raise CorpusError(
-                f"{path} is a git-lfs pointer and not the table itself: run `git lfs pull`."
-            )
-        if suffix.startswith(".xls"):
-            cells = pd.read_excel(path, dtype=str, keep_default_na=False)
-        else:
-            cells = _json(path, suffix) if suffix.startswith(".json") else _csv(path)
-    except CorpusError:
-        raise
-    except ImportError as error:
-        raise CorpusError(f"{path} is a workbook: save it as CSV.") from error
-    except Exception as error:  # pandas raises whatever damaged bytes make its readers raise
-        raise CorpusError(
-            f"{path} is not a table that can be read ({' '.join(str(error).split())}): save it as "
-            "CSV, UTF-8."
-        ) from error
-    names = [str(name).strip() for name in cells.columns]
-    again = [names[:n].count(name) for n, name in enumerate(names)]
-    unique = [f"{name}.{n}" if n else name for name, n in zip(names, again, strict=True)]
-    return cells.astype(object).where(cells.notna(), "").map(str).set_axis(unique, axis=1)
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """Comma, semicolon, tab or bar, with or without Excel's byte-order mark and its ``sep=;``."""
-    with open(path, encoding="utf-8-sig") as lines:
-        first = lines.readline()
-    told = re.fullmatch(r"\"?sep=(.)\"?\s*", first)
-    separator = told[1] if told else max(",;\t|", key=first.count)
-    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
-    options["skiprows"] = 1 if told else 0
-    try:
-        with warnings.catch_warnings(category=pd.errors.ParserWarning, action="error"):  # long rows
-            return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
-    except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
-        line = re.search(r"line \d+", str(error))
-        raise CorpusError(
-            f"{path} has more cells in {line[0] if line else 'a row'} than names of columns in its "
-            f"first: put each cell that has a {separator!r} in quotes."
-        ) from error
-
-
-def _json(path: Path, suffix: str) -> pd.DataFrame:
-    """Records, columns or lines, or an object with the files as keys."""
-    options: dict[str, Any] = {"dtype": False, "convert_dates": False, "convert_axes": False}
-    options["precise_float"] = True
-    if suffix == ".jsonl":
-        return pd.read_json(path, lines=True, **options)
-    cells = pd.read_json(path, **options)
-    if "file" in _has(cells.columns):
-        return cells
-    turned = pd.read_json(path, orient="index", **options)
-    return turned if "file" in _has(turned.columns) else turned.rename_axis("file").reset_index()
 
 
 def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
@@ -228,8 +138,10 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     only = not {"valence", "emotion"} & set(cells)
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
-    elif {"rater", "valence"} <= set(cells) and cells.duplicated("file").any():
-        table = _row_by_rater(cells, path.name)
+    elif {"rater", "valence"} <= set(cells):
+        cells["file"] = _in_one_spelling(cells["file"], beside, finder)
+        if cells["file"].duplicated().any():
+            table = _row_by_rater(cells, path.name)
     if len(times) == 1:
         said = (
             f"{times[0]} of {path.name} is not used: a part of a recording has a start and an end"
@@ -242,12 +154,25 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         _refuse_listeners(table.rows, path)
     if table.raters is not None and "valence" not in table.rows:
         table.rows["valence"] = mean_rating(table.raters)
+        table.notes += _unused_raters(cells, single, path.name)
     for column in table.rows.columns.difference(list(COLUMNS)):
         values = pd.to_numeric(table.rows[column], errors="coerce")
         if values.notna().all():
             table.rows[column] = values
     table.rows["beside"] = beside
     return table
+
+
+def _unused_raters(cells: pd.DataFrame, single: list[str], name: str) -> tuple[str, ...]:
+    """A note of columns of numbers that look like those of raters, by another form of name."""
+    others = cells.columns.difference([*COLUMNS, *single], sort=False)
+    alike = [each for each in others if LIKE_RATER(plain(each)) and numbers(cells[each]).any()]
+    if not alike or not single:
+        return ()
+    return (
+        f"{', '.join(alike)} of {name} is not used, as the raters' columns are those called like "
+        f"{single[0]}: give it such a name if it is a rater's",
+    )
 
 
 def _refuse_twice(cells: pd.DataFrame, path: Path) -> None:
@@ -306,9 +231,8 @@ def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     column tells, become seconds.
     """
     for name in cells.columns:
-        if plain(name) in MILLISECONDS:
-            time = numbers(cells[name]) / 1000
-            cells = cells.assign(**{name: time.astype(str).where(time.notna(), cells[name])})
+        if plain(name) in MILLISECONDS - DURATIONS:
+            cells = cells.assign(**{name: _of_milliseconds(cells[name])})
     starts, ends, durations = (
         [name for name in cells.columns if plain(name) in names]
         for names in (NAMES["start"], NAMES["end"], DURATIONS)
@@ -318,8 +242,16 @@ def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     if ends or not starts or not durations:
         return cells
     duration = cells[durations[0]]
+    if plain(durations[0]) in MILLISECONDS:
+        duration = _of_milliseconds(duration)
     end = seconds(cells[starts[0]]).fillna(0.0) + seconds(duration)
     return cells.assign(end=end.astype(str).where(end.notna(), duration))
+
+
+def _of_milliseconds(column: pd.Series) -> pd.Series:
+    """Numbers of milliseconds as text in seconds, and what is no number as it is."""
+    time = numbers(column) / 1000
+    return time.astype(str).where(time.notna(), column)
 
 
 def _rename(
@@ -357,17 +289,27 @@ def known(written: object) -> str | None:
     return None if text.casefold() in NOBODY else text
 
 
+def with_points(column: pd.Series) -> pd.Series:
+    """The same cells with decimal points for commas and a plain minus.
+
+    “1,000” stays, which may be 1 or 1000, unless another cell such as “2,5” shows what commas mean.
+    """
+    text = column.astype(str).str.strip().str.replace("−", "-")
+    unclear = text.str.fullmatch(UNCLEAR)
+    decimal = text.str.fullmatch(r"([+-]|.*:)?\d*,\d*") & ~unclear
+    return text.where(unclear & (not decimal.any()), text.str.replace(",", "."))
+
+
 def numbers(column: pd.Series) -> pd.Series:
-    """Numbers with a decimal point or comma, NaN where there is none."""
-    plain_text = column.str.strip().str.replace(",", ".").str.replace("−", "-")
-    return pd.to_numeric(plain_text, errors="coerce")
+    """Numbers with a decimal point or comma, see `with_points`; NaN where there is none."""
+    return pd.to_numeric(with_points(column), errors="coerce")
 
 
 def seconds(column: pd.Series) -> pd.Series:
     """Seconds, also from times such as ``1:23.5`` or ``1.5 s``; NaN where there is none."""
-    text = column.astype(str).str.strip().str.replace(",", ".")
+    text = with_points(column)
     hours = text.mask(text.str.fullmatch(r"\d+:\d+(\.\d*)?"), "0:" + text)
-    times = pd.to_timedelta(hours.where(numbers(text).isna()), errors="coerce")
+    times = pd.to_timedelta(hours.where(text.str.contains(r"[:a-z]")), errors="coerce")
     return numbers(text).fillna(times.dt.total_seconds())
 
 
@@ -400,6 +342,15 @@ def mean_rating(raters: pd.DataFrame) -> pd.Series:
     wrong = text.where(values.isna() & ~text.apply(lambda c: c.str.casefold().isin(NOBODY)))
     mean = values.mean(axis=1)
     return wrong.bfill(axis=1).iloc[:, 0].fillna(mean.astype(str).where(mean.notna(), ""))
+
+
+def _in_one_spelling(names: pd.Series, beside: str, finder: Finder) -> pd.Series:
+    """The first spelling of the file that each row is about, as raters may spell it differently."""
+    rows = pd.DataFrame({"file": names.unique(), "beside": beside})
+    found, _ = matched(rows, finder)
+    clear = found.map(lambda each: each[0] if len(each) == 1 else None)
+    first = rows["file"].groupby(clear).transform("first").fillna(rows["file"])
+    return names.map(dict(zip(rows["file"], first, strict=True)))
 
 
 def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:

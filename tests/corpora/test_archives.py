@@ -110,14 +110,21 @@ def test_zip64_is_read(folder, output):
     assert len(corpora.load(path).clips) == 4
 
 
-def test_a_zip_that_may_not_be_read_says_so(folder, output, monkeypatch):
-    path = zipped(folder)
+@pytest.mark.parametrize("name", ["speech.zip", "speech.tar.gz", "speech"])
+def test_an_archive_that_may_not_be_read_says_so_and_asks_for_no_room(
+    folder, tmp_path, output, monkeypatch, name
+):
+    (tmp_path / "archives").mkdir()
+    path = zipped(folder, tmp_path / "archives" / name)
 
-    def refuse(*arguments, **options):
-        raise PermissionError(13, os.strerror(13))
+    def refuse(file, mode):
+        raise PermissionError(13, os.strerror(13), file)
 
-    monkeypatch.setattr(zipfile, "ZipFile", refuse)
-    with pytest.raises(CorpusError, match=r"speech\.zip .*Permission denied"):
+    monkeypatch.setattr(archives, "open", refuse, raising=False)  # root may read everything
+    said = (
+        r"cannot be read \(Permission denied\): give yourself the right to read it, or name a copy"
+    )
+    with pytest.raises(CorpusError, match=f"{name} {said}"):
         corpora.load(path)
 
 

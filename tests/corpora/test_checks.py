@@ -178,11 +178,9 @@ def test_a_file_listed_twice_counts_once_and_with_two_ratings_not_at_all(corpus_
     labels.iloc[-1, labels.columns.get_loc("valence")] = 4.5
     labels.to_csv(corpus_folder / "labels.csv", index=False)
     corpus = corpora.load(corpus_folder)
-    assert corpus.rejected["reason"].tolist() == [
-        "is listed with different ratings",
-        "is listed more than once",
-        "is listed with different ratings",
-    ]
+    differ = "is listed with different ratings: if several listeners gave them, add a column rater"
+    reasons = [differ, "is listed more than once", differ]
+    assert corpus.rejected["reason"].tolist() == reasons
     assert len(corpus.clips) == 11
 
 

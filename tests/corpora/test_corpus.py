@@ -1,6 +1,7 @@
 """Corpora as a whole: folders and zips, errors, summaries."""
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def test_the_fingerprint_changes_with_a_rating_and_with_a_sound(corpus_folder):
     relabelled = corpora.load(corpus_folder).fingerprint
     soundfile.write(corpus_folder / "audio" / "clip00.wav", voice(0.8, seed=99), 16000)
     assert len({before, relabelled, corpora.load(corpus_folder).fingerprint}) == 3
+
+
+def test_the_fingerprint_is_the_same_on_every_system(corpus_folder, monkeypatch):
+    corpus = corpora.load(corpus_folder)
+    here = corpus.fingerprint
+    monkeypatch.setattr(os, "linesep", "\n" if os.linesep == "\r\n" else "\r\n")
+    assert corpus.fingerprint == here
 
 
 def test_speakers_who_may_be_one_are_named(corpus_folder):

@@ -184,7 +184,7 @@ def test_a_table_that_cannot_be_read_matters_only_if_there_is_no_other(corpus_fo
     (corpus_folder / "labels.csv").unlink()
     for name in sorted(spoilt)[1:]:
         (corpus_folder / name).unlink()
-    with pytest.raises(CorpusError, match=r"decimal commas.csv has more cells in a row than"):
+    with pytest.raises(CorpusError, match=r"decimal commas.csv has more cells in line 2 "):
         corpora.load(corpus_folder)
     (corpus_folder / "decimal commas.csv").write_text(good)
     assert len(corpora.load(corpus_folder).clips) == 12

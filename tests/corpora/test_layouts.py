@@ -279,7 +279,8 @@ def test_ratings_in_a_table_say_more_than_emotions_in_names(tmp_path, output):
     assert corpus.clips["valence"].tolist() == [2.5, 3.5]
     assert corpus.clips["speaker"].tolist() == ["01", "01"]
     assert corpora.summary(corpus)["also"] == (
-        "emotion, intensity, sentence, repetition, speaker from the files' names (RAVDESS)"
+        "emotion, intensity, sentence, repetition, speaker from the files' names (RAVDESS); by "
+        "their names, the files are those of RAVDESS, with its licence"
     )
 
 
@@ -290,6 +291,21 @@ def test_who_rates_a_known_corpus_still_has_its_citation(tmp_path, output):
     corpus = corpora.load(tmp_path / "c", scale=(1, 5))
     assert "Livingstone" in corpus.citation and corpus.licence
     assert comparison.has_seen(corpus) == [corpus.citation]
+
+
+@pytest.mark.parametrize("rated", [True, False])
+def test_recordings_of_others_with_names_as_in_nemo_are_not_called_nemo(tmp_path, output, rated):
+    names = [f"VP{n}_{word}_0{n}.wav" for n in (1, 2) for word in ("neutral", "anger", "sadness")]
+    write(tmp_path / "c", names)
+    rows = "\n".join(f"{name},{n % 5 + 1}" for n, name in enumerate(names))
+    if rated:
+        (tmp_path / "c" / "ratings.csv").write_text(f"file,valence\n{rows}\n")
+        corpus = corpora.load(tmp_path / "c")
+        assert (corpus.layout, corpus.citation, corpus.licence) == ("labels table", "", "")
+        assert corpus.notes == () and corpus.clips["speaker"].isna().all()
+    else:
+        with pytest.raises(corpora.CorpusError, match="is no known corpus"):
+            corpora.load(tmp_path / "c")
 
 
 def test_ratings_in_a_table_say_more_than_emotions_that_listeners_chose(tmp_path, output):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import corpora, features
-from helpers.corpora import CorpusError, corpus
+from helpers import comparison, corpora, features
+from helpers.corpora import CorpusError, columns, corpus
+from helpers.inference import predictions
 from tests.conftest import write_corpus
 from tests.corpora.conftest import reasons
 
@@ -70,6 +71,33 @@ def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp
 def test_parts_are_cut_under_many_names_of_their_times(corpus_folder, start, end, unit):
     table(corpus_folder, **{start: [0.1 * unit] * 12, end: [0.6 * unit] * 12})
     assert corpora.load(corpus_folder).clips["duration"].to_numpy() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_part_may_have_a_start_and_a_duration_in_milliseconds(corpus_folder):
+    table(corpus_folder, start_ms=100, duration_ms=400)
+    assert corpora.load(corpus_folder).clips["duration"].to_numpy() == pytest.approx(0.4)
+    table(corpus_folder, start_ms="", duration_ms=400)
+    clips = corpora.load(corpus_folder).clips
+    assert clips["duration_ms"].tolist() == [400] * 12
+
+
+def test_an_error_comes_with_the_notes_on_the_table(corpus_folder):
+    table(corpus_folder, valence=3, onset=0.1)
+    said = "onset of labels.csv is not used: a part of a recording has a start and an end"
+    with pytest.raises(CorpusError, match=rf"\(usable clips: 12; {said}\): add other ratings"):
+        corpora.load(corpus_folder, scale=(1, 5))
+    table(corpus_folder, file=[f"x{n}" for n in range(12)])
+    with pytest.raises(CorpusError, match=f"has no usable clip: .*; {said}."):
+        corpora.load(corpus_folder, scale=(1, 5))
+
+
+@pytest.mark.parametrize("name", ["label", "class"])
+def test_numbers_where_emotions_are_expected_are_to_be_called_valence(corpus_folder, name):
+    labels = table(corpus_folder).rename(columns={"valence": name})
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    said = "has numbers such as 1.0 and not words for emotions: call their column valence if they"
+    with pytest.raises(CorpusError, match=said):
+        corpora.load(corpus_folder)
 
 
 def test_times_that_are_not_understood_are_named(corpus_folder):
@@ -167,6 +195,36 @@ def test_ratings_that_are_words_are_quoted(corpus_folder, name):
         corpora.load(corpus_folder)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["1,000", "1,5"] * 6, [1, 1.5]),  # the other comma is a decimal one
+        (["4,125", "0,250"] * 6, [4.125, 0.25]),  # no thousands begin with 0
+        (["1,000", "2", *"45" * 5], [2, 4, 5]),
+        (["1,000", "2.5", *"45" * 5], [2.5, 4, 5]),
+    ],
+)
+def test_a_comma_of_thousands_or_decimals_is_a_decimal_one_only_beside_others(
+    corpus_folder, written, read
+):
+    table(corpus_folder, valence=written)
+    corpus = corpora.load(corpus_folder, scale=(0, 5))
+    assert sorted(set(corpus.clips["valence"])) == sorted(read)
+    said = (
+        "has the rating '1,000', whose comma may mark thousands or decimals: write a decimal "
+        "point, or no comma"
+    )
+    assert reasons(corpus) == ({} if 1 in read or 0.25 in read else {"clip00.wav": said})
+
+
+def test_a_time_with_a_comma_of_thousands_or_decimals_costs_its_clip(corpus_folder):
+    table(corpus_folder, start=["0.1"] * 11 + ["1,250"], end="0.5")
+    said = "has the start '1,250', which is no time such as 83.5 or 1:23.5"
+    assert reasons(corpora.load(corpus_folder, scale=(1, 5))) == {"clip11.wav": said}
+    table(corpus_folder, start=["0,1"] * 11 + ["0:00,250"], end="0,500")
+    assert corpora.load(corpus_folder).rejected.empty
+
+
 def test_a_minus_of_typography_is_a_minus(corpus_folder):
     table(corpus_folder, valence=["−1", "1", "−0.5", "0"] * 3)
     assert sorted(set(corpora.load(corpus_folder).clips["valence"])) == [-1, -0.5, 0, 1]
@@ -208,6 +266,40 @@ def test_files_that_differ_in_their_suffix_are_told_apart_by_it(corpus_folder):
 def test_a_table_is_to_be_named_by_its_folder(corpus_folder):
     with pytest.raises(CorpusError, match="labels.csv is a table: name the folder that it is in"):
         corpora.load(corpus_folder / "labels.csv")
+
+
+MODELS = {"recommended 1": 3.0, "recommended 2": 3.1, "median": 3.0}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda labels: labels.rename(columns={"file": "clip"}).assign(low=1, high=5, problem=""),
+        lambda labels: labels[["file", "speaker", "valence"]].assign(**MODELS),
+    ],
+)
+def test_predictions_are_no_ratings(corpus_folder, form):
+    before, labels = corpora.load(corpus_folder), table(corpus_folder)
+    form(labels).to_csv(corpus_folder / "out.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    said = "holds predictions, and ratings belong in a table of their own"
+    assert corpus.notes == (f"out.csv is not used as labels: it {said}",)
+    assert corpus.fingerprint == before.fingerprint
+    (corpus_folder / "labels.csv").unlink()
+    with pytest.raises(CorpusError, match=f"out.csv {said}."):
+        corpora.load(corpus_folder)
+
+
+def test_ratings_beside_their_median_are_ratings(corpus_folder):
+    labels = table(corpus_folder)[["file", "speaker", "valence"]].assign(median=3.0)
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    assert len(corpora.load(corpus_folder).clips) == 12
+
+
+def test_tables_of_predictions_are_known_by_the_columns_that_they_are_written_with():
+    known = columns.PREDICTIONS
+    assert known["inference"] == list(predictions.COLUMNS)
+    assert {*known["models"], "median"} == set(comparison.NAMES)
 
 
 def test_the_demo_corpus_has_a_name(monkeypatch, tmp_path):

@@ -44,6 +44,21 @@ def test_a_row_for_each_rater_gives_their_mean(corpus_folder):
     assert corpora.summary(corpus)["raters"].startswith("3 (2 to 3 a clip), each against")
 
 
+def test_raters_may_spell_a_file_differently(corpus_folder):
+    names = pd.read_csv(corpus_folder / "labels.csv")["file"]
+    forms = [str, str.upper, lambda name: name.removesuffix(".wav"), " {} ".format]
+    rows = [
+        (form(name), f"r{n}", SINGLE[i, n % 3])
+        for n, form in enumerate(forms)
+        for i, name in enumerate(names)
+    ]
+    table = pd.DataFrame(rows, columns=["file", "rater", "valence"])
+    table.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["file"].tolist() == names.tolist() and corpus.rejected.empty
+    assert np.array_equal(corpus.raters.to_numpy(), SINGLE[:, [0, 1, 2, 0]])
+
+
 def test_what_one_row_of_a_clip_says_is_known_of_it_and_what_differs_is_named(corpus_folder):
     labels = pd.read_csv(corpus_folder / "labels.csv")
     rows = [
@@ -115,6 +130,19 @@ def test_a_rating_beside_those_of_raters_stays_the_rating(corpus_folder):
         3,
     )
     assert corpus.fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize("other", ["valence_expert", "rater_1", "expert valence", "listener_b"])
+def test_a_rating_in_a_column_of_another_name_is_named(corpus_folder, other):
+    columns = {"valence_1": SINGLE[:, 0], "valence_2": SINGLE[:, 1], other: SINGLE[:, 2]}
+    labels = pd.read_csv(corpus_folder / "labels.csv").drop(columns="valence").assign(**columns)
+    labels.assign(valence_sd=1, listener="all").to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert np.allclose(corpus.clips["valence"], SINGLE[:, :2].mean(axis=1))
+    assert corpus.notes == (
+        f"{other} of labels.csv is not used, as the raters' columns are those called like "
+        "valence_1: give it such a name if it is a rater's",
+    )
 
 
 def test_the_agreement_of_raters_is_that_of_shrout_and_fleiss():

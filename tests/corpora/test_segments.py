@@ -1,11 +1,17 @@
 """Rated parts of long recordings."""
 
+import os
+import shutil
+import time
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from helpers import corpora
+from helpers import audio, corpora
+from helpers.corpora import segments
 from helpers.storage import OutputError
 from tests.conftest import NO_AUDIO, voice, write_corpus
 from tests.corpora.conftest import reasons, relabelled
@@ -114,7 +120,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, output):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(OutputError, match="clip00_0.100_0.500.wav cannot be written"):
+        with pytest.raises(OutputError, match="0.100_0.500.wav cannot be written"):
             corpora.load(tmp_path / "c")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -127,3 +133,81 @@ def test_parts_of_a_recording_that_cannot_be_read_are_rejected(tmp_path, output)
     corpus = corpora.load(tmp_path / "c")
     assert len(corpus.clips) == 2
     assert reasons(corpus)["clip01.wav"].startswith(NO_AUDIO)
+
+
+@pytest.fixture
+def recording(tmp_path, output):
+    """A corpus of three parts of one recording; its audio file."""
+    (tmp_path / "c").mkdir()
+    soundfile.write(tmp_path / "c" / "long.wav", voice(3), 16000)
+    table = "file,start,end,valence\nlong.wav,0,1,1\nlong.wav,1,2,5\nlong.wav,2,,3\n"
+    (tmp_path / "c" / "labels.csv").write_text(table)
+    return tmp_path / "c" / "long.wav"
+
+
+def reads(monkeypatch):
+    """The recordings that are read whole from now on."""
+    read, paths = audio.read, []
+    monkeypatch.setattr(audio, "read", lambda path: paths.append(path) or read(path))
+    return paths
+
+
+def test_a_recording_is_read_again_only_if_a_part_is_missing(recording, monkeypatch):
+    first, read = corpora.load(recording.parent), reads(monkeypatch)
+    assert corpora.load(recording.parent).clips.equals(first.clips) and read == []
+    Path(first.clips["path"][1]).unlink()
+    assert corpora.load(recording.parent).clips.equals(first.clips) and len(read) == 1
+
+
+def test_parts_are_cut_anew_from_a_file_of_the_same_size_and_time(recording):
+    before, about = corpora.load(recording.parent), recording.stat()
+    soundfile.write(recording, voice(3, seed=9), 16000)
+    os.utime(recording, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert corpora.load(recording.parent).fingerprint != before.fingerprint
+
+
+def test_parts_are_cut_anew_if_the_recording_changes_while_it_is_read(recording, monkeypatch):
+    read = audio.read
+
+    def changed(path):
+        found = read(path)
+        soundfile.write(recording, voice(3, seed=9), 16000)
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(audio, "read", changed)
+        before = corpora.load(recording.parent)
+    assert corpora.load(recording.parent).fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize(("name", "value"), [("VERSION", 0), ("version", lambda package: "0")])
+def test_parts_are_cut_anew_by_another_version(recording, monkeypatch, name, value):
+    corpora.load(recording.parent)
+    read = reads(monkeypatch)
+    monkeypatch.setattr(segments, name, value)
+    corpora.load(recording.parent)
+    assert len(read) == 1
+
+
+def test_parts_have_the_same_bytes_whenever_they_are_cut(recording, output):
+    before = corpora.load(recording.parent)
+    shutil.rmtree(output)
+    time.sleep(1.1)  # libsndfile writes the second into files of floats
+    assert corpora.load(recording.parent).fingerprint == before.fingerprint
+
+
+def test_parts_of_a_recording_with_a_long_name_are_cut(recording):
+    name = "x" * 235
+    recording.rename(recording.with_name(f"{name}.wav"))
+    table = recording.with_name("labels.csv")
+    table.write_text(table.read_text().replace("long.wav", name))
+    assert len(corpora.load(recording.parent).clips) == 3
+
+
+def test_a_recording_that_the_system_does_not_give_is_rejected_as_any_clip(recording, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(audio, "read", refused)
+    with pytest.raises(corpora.CorpusError, match=r"cannot be read \(Permission denied\)"):
+        corpora.load(recording.parent, scale=(1, 5))
