@@ -134,6 +134,7 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
         cells = cells.rename(columns={"valence": "valence as written"})
     cells = cells.rename(columns={name: f"{name} as written" for name in OWN})
     single = rater_columns([name for name in cells.columns if name not in COLUMNS])
+    notes += _assumed_commas(cells, ["valence", "start", "end", *single], path.name)
     table = Table(cells.copy())
     only = not {"valence", "emotion"} & set(cells)
     if single and (only or numbers(cells[single].stack()).notna().any()):
@@ -292,12 +293,40 @@ def known(written: object) -> str | None:
 def with_points(column: pd.Series) -> pd.Series:
     """The same cells with decimal points for commas and a plain minus.
 
-    “1,000” stays, which may be 1 or 1000, unless another cell such as “2,5” shows what commas mean.
+    “1,000” may be 1 or 1000. It stays where other cells speak for thousands, see `_comma`.
     """
     text = column.astype(str).str.strip().str.replace("−", "-")
-    unclear = text.str.fullmatch(UNCLEAR)
-    decimal = text.str.fullmatch(r"([+-]|.*:)?\d*,\d*") & ~unclear
-    return text.where(unclear & (not decimal.any()), text.str.replace(",", "."))
+    stays = text.str.fullmatch(UNCLEAR) & (_comma(text) == "thousands")
+    return text.where(stays, text.str.replace(",", "."))
+
+
+def _comma(text: pd.Series) -> str:
+    """What other cells say of the comma in one such as “1,000”.
+
+    It is ``"decimal"`` beside “2,5”, for ``"thousands"`` beside “2.5” or “750”, and else
+    ``"unknown"``, which is read as a decimal one.
+    """
+    others = text[~text.str.fullmatch(UNCLEAR)]
+    if others.str.fullmatch(r"([+-]|.*:)?\d*,\d*").any():
+        return "decimal"
+    values = pd.to_numeric(others, errors="coerce")
+    points = others[values.notna()].str.contains(".", regex=False)
+    return "thousands" if points.any() or values.abs().ge(10).any() else "unknown"
+
+
+def _assumed_commas(cells: pd.DataFrame, columns: Iterable[str], name: str) -> tuple[str, ...]:
+    """A note of each column of whose commas nothing says what they mean."""
+    notes = []
+    for column in cells.columns.intersection([*columns]):
+        text = cells[column].astype(str).str.strip()
+        unclear = text[text.str.fullmatch(UNCLEAR)]
+        if len(unclear) and _comma(text) == "unknown":
+            number = unclear.iloc[0]
+            notes.append(
+                f"{number} in {column} of {name} is read as {number.replace(',', '.')}, with a "
+                "decimal comma"
+            )
+    return tuple(notes)
 
 
 def numbers(column: pd.Series) -> pd.Series:

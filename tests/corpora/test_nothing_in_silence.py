@@ -200,7 +200,7 @@ def test_ratings_that_are_words_are_quoted(corpus_folder, name):
     [
         (["1,000", "1,5"] * 6, [1, 1.5]),  # the other comma is a decimal one
         (["4,125", "0,250"] * 6, [4.125, 0.25]),  # no thousands begin with 0
-        (["1,000", "2", *"45" * 5], [2, 4, 5]),
+        (["1,000", "20", *"45" * 5], [4, 5, 20]),
         (["1,000", "2.5", *"45" * 5], [2.5, 4, 5]),
     ],
 )
@@ -208,13 +208,23 @@ def test_a_comma_of_thousands_or_decimals_is_a_decimal_one_only_beside_others(
     corpus_folder, written, read
 ):
     table(corpus_folder, valence=written)
-    corpus = corpora.load(corpus_folder, scale=(0, 5))
-    assert sorted(set(corpus.clips["valence"])) == sorted(read)
+    corpus = corpora.load(corpus_folder, scale=(0, 20))
+    assert sorted(set(corpus.clips["valence"])) == sorted(read) and corpus.notes == ()
     said = (
         "has the rating '1,000', whose comma may mark thousands or decimals: write a decimal "
         "point, or no comma"
     )
     assert reasons(corpus) == ({} if 1 in read or 0.25 in read else {"clip00.wav": said})
+
+
+def test_a_comma_of_which_nothing_says_what_it_means_is_a_decimal_one_and_a_note_says_so(
+    corpus_folder,
+):
+    table(corpus_folder, valence=["3,667", "2,333", "1,000", "2"] * 3)
+    corpus = corpora.load(corpus_folder, scale=(1, 5))
+    assert sorted(set(corpus.clips["valence"])) == [1, 2, 2.333, 3.667]
+    note = "3,667 in valence of labels.csv is read as 3.667, with a decimal comma"
+    assert corpus.notes == (note,)
 
 
 def test_a_time_with_a_comma_of_thousands_or_decimals_costs_its_clip(corpus_folder):
