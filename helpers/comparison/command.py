@@ -20,7 +20,7 @@ from helpers.comparison.tables import out_of_fold, score_table
 from helpers.comparison.transfer import onto, shifted
 from helpers.corpora import Corpus
 from helpers.settings import Settings
-from helpers.storage import make_folder, write_file
+from helpers.storage import destination, write_table
 
 #: What the columns of the printed table mean.
 LEGEND = {
@@ -47,12 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     folds, there are as many folds as speakers. An official split is not used. A line says so.
     """
     options = _arguments(arguments)
+    csv, csv_clips = _destinations(options.csv)
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
     names = options.models.split(",") if options.models else USUAL
     contenders = {name: named(name, **sizes) for name in names}
     corpus = corpora.from_arguments(options, part=bool(options.on))
-    if options.csv:
-        make_folder(options.csv.parent)
     how: dict[str, Any] = {"seeds": options.seeds, "jobs": options.jobs}
     tested = corpus.clips
     if options.on:
@@ -75,11 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
     table = score_table(corpus, fits, reference=reference, listener=True)
-    if options.csv:
+    if csv and csv_clips:
         flat = table.set_axis([" ".join(pair) for pair in table.columns], axis=1)
-        write_file(options.csv, flat.to_csv())
-        beside = options.csv.with_name(f"{options.csv.stem}_clips.csv")
-        write_file(beside, out_of_fold(corpus, fits).to_csv(index=False))
+        write_table(csv, flat, index=True)
+        write_table(csv_clips, out_of_fold(corpus, fits))
     print(
         f"{corpus.name}, valence from {corpus.scale[0]:g} to {corpus.scale[1]:g}: {parts}, "
         f"networks trained {options.seeds} times in each; gains are over {reference}. "
@@ -96,6 +94,16 @@ def main(arguments: list[str] | None = None) -> int:
         if name in columns:
             print(f"{name:15}{what}")
     return 0
+
+
+def _destinations(named: Path | None) -> tuple[Path | None, Path | None]:
+    """Where the table of ``--csv`` is written and, beside it, what was predicted for each clip."""
+    if named is None:
+        return None, None
+    csv = destination(named, suffix=".csv", begins="model,mae value,")
+    clips = f"file,speaker,valence,({'|'.join(NAMES)})( 1)?[,\n\r]"
+    beside = named.with_name(f"{named.stem}_clips.csv")
+    return csv, destination(beside, suffix=".csv", begins=clips)
 
 
 def _not_fine_tuned(corpus: Corpus, by_speaker: bool) -> str:
