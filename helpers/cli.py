@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -20,9 +21,12 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
         arguments: see there
 
     Returns:
-        the exit code: that of `main`; 2 after one sentence on stderr if it raised `UserError`; as
-        of a shell, 130 after Ctrl-C and 141 if nobody reads what is printed, as after ``| head``
+        the exit code: that of `main`; 2 after one sentence on stderr if it raised `UserError`, or
+        if what is printed cannot be written; as of a shell, 130 after Ctrl-C and 141 if nobody
+        reads what is printed, as after ``| head``
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `helpers`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the console's encoding lacks is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -30,13 +34,26 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
         code = main(arguments)
         print(end="", flush=True)  # what is left of the output may break the pipe, too
         return code
-    except BrokenPipeError:
-        # Python flushes once more at its end, see "Note on SIGPIPE" in its documentation.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        return _of_output(error)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
+
+
+def _of_output(error: OSError) -> int:
+    """The exit code, if nothing more can be printed; else the error is a bug, and raised again."""
+    try:
+        print(flush=True)
+    except OSError as again:
+        # Python flushes once more at its end, see "Note on SIGPIPE" in its documentation.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(again, BrokenPipeError):
+            return 141
+        said = f"The output cannot be written ({again.strerror}): make room, or send it elsewhere."
+        print(said, file=sys.stderr)
+        return 2
+    raise error
