@@ -27,10 +27,9 @@ in this list; from outside, a package is used through the names that its ``__ini
 Importing the package imports none of them.
 """
 
-import signal
 import sys
 
-# While Python looks for a command, which imports all that it needs, Ctrl-C ends the process without
-# a traceback. `cli.run` takes this back.
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if sys.argv[:1] == ["-m"]:  # Python looks for a command, and imports its package before that runs
+    from helpers import cli
+
+    cli.start()

@@ -22,6 +22,9 @@ import soundfile
 import soxr
 
 from helpers import mp3
+from helpers.storage import let_numba_cache
+
+let_numba_cache("librosa")  # which imports numba on first use
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]

@@ -7,10 +7,25 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 
 class UserError(ValueError):
     """What a user can fix; the message names the file or the choice, and says how to fix it."""
+
+
+def start() -> None:
+    """While a command is imported: no traceback of Ctrl-C, and none of what a user can fix."""
+
+    def show(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if not isinstance(error, UserError):
+            return sys.__excepthook__(kind, error, trace)
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+    sys.excepthook = show
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # `run` puts it back
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = None) -> int:
@@ -25,7 +40,7 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
         if what is printed cannot be written; as of a shell, 130 after Ctrl-C and 141 if nobody
         reads what is printed, as after ``| head``
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `helpers`
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `start`
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the console's encoding lacks is no reason to stop.

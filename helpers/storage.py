@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -58,6 +59,28 @@ def output_folder() -> Path:
 def cache_folder(kind: str) -> Path:
     """``.cache/<kind>`` below `output_folder`, made if need be; all in it can be rebuilt."""
     return make_folder(output_folder() / ".cache" / kind)
+
+
+def let_numba_cache(package: str) -> None:
+    """Let numba keep in the cache here what it compiles of a package, if there is no other place.
+
+    Else it raises an error where neither the package's folder nor the user's cache can be written
+    to. It must not have been imported.
+
+    Args:
+        package: name of an installed package
+    """
+    spec = importlib.util.find_spec(package)
+    places = [*((spec and spec.submodule_search_locations) or [])]
+    places.append(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111
+    if not any(map(_may_write, places)):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(output_folder() / ".cache" / "numba"))
+
+
+def _may_write(folder: str) -> bool:
+    """Whether a folder can be written to or, if it is not there, made."""
+    above = (Path(folder), *Path(folder).parents)
+    return os.access(next(each for each in above if os.access(each, os.F_OK)), os.W_OK)
 
 
 def make_folder(folder: Path) -> Path:
