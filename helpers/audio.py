@@ -272,7 +272,8 @@ def _with_audioread(path: str) -> Iterator[Audio]:
     decoders = _decoders()
     if not decoders:
         raise UnusableError(
-            "is in no format that is read without FFmpeg: install it (https://ffmpeg.org)"
+            "is in no format that is read without FFmpeg, or is damaged: play it to see which, and "
+            "install FFmpeg (https://ffmpeg.org)"
         )
     try:
         # Whole, since FFmpeg takes what stands before a colon for a protocol.

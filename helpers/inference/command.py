@@ -22,7 +22,7 @@ from helpers.inference.predictions import predict
 from helpers.inference.pretrained import predict_pretrained
 from helpers.storage import NAME_ANOTHER, OutputError, destination, write_file, write_table
 
-#: Recordings that an error names; it counts the others.
+#: Recordings that a sentence names; it counts the others.
 NAMED = 3
 
 #: How the tables of this command begin, see `storage.destination`.
@@ -116,6 +116,7 @@ def _recordings(named: list[str]) -> list[str]:
         UserError: if none of them can be read
     """
     found = [path for name in named for path in sources.expanded(name)]
+    _warn_of([path for name in named for path in sources.passed_over(name)])
     reasons = [(sources.encodable(path), sources.refusal(path)) for path in found]
     if all(reason for _, reason in reasons):
         raise _none_usable(reasons)
@@ -123,9 +124,21 @@ def _recordings(named: list[str]) -> list[str]:
     if copies:
         which = ", ".join(f"{copy} (as {first})" for copy, first in copies)
         count = "1 recording is" if len(copies) == 1 else f"{len(copies)} recordings are"
-        text = f"{count} the same as others, and left out: {which}"
-        print(sources.encodable(text), file=sys.stderr)
+        _warn(f"{count} the same as others, and left out: {which}")
     return clips
+
+
+def _warn_of(others: list[str]) -> None:
+    """Say which files of folders are left out although they may be audio."""
+    if others:
+        count = "1 file is" if len(others) == 1 else f"{len(others)} files are"
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        which = ", ".join(others[:NAMED]) + more
+        _warn(f"{count} left out, named unlike audio: {which}; name a file itself to have it read")
+
+
+def _warn(text: str) -> None:
+    print(sources.encodable(text), file=sys.stderr)
 
 
 def _none_usable(reasons: list[tuple[str, str]]) -> UserError:

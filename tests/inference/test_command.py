@@ -211,6 +211,20 @@ def test_a_recording_that_is_named_or_copied_twice_counts_once(study, recording,
     assert "none.wav does not exist" in said.out
 
 
+def test_files_of_a_folder_that_may_be_audio_are_named(study, recording, tmp_path, capsys):
+    assert inference.main([str(study.path), str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+    for name in ("talk.mkw", "voice", "voice.wav.bak", "voice.old", "a.png", ".hidden"):
+        (tmp_path / name).write_bytes(recording.read_bytes())
+    for name in ("a.csv", "a.json", "README", "a.TextGrid"):
+        (tmp_path / name).write_text("text")
+    assert inference.main([str(study.path), str(tmp_path)]) == 0
+    assert capsys.readouterr().err == (
+        f"4 files are left out, named unlike audio: {tmp_path}/talk.mkw, {tmp_path}/voice, "
+        f"{tmp_path}/voice.old and 1 more; name a file itself to have it read\n"
+    )
+
+
 def test_a_pattern_that_the_shell_left_is_expanded(study, recording, tmp_path, capsys):
     assert inference.main([str(study.path), str(tmp_path / "*.wav")]) == 0
     assert str(recording) in capsys.readouterr().out
