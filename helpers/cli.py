@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import signal
@@ -57,6 +58,18 @@ def run(main: Callable[[list[str] | None], int], arguments: list[str] | None = N
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    """The arguments of a command that takes several things and options between them.
+
+    Args:
+        parser: of the command
+        arguments: None for those of this process; after ``--`` there are no options
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    # With --, argparse does not mix them.
+    return parser.parse_args(given) if "--" in given else parser.parse_intermixed_args(given)
 
 
 def _of_output(error: OSError) -> int:

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from helpers import corpora, evaluation, splits
+from helpers import cli, corpora, evaluation, splits
 from helpers.comparison import fine_tuning, pretrained
 from helpers.comparison.contenders import NAMES, named
 from helpers.comparison.fits import fit_all
@@ -39,6 +39,9 @@ LEGEND = {
 #: What is compared if nothing is named.
 USUAL = ("recommended", "fine_tuned", "egemaps_svr", "median")
 
+#: Folds, unless there are too few speakers or another number is asked for.
+FOLDS = 6
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare models on the same folds, or on a corpus that they were not trained on.
@@ -49,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _arguments(arguments)
     csv, csv_clips = _destinations(options.csv)
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
-    names = options.models.split(",") if options.models else USUAL
+    models = options.models
+    names = USUAL if models is None else [name.strip() for name in models.split(",")]
     contenders = {name: named(name, **sizes) for name in names}
     corpus = corpora.from_arguments(options, part=bool(options.on))
     how: dict[str, Any] = {"seeds": options.seeds, "jobs": options.jobs}
@@ -68,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(*notes, sep="\n", end="\n" if notes else "")
     for remark in (*corpora.remarks(corpus), *pretrained.notes(corpus, names)):
         print(remark)
-    if not options.models and (reason := _not_fine_tuned(corpus, options.normalise)):
+    if models is None and (reason := _not_fine_tuned(corpus, options.normalise)):
         del contenders["fine_tuned"]
         print(f"fine_tuned is left out: {reason}.")
     fits = fit_all(corpus, contenders, **how)
@@ -120,7 +124,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--models", help=f"some of {', '.join(NAMES)}, with commas ({usual})")
     add("--by", choices=splits.UNITS, help="what folds keep together (speaker, if known)")
     add("--on", metavar="PATH", help="test on this corpus, and train on all of the others")
-    add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
+    add("--folds", type=int, help=f"number of folds, at most ({FOLDS})")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker: for balanced clips of each")
     add("--jobs", type=int, default=-1, help="fits at once (-1: as many as memory allows)")
@@ -131,7 +135,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="write the table with all digits, and "
         "beside it OUT_clips.csv, what each model predicted for each clip",
     )
-    options = parser.parse_args(arguments)
-    if options.on and options.by:
-        parser.error("--on tests on a whole corpus, so it has no folds: leave --by out")
+    options = cli.parsed(parser, arguments)
+    if options.on and (options.by or options.folds is not None):
+        parser.error("--on tests on a whole corpus, without folds: leave --by and --folds out")
+    options.folds = FOLDS if options.folds is None else options.folds
     return options

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import models
+from helpers import cli, models
 from helpers.cli import UserError
 from helpers.inference import cards, sources, speakers
 from helpers.inference.model_file import load
@@ -92,7 +92,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--csv", type=Path, metavar="OUT", help="write the table to this file")
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
-    options = parser.parse_args(arguments)
+    options = cli.parsed(parser, arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
     if options.pretrained and options.pretrained.endswith(".keras"):
         parser.error(

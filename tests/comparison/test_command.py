@@ -87,6 +87,7 @@ def test_the_command_prints_the_table_and_writes_it(corpus_folder, tmp_path, cap
     [
         (["nowhere"], "nowhere"),
         (["--models", "crystal_ball"], "'crystal_ball' is no model"),
+        (["--models", ""], "'' is no model"),
         (["--models", "median", "--seeds", "0"], "at least one seed"),
         (["--models", "median", "--folds", "1"], "choose 2 to 20"),
         (["--models", "median", "--jobs", "0"], "jobs is 0"),
@@ -192,6 +193,20 @@ def test_a_bug_is_not_turned_into_a_sentence(monkeypatch, output):
     monkeypatch.setattr(command, "fit_all", lambda *a, **b: [].index(1))
     with pytest.raises(ValueError, match="not in list"):
         cli.run(comparison.main, [])
+
+
+def test_corpora_and_models_may_be_named_as_people_do(corpus_folder, tmp_path, capsys):
+    write_corpus(tmp_path / "other", clips=8)
+    arguments = [str(corpus_folder), "--scale", "1", "5", str(tmp_path / "other")]
+    assert comparison.main([*arguments, "--models", "egemaps_svr, median", "--folds", "2"]) == 0
+    assert "my_corpus_other, valence from 1 to 5: 2 folds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [["--folds", "6"], ["--by", "clip"]])
+def test_a_test_on_another_corpus_has_no_folds(capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        comparison.main(["--on", "nowhere", *option])
+    assert "without folds: leave --by and --folds out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--by", "day"], ["--folds", "few"], ["--seeds", "x"]])

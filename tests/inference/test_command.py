@@ -43,6 +43,17 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     assert "There is no file" in capsys.readouterr().err
 
 
+def test_options_may_stand_between_recordings(study, recording, tmp_path):
+    out, other = tmp_path / "out.csv", tmp_path / "other.wav"
+    soundfile.write(other, voice(1.2, RATE, pitch=300), RATE)
+    arguments = [study.path, recording, "--csv", out, other]
+    assert inference.main([str(each) for each in arguments]) == 0
+    assert pd.read_csv(out)["clip"].tolist() == [str(recording), str(other)]
+    arguments = ["--csv", str(out), "--", str(study.path), str(recording), "-other.wav"]
+    assert inference.main(arguments) == 1
+    assert pd.read_csv(out)["clip"].tolist() == [str(recording), "-other.wav"]
+
+
 def test_the_command_makes_a_folder_for_its_tables(study, recording, tmp_path):
     csv, as_json = tmp_path / "new" / "a" / "out.csv", tmp_path / "other" / "out.json"
     arguments = [str(study.path), str(recording), "--csv", str(csv), "--json", str(as_json)]
