@@ -153,7 +153,9 @@ def cached_array(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
     """
     with contextlib.suppress(Exception):  # numpy's parser of a spoilt header raises many kinds
         matrix = np.lib.format.open_memmap(path, mode="r")
-        if matrix.shape == shape and matrix.dtype == np.float32 and matrix.flags.c_contiguous:
+        whole = path.stat().st_size == matrix.offset + matrix.nbytes
+        ours = matrix.shape == shape and matrix.dtype == np.float32 and matrix.flags.c_contiguous
+        if whole and ours:
             return matrix
     return None
 

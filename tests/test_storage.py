@@ -35,6 +35,8 @@ def test_a_file_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
     [
         lambda path: path.unlink(),
         lambda path: path.write_bytes(path.read_bytes()[:-4]),
+        lambda path: path.write_bytes(path.read_bytes() + b"more"),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"v\x00{", b"n\x00{")),  # length
         lambda path: path.write_bytes(b"\x93NUMPY no array"),
         lambda path: np.save(path, np.zeros((2, 3))),  # in double precision
         lambda path: np.save(path, np.zeros((3, 2), np.float32)),
