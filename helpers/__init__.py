@@ -29,7 +29,8 @@ Importing the package imports none of them.
 
 import sys
 
-if sys.argv[:1] == ["-m"]:  # Python looks for a command, and imports its package before that runs
+# While Python looks for a command in here, it imports the package before the command runs.
+if sys.argv[:1] == ["-m"] and any(each.startswith("helpers.") for each in sys.orig_argv):
     from helpers import cli
 
     cli.start()
