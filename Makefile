@@ -6,6 +6,8 @@ PROFILE ?= quick
 SCALE ?=
 ONLY ?=
 
+$(foreach name,corpus profile scale only python,$(if $(filter command,$(origin $(name))),$(error write $(name)= in capitals)))
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed

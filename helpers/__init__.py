@@ -26,3 +26,11 @@ in this list; from outside, a package is used through the names that its ``__ini
 
 Importing the package imports none of them.
 """
+
+import sys
+
+# While Python looks for a command in here, it imports the package before the command runs.
+if sys.argv[:1] == ["-m"] and any(each.startswith("helpers.") for each in sys.orig_argv):
+    from helpers import cli
+
+    cli.start()

@@ -2,8 +2,8 @@
 
 libsndfile decodes wav, flac, ogg, opus, mp3 and aiff. What it does not know goes through audioread
 to the decoder of the system: FFmpeg, GStreamer or, on macOS, Core Audio. The content of a file
-decides, not its suffix. A file is decoded block by block and never whole. Spectrograms are made in
-`features`.
+decides, not its suffix. libsndfile decodes block by block; the others decode ahead of their reader,
+and then hold up to the whole file as 16-bit samples. Spectrograms are made in `features`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ import librosa
 import numpy as np
 import soundfile
 import soxr
+from audioread import ffdec
 
 from helpers import mp3
+from helpers.storage import let_numba_cache
+
+let_numba_cache("librosa")  # which imports numba on first use
 
 #: A path, or a waveform [samples] or [samples, channels] with its sampling rate in Hz.
 Clip = str | os.PathLike[str] | tuple[np.ndarray, int]
@@ -65,6 +69,9 @@ STREAMED = 0x7FFFF000
 
 #: What FFmpeg says of a file that ends too early; its other lines begin with a blank.
 DAMAGED = re.compile(rb"^\S.*(?:partial file|prematurely|corrupt|invalid data)", re.M | re.I)
+
+#: What FFmpeg calls channels whose number audioread takes for another, such as quad and 5.1.2.
+UNCOUNTED = re.compile(r"hz, (?!mono|stereo|\d+ channels|\d+\.\d[,(])([^,]+),")
 
 #: Standard deviation below which a clip counts as silent: -80 dB of full scale, three quantisation
 #: steps of a 16-bit recording.
@@ -218,9 +225,18 @@ def _unreadable(error: soundfile.LibsndfileError) -> UnusableError:
     return UnusableError(f"is not readable audio ({error.error_string.rstrip('.')})")
 
 
+class _FFmpeg(ffdec.FFmpegAudioFile):
+    def _parse_info(self, s: str) -> None:
+        if found := UNCOUNTED.search(s):
+            self.close()
+            raise UnusableError(f"has {found[1]} channels, which are miscounted: convert it to wav")
+        super()._parse_info(s)
+
+
 def _decoders() -> list[type[audioread.AudioFile]]:
     """Those of the system; the first of audioread's reads uncompressed files alone."""
-    return audioread.available_backends()[1:]
+    found = audioread.available_backends()[1:]
+    return [_FFmpeg if each is ffdec.FFmpegAudioFile else each for each in found]
 
 
 @contextmanager
@@ -270,7 +286,8 @@ def _with_audioread(path: str) -> Iterator[Audio]:
     decoders = _decoders()
     if not decoders:
         raise UnusableError(
-            "is in no format that is read without FFmpeg: install it (https://ffmpeg.org)"
+            "is in no format that is read without FFmpeg, or is damaged: play it to see which, and "
+            "install FFmpeg (https://ffmpeg.org)"
         )
     try:
         # Whole, since FFmpeg takes what stands before a colon for a protocol.
@@ -297,7 +314,7 @@ def _blocks_of_pcm(file: audioread.AudioFile, declared: int) -> Iterator[np.ndar
         rest, total = rest[samples.nbytes :], total + frames
         yield samples.reshape(frames, file.channels).astype(np.float32) / 2**15
     if 0 < total < (1 - MISSING) * declared and DAMAGED.search(_said(file)):
-        raise _truncated(total, declared)
+        raise UnusableError(f"is truncated: {total} of {declared} samples are there")
 
 
 def _said(file: audioread.AudioFile) -> bytes:
@@ -307,10 +324,6 @@ def _said(file: audioread.AudioFile) -> bytes:
         return b""
     reader.join()
     return b"".join(reader.queue.queue)
-
-
-def _truncated(frames: int, declared: int) -> UnusableError:
-    return UnusableError(f"is truncated: {frames} of {declared} samples are there")
 
 
 def checked(
@@ -347,7 +360,7 @@ def checked(
     if frames == 0:
         raise UnusableError("has no samples")
     if frames < recording.least:
-        raise _truncated(frames, recording.frames)
+        raise UnusableError(f"is truncated: {frames} of {recording.frames} samples are there")
     if frames < SHORTEST * rate:
         raise UnusableError(f"lasts {1000 * frames / rate:.0f} ms, too short for speech")
     if not np.isfinite(squares):

@@ -7,25 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import platform
+import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import filelock
 import numpy as np
 
 from helpers.cli import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: How the names of files and folders begin that systems hide; macOS puts such a file beside a clip.
 HIDDEN = (".", "__MACOSX")
 
 #: The checkout.
 PROJECT = Path(__file__).resolve().parent.parent
+
+#: How to fix it if a file cannot be written whose place the project chose, or the user.
+MAKE_ROOM = "make room there, or let VALENCE_OUTPUT name another folder"
+NAME_ANOTHER = "name another file"
 
 
 class OutputError(UserError, OSError):
@@ -49,6 +59,28 @@ def output_folder() -> Path:
 def cache_folder(kind: str) -> Path:
     """``.cache/<kind>`` below `output_folder`, made if need be; all in it can be rebuilt."""
     return make_folder(output_folder() / ".cache" / kind)
+
+
+def let_numba_cache(package: str) -> None:
+    """Let numba keep in the cache here what it compiles of a package, if there is no other place.
+
+    Else it raises an error where neither the package's folder nor the user's cache can be written
+    to. It must not have been imported.
+
+    Args:
+        package: name of an installed package
+    """
+    spec = importlib.util.find_spec(package)
+    places = [*((spec and spec.submodule_search_locations) or [])]
+    places.append(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111
+    if not any(map(_may_write, places)):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(output_folder() / ".cache" / "numba"))
+
+
+def _may_write(folder: str) -> bool:
+    """Whether a folder can be written to or, if it is not there, made."""
+    above = (Path(folder), *Path(folder).parents)
+    return os.access(next(each for each in above if os.access(each, os.F_OK)), os.W_OK)
 
 
 def make_folder(folder: Path) -> Path:
@@ -121,7 +153,9 @@ def cached_array(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
     """
     with contextlib.suppress(Exception):  # numpy's parser of a spoilt header raises many kinds
         matrix = np.lib.format.open_memmap(path, mode="r")
-        if matrix.shape == shape and matrix.dtype == np.float32 and matrix.flags.c_contiguous:
+        whole = path.stat().st_size == matrix.offset + matrix.nbytes
+        ours = matrix.shape == shape and matrix.dtype == np.float32 and matrix.flags.c_contiguous
+        if whole and ours:
             return matrix
     return None
 
@@ -145,26 +179,28 @@ def mine() -> str:
     return digest(f"{platform.node()} {os.getpid()} {threading.get_ident()}")
 
 
-def write_file(path: Path, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes, *, fix: str = MAKE_ROOM) -> None:
     """Write a file so that a kill at any moment leaves the old content or the new one.
 
     Args:
         path: file to write; what it held is replaced
         content: what it is to hold; text is written as UTF-8
+        fix: see `writing`
 
     Raises:
         OutputError: if it cannot be written
     """
-    with atomic_write(path) as partial:
+    with atomic_write(path, fix=fix) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, fix: str = MAKE_ROOM) -> Iterator[Path]:
     """Let a file be written beside its place, and put it there at the end, whole or not at all.
 
     Args:
         path: file to write; what it held is replaced
+        fix: see `writing`
 
     Yields:
         the path to write to, with the same suffix
@@ -174,7 +210,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f"{path.stem}.{mine()}.partial{path.suffix}")
     try:
-        with writing(path):
+        with writing(path, fix=fix):
             yield partial
             os.replace(partial, path)
     finally:
@@ -183,11 +219,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, *, fix: str = MAKE_ROOM) -> Iterator[None]:
     """Turn an error of the system while a file is written into one that says how to fix it.
 
     Args:
         path: what is written
+        fix: what the user can do
 
     Raises:
         OutputError: if it cannot be
@@ -198,9 +235,64 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}): make room there, or let "
-            "VALENCE_OUTPUT name another folder."
+            f"{path} cannot be written ({error.strerror or error}): {fix}."
         ) from error
+
+
+def destination(path: Path, *, suffix: str, begins: str) -> Path:
+    """The file that a command writes a table to: the path, or what it links to.
+
+    Its folder is made if need be. What is there is replaced only if the command wrote it, so that
+    no labels, recording or model is lost.
+
+    Args:
+        path: as the user named it
+        suffix: of such a table, such as ``.csv``; ``.txt`` or none will do, too
+        begins: how such a table begins, as a regular expression; a tab reads as a comma
+
+    Raises:
+        OutputError: if it cannot be written, or is or looks like something else than such a table
+    """
+    with writing(path, fix=NAME_ANOTHER):
+        out = Path(os.path.realpath(path))
+        if str(path) == "-":
+            raise OutputError("- is no file: name one.")
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder: name a file.")
+        also = [".tsv"] if suffix == ".csv" else []
+        if out.suffix.lower() not in (suffix, ".txt", "", *also):
+            raise OutputError(
+                f"{path} has the suffix {out.suffix} of another kind of file: name one with "
+                f"{suffix}."
+            )
+        if out.is_symlink() or (path.exists() and not path.is_file()):
+            raise OutputError(f"{path} is a pipe, a device or a link to itself: name a file.")
+        if path.exists() and not _begins(path, begins):
+            raise OutputError(
+                f"{path} is there already, and this command did not write it: name another file."
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            return out
+
+
+def _begins(path: Path, begins: str) -> bool:
+    """Whether a file is empty, or begins so."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(1024).replace("\t", ",")
+    return not text or re.match(begins, text) is not None
+
+
+def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    """Write a table to a `destination`, with commas or, in a ``.tsv``, with tabs.
+
+    Args:
+        path: file to write
+        table: what it is to hold
+        index: whether its index is a column
+    """
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    write_file(path, table.to_csv(sep=separator, index=index), fix=NAME_ANOTHER)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import joblib
 import psutil
 from joblib.externals import loky
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from helpers.cli import UserError
 from helpers.storage import output_folder
@@ -90,8 +90,9 @@ class Processes(contextlib.ExitStack):
                 result = future.result()
             except TerminatedWorkerError:
                 continue
-            except Exception:
-                self.idle.append(process)
+            except Exception as error:
+                if not isinstance(error, BrokenProcessPool):  # which takes no other call
+                    self.idle.append(process)
                 raise
             self.idle.append(process)
             return result

@@ -7,6 +7,7 @@ own (which may then be read-only), executed copies go to ``report/<corpus>/noteb
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -35,7 +36,12 @@ class ReportError(cli.UserError):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the whole report."""
+    """Make the whole report, of the study that the environment variables choose.
+
+    They are VALENCE_CORPUS, VALENCE_SCALE, VALENCE_PROFILE and VALENCE_OUTPUT, see README.md.
+    """
+    parser = argparse.ArgumentParser(prog="python report/build.py", description=main.__doc__)
+    parser.parse_args(arguments)
     settings = Settings.from_env()
     corpus = corpora.load(settings.corpus, scale=settings.scale)
     target = make_folder(executed(corpus.name, settings))

@@ -117,7 +117,7 @@ def test_without_a_decoder_an_m4a_is_rejected_and_the_reason_says_what_to_instal
         pytest.skip("this system has a decoder of its own")
     corpus = corpora.load(corpus_folder)
     assert corpus.rejected["file"].tolist() == ["clip03.wav"]
-    assert "is read without FFmpeg: install it (https://ffmpeg.org)" in corpus.rejected["reason"][0]
+    assert "is read without FFmpeg, or is damaged: play it to see" in corpus.rejected["reason"][0]
     assert len(corpus.clips) == 11
 
 
@@ -354,6 +354,41 @@ def test_an_mp3_that_does_not_count_its_frames_is_read_whole(tmp_path, monkeypat
     with audio.opened(path) as clip:
         assert clip.frames == clip.least == 0
     assert len(audio.read(path)[0]) / 16000 == pytest.approx(8, abs=0.2)
+
+
+FFMPEG = """#!/bin/sh
+case "$*" in *-version*) exit 0;; esac
+echo "  Duration: 00:00:01.00, start: 0.0" >&2
+echo "  Stream #0:0: Audio: aac (LC), 16000 Hz, {layout}, fltp, 128 kb/s" >&2
+cat {sound}
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no program there")
+@pytest.mark.parametrize(
+    ("layout", "channels"),
+    [
+        *(("mono", 1), ("stereo", 2), ("2.1", 3), ("5.1", 6), ("5.1(side)", 6), ("4 channels", 4)),
+        *(("quad", None), ("quad(side)", None), ("5.1.2", None), ("hexagonal", None)),
+    ],
+)
+def test_channels_are_counted_or_refused(tmp_path, monkeypatch, layout, channels):
+    sound, program = tmp_path / "sound.pcm", tmp_path / "ffmpeg"
+    y = np.repeat(voice(1)[:, None], channels or 4, axis=1)
+    sound.write_bytes((y * 2**15).astype("<i2").tobytes())
+    program.write_text(FFMPEG.format(layout=layout, sound=sound))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(audioread, "BACKENDS", [])
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x1cftypM4A " * 100)
+    if channels:
+        with audio.opened(tmp_path / "a.m4a") as clip:
+            assert clip.channels == channels and clip.sample_rate == 16000
+            assert sum(len(block) for block in clip.blocks) == 16000
+        return
+    with pytest.raises(audio.UnusableError, match="miscounted") as error:
+        audio.read(tmp_path / "a.m4a")
+    assert f"has {layout} channels, which" in str(error.value)
 
 
 @pytest.mark.parametrize("before", [b"x", bytes(500), -100])

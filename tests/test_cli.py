@@ -1,11 +1,13 @@
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from helpers import cli
-from helpers.storage import OutputError
+from helpers.storage import PROJECT, OutputError
 
 
 def test_what_a_user_can_fix_is_one_sentence_and_exit_code_2(capsys):
@@ -56,3 +58,34 @@ sys.exit(cli.run(lambda none: print("line\\n" * {lines})))"""
     run.stdin.close()
     assert run.stderr.read() == b"" and run.wait() == 141
     run.stderr.close()
+
+
+def test_a_pipe_that_breaks_elsewhere_is_a_bug():
+    def main(arguments):
+        raise BrokenPipeError("of a worker")
+
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        cli.run(main, [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("lines", [1, 99999])
+def test_output_that_has_no_room_is_one_sentence(lines):
+    code = f"""import sys; from helpers import cli
+sys.exit(cli.run(lambda none: print("line\\n" * {lines})))"""
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE)
+    assert (run.returncode, run.stderr) == (
+        2, b"The output cannot be written (No space left on device): make room, or send it "
+        b"elsewhere.\n",
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process there cannot send Ctrl-C to one other")
+def test_ctrl_c_while_a_command_is_imported_is_no_traceback(tmp_path):
+    code = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+    (tmp_path / "pandas.py").write_text(code)  # which every command imports
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "helpers.inference"]
+    run = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True)
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, b"", b"")

@@ -215,7 +215,7 @@ def test_spoilt_stores(small, output, chance):
         path.write_bytes(spoilt(content[:end], chance) + (content[end:] if end else b""))
         found = made()
         path.write_bytes(content)
-        assert found[0].shape == expected[0].shape and found[1].shape == expected[1].shape
+        assert np.array_equal(found[0], expected[0]) and found[1].shape == expected[1].shape
 
 
 def test_spoilt_choices(monkeypatch, chance):

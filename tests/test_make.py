@@ -42,6 +42,12 @@ def test_help_lists_the_commands(bare):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["corpus", "scale", "profile"])
+def test_a_choice_in_small_letters_is_refused(bare, name):
+    run = make(bare, "help", f"{name}=1,5")
+    assert run.returncode == 2 and f"write {name}= in capitals" in run.stderr
+
+
 def test_the_wrong_python_is_named_with_the_mend(bare):
     python = bare / "python3.9"
     python.write_text(OLD_PYTHON.format(python=sys.executable))

@@ -611,6 +611,15 @@ def test_a_choice_that_cannot_be_used_is_one_sentence(monkeypatch, choice, value
     assert sentence in run.stderr and len(run.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("argument", ["data/my_corpus", "--help"])
+def test_an_argument_starts_no_study(monkeypatch, capsys, argument):
+    monkeypatch.setattr(build, "run_all", lambda target: pytest.fail("started"))
+    with pytest.raises(SystemExit, match="0" if argument == "--help" else "2"):
+        build.main([argument])
+    said = "".join(capsys.readouterr())
+    assert "VALENCE_CORPUS" in said or f"unrecognized arguments: {argument}" in said
+
+
 STOPPED = """
 import signal, sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import sys
 
 import numpy as np
@@ -34,6 +35,8 @@ def test_a_file_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
     [
         lambda path: path.unlink(),
         lambda path: path.write_bytes(path.read_bytes()[:-4]),
+        lambda path: path.write_bytes(path.read_bytes() + b"more"),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"v\x00{", b"n\x00{")),  # length
         lambda path: path.write_bytes(b"\x93NUMPY no array"),
         lambda path: np.save(path, np.zeros((2, 3))),  # in double precision
         lambda path: np.save(path, np.zeros((3, 2), np.float32)),
@@ -63,3 +66,19 @@ def test_links_to_folders_are_followed_and_none_twice(tmp_path):
     assert closed == []
     assert sorted(parts[-1] for parts in found) == ["1.wav", "2.wav", "3.wav", "5.wav"]
     assert {("audio", "2.wav"), ("b", "3.wav"), ("5.wav",)} <= set(found)
+
+
+@pytest.mark.parametrize("writable", ["librosa", "home", "none"])
+def test_numba_has_a_cache_of_ours_only_if_it_has_no_other(output, tmp_path, monkeypatch, writable):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))
+    may = os.access  # root may write everywhere
+    closed = {"librosa": "home", "home": "librosa", "none": ""}[writable]
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode: may(path, mode) and (mode == os.F_OK or closed not in str(path)),
+    )
+    storage.let_numba_cache("librosa")
+    ours = str(output / ".cache" / "numba") if writable == "none" else None
+    assert os.environ.get("NUMBA_CACHE_DIR") == ours

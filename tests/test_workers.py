@@ -64,6 +64,19 @@ def test_a_call_that_raises_gives_its_process_back():
             assert len(processes.idle) == 1
 
 
+class Unreadable:
+    def __reduce__(self):
+        return divmod, (1, 0)
+
+
+def test_an_argument_that_cannot_be_read_there_costs_no_other_call():
+    with workers.Processes() as processes:
+        with pytest.raises(Exception, match="un-serialize"):
+            processes.call(abs, Unreadable())
+        assert processes.idle == []
+        assert processes.call(abs, -1) == 1
+
+
 def test_a_process_that_is_kept_hears_of_another_choice(monkeypatch):
     for model in ("a.onnx", "b.onnx"):
         monkeypatch.setenv("VALENCE_PRETRAINED", model)

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from helpers import corpora, evaluation, splits
+from helpers import cli, corpora, evaluation, splits
 from helpers.comparison import fine_tuning, pretrained
 from helpers.comparison.contenders import NAMES, named
 from helpers.comparison.fits import fit_all
@@ -20,7 +20,7 @@ from helpers.comparison.tables import out_of_fold, score_table
 from helpers.comparison.transfer import onto, shifted
 from helpers.corpora import Corpus
 from helpers.settings import Settings
-from helpers.storage import make_folder, write_file
+from helpers.storage import destination, write_table
 
 #: What the columns of the printed table mean.
 LEGEND = {
@@ -39,6 +39,9 @@ LEGEND = {
 #: What is compared if nothing is named.
 USUAL = ("recommended", "fine_tuned", "egemaps_svr", "median")
 
+#: Folds, unless there are too few speakers or another number is asked for.
+FOLDS = 6
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare models on the same folds, or on a corpus that they were not trained on.
@@ -47,12 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
     folds, there are as many folds as speakers. An official split is not used. A line says so.
     """
     options = _arguments(arguments)
+    csv, csv_clips = _destinations(options.csv)
     sizes = {"filters": Settings.from_env().filters, "by_speaker": options.normalise}
-    names = options.models.split(",") if options.models else USUAL
+    models = options.models
+    names = USUAL if models is None else [name.strip() for name in models.split(",")]
     contenders = {name: named(name, **sizes) for name in names}
     corpus = corpora.from_arguments(options, part=bool(options.on))
-    if options.csv:
-        make_folder(options.csv.parent)
     how: dict[str, Any] = {"seeds": options.seeds, "jobs": options.jobs}
     tested = corpus.clips
     if options.on:
@@ -69,17 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(*notes, sep="\n", end="\n" if notes else "")
     for remark in (*corpora.remarks(corpus), *pretrained.notes(corpus, names)):
         print(remark)
-    if not options.models and (reason := _not_fine_tuned(corpus, options.normalise)):
+    if models is None and (reason := _not_fine_tuned(corpus, options.normalise)):
         del contenders["fine_tuned"]
         print(f"fine_tuned is left out: {reason}.")
     fits = fit_all(corpus, contenders, **how)
     reference = "egemaps_svr" if "egemaps_svr" in names else names[0]
     table = score_table(corpus, fits, reference=reference, listener=True)
-    if options.csv:
+    if csv and csv_clips:
         flat = table.set_axis([" ".join(pair) for pair in table.columns], axis=1)
-        write_file(options.csv, flat.to_csv())
-        beside = options.csv.with_name(f"{options.csv.stem}_clips.csv")
-        write_file(beside, out_of_fold(corpus, fits).to_csv(index=False))
+        write_table(csv, flat, index=True)
+        write_table(csv_clips, out_of_fold(corpus, fits))
     print(
         f"{corpus.name}, valence from {corpus.scale[0]:g} to {corpus.scale[1]:g}: {parts}, "
         f"networks trained {options.seeds} times in each; gains are over {reference}. "
@@ -98,6 +100,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _destinations(named: Path | None) -> tuple[Path | None, Path | None]:
+    """Where the table of ``--csv`` is written and, beside it, what was predicted for each clip."""
+    if named is None:
+        return None, None
+    csv = destination(named, suffix=".csv", begins="model,mae value,")
+    clips = f"file,speaker,valence,({'|'.join(NAMES)})( 1)?[,\n\r]"
+    beside = named.with_name(f"{named.stem}_clips.csv")
+    return csv, destination(beside, suffix=".csv", begins=clips)
+
+
 def _not_fine_tuned(corpus: Corpus, by_speaker: bool) -> str:
     """Why the usual models are without `fine_tuned`; empty if they are with it."""
     if seen := fine_tuning.has_seen(corpus):
@@ -112,7 +124,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--models", help=f"some of {', '.join(NAMES)}, with commas ({usual})")
     add("--by", choices=splits.UNITS, help="what folds keep together (speaker, if known)")
     add("--on", metavar="PATH", help="test on this corpus, and train on all of the others")
-    add("--folds", type=int, default=6, help="number of folds, at most (%(default)s)")
+    add("--folds", type=int, help=f"number of folds, at most ({FOLDS})")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker: for balanced clips of each")
     add("--jobs", type=int, default=-1, help="fits at once (-1: as many as memory allows)")
@@ -123,7 +135,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="write the table with all digits, and "
         "beside it OUT_clips.csv, what each model predicted for each clip",
     )
-    options = parser.parse_args(arguments)
-    if options.on and options.by:
-        parser.error("--on tests on a whole corpus, so it has no folds: leave --by out")
+    options = cli.parsed(parser, arguments)
+    if options.on and (options.by or options.folds is not None):
+        parser.error("--on tests on a whole corpus, without folds: leave --by and --folds out")
+    options.folds = FOLDS if options.folds is None else options.folds
     return options

@@ -15,6 +15,9 @@ from helpers.corpora.checks import HASHES
 from helpers.corpora.corpus import FACTS, Corpus, load, load_part, together
 from helpers.settings import Settings
 
+#: Clips that are named with a reason why clips are left out.
+SHOWN = 20
+
 
 def summary(corpus: Corpus) -> pd.Series:
     """The main facts about a corpus.
@@ -66,11 +69,12 @@ def _spread(values: pd.Series) -> str:
     return f"{values.min():.2f} to {values.max():.2f}, median {values.median():.2f}"
 
 
-def _kinds(rejected: pd.DataFrame) -> list[tuple[int, str]]:
-    """How many clips have each reason, numbers aside, and the first of them."""
-    kinds = rejected.groupby(rejected["reason"].str.replace(r"[\d.]+", "", regex=True), sort=False)
-    found = [(len(rows), f"{rows['file'].iloc[0]} {rows['reason'].iloc[0]}") for _, rows in kinds]
-    return sorted(found, key=lambda kind: -kind[0])
+def _kinds(rejected: pd.DataFrame) -> list[list[str]]:
+    """What is said of the clips with each reason, numbers aside; most frequent reasons first."""
+    names = rejected["file"].fillna("").replace("", "a row without a name")
+    kinds = rejected["reason"].str.replace(r"[\d.]+", "", regex=True)
+    said = (names + " " + rejected["reason"]).groupby(kinds, sort=False)
+    return sorted((lines.tolist() for _, lines in said), key=len, reverse=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -117,7 +121,7 @@ def remarks(corpus: Corpus) -> list[str]:
     """
     if corpus.rejected.empty:
         return list(corpus.notes)
-    count, example = len(corpus.rejected), _kinds(corpus.rejected)[0][1]
+    count, example = len(corpus.rejected), _kinds(corpus.rejected)[0][0]
     left = f"{count} clips are left out (for example, {example}): see `python -m helpers.corpora`"
     return [*corpus.notes, f"1 clip is left out ({example})" if count == 1 else left]
 
@@ -140,6 +144,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{low:5.2f} to {high:5.2f} {'#' * round(40 * count / counts.max()):40} {count}")
     if len(corpus.rejected):
         print("\nrejected:")
-        for count, example in _kinds(corpus.rejected):
-            print(f"{count:6} {example}")
+        for lines in _kinds(corpus.rejected):
+            for number, line in enumerate(lines[:SHOWN]):
+                print(f"{'' if number else len(lines):>6} {line}")
+            if (more := len(lines) - SHOWN) > 0:
+                print(f"       and {more} more; in Python, corpora.load(PATH).rejected has all")
     return 0

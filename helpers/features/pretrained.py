@@ -238,15 +238,14 @@ def _loaded(model: Pretrained) -> Any:
     return network
 
 
-def embeddings(corpus: Corpus, source: str | Path | None = None, *, jobs: int = -1) -> np.ndarray:
-    """What a pretrained network says of every clip of a corpus, cached.
+def embeddings(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
+    """What the `pretrained_model` says of every clip of a corpus, cached.
 
     Clips are read whole, at 16 kHz; see `embedding` for those of more than 30 s. A killed run goes
     on where it was.
 
     Args:
         corpus: see `corpora.load`
-        source: of the network, see `pretrained_model`
         jobs: processes, each with one thread and a network; -1 is one for each core, as far as
             memory goes
 
@@ -258,7 +257,7 @@ def embeddings(corpus: Corpus, source: str | Path | None = None, *, jobs: int = 
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
         storage.OutputError: if the cache cannot be written; finished clips are kept
     """
-    model = pretrained_model(source)
+    model = pretrained_model()
     clips = list(zip(corpus.clips["path"], corpus.clips["sha256"], strict=True))
     shape = (len(clips), STATES + len(DIMENSIONS))
     make = functools.partial(_clip_embedding, model)

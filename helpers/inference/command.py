@@ -9,24 +9,24 @@ recording is read.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-import tempfile
-from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from helpers import audio, models
+from helpers import cli, models
 from helpers.cli import UserError
 from helpers.inference import cards, sources, speakers
 from helpers.inference.model_file import load
 from helpers.inference.predictions import predict
 from helpers.inference.pretrained import predict_pretrained
-from helpers.storage import OutputError, write_file
+from helpers.storage import NAME_ANOTHER, OutputError, destination, write_file, write_table
 
-#: Recordings that an error names; it counts the others.
+#: Recordings that a sentence names; it counts the others.
 NAMED = 3
+
+#: How the tables of this command begin, see `storage.destination`.
+CSV, JSON = "clip,valence,low,high,", r'\[\s*\{\s*"clip":'
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         _show(cards.card_markdown(load(options.model_file).card))
         return 0
     clips = _recordings(options.clip)
-    csv, as_json = _destinations(options, clips)
+    csv, as_json = _destinations(options)
     if options.pretrained:
         source = None if options.pretrained == "pretrained" else options.pretrained
         table, spread = predict_pretrained(clips, source, channels=options.channels), {}
@@ -53,12 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
         about = f"{speakers.in_words(table, spread)}\n"
         table = speakers.relative(table, spread)
     if csv:
-        with _writing(csv):
-            write_file(csv, table.to_csv(index=False))
+        write_table(csv, table)
     if as_json:
-        with _writing(as_json):
-            text = table.to_json(orient="records", indent=1, force_ascii=False)
-            write_file(as_json, text)
+        text = table.to_json(orient="records", indent=1, force_ascii=False)
+        write_file(as_json, text, fix=NAME_ANOTHER)
     if csv or as_json:
         _summarise(table, " and ".join(str(out) for out in (options.csv, options.json) if out))
     else:
@@ -94,7 +92,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--csv", type=Path, metavar="OUT", help="write the table to this file")
     add("--json", type=Path, metavar="OUT", help="write the rows to this file")
-    options = parser.parse_args(arguments)
+    options = cli.parsed(parser, arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
     if options.pretrained and options.pretrained.endswith(".keras"):
         parser.error(
@@ -118,6 +116,7 @@ def _recordings(named: list[str]) -> list[str]:
         UserError: if none of them can be read
     """
     found = [path for name in named for path in sources.expanded(name)]
+    _warn_of([path for name in named for path in sources.passed_over(name)])
     reasons = [(sources.encodable(path), sources.refusal(path)) for path in found]
     if all(reason for _, reason in reasons):
         raise _none_usable(reasons)
@@ -125,9 +124,21 @@ def _recordings(named: list[str]) -> list[str]:
     if copies:
         which = ", ".join(f"{copy} (as {first})" for copy, first in copies)
         count = "1 recording is" if len(copies) == 1 else f"{len(copies)} recordings are"
-        text = f"{count} the same as others, and left out: {which}"
-        print(sources.encodable(text), file=sys.stderr)
+        _warn(f"{count} the same as others, and left out: {which}")
     return clips
+
+
+def _warn_of(others: list[str]) -> None:
+    """Say which files of folders are left out although they may be audio."""
+    if others:
+        count = "1 file is" if len(others) == 1 else f"{len(others)} files are"
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        which = ", ".join(others[:NAMED]) + more
+        _warn(f"{count} left out, named unlike audio: {which}; name a file itself to have it read")
+
+
+def _warn(text: str) -> None:
+    print(sources.encodable(text), file=sys.stderr)
 
 
 def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
@@ -138,55 +149,13 @@ def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
     return UserError(f"{'; '.join(found)}.")
 
 
-def _destinations(
-    options: argparse.Namespace, clips: Collection[str]
-) -> tuple[Path | None, Path | None]:
-    """Where the tables of ``--csv`` and ``--json`` are written, see `_destination`."""
-    read = [*clips, str(options.model_file), *filter(None, [options.pretrained])]
-    csv, as_json = (path and _destination(path, read) for path in (options.csv, options.json))
+def _destinations(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """Where the tables of ``--csv`` and ``--json`` are written, see `storage.destination`."""
+    csv = options.csv and destination(options.csv, suffix=".csv", begins=CSV)
+    as_json = options.json and destination(options.json, suffix=".json", begins=JSON)
     if csv and csv == as_json:
         raise OutputError(f"{options.json} is named for two tables: name a file for each.")
     return csv, as_json
-
-
-def _destination(path: Path, read: Collection[str]) -> Path:
-    """The file that a table is written to: the path, or what it links to.
-
-    Its folder is made if need be.
-
-    Args:
-        path: as given
-        read: files that must not be replaced
-
-    Raises:
-        OutputError: if it cannot be written, or would replace something else than a table
-    """
-    with _writing(path):
-        out = path.resolve()
-        if out.suffix.lower() in (*audio.SUFFIXES, ".keras", ".onnx"):
-            raise OutputError(f"{path} has the suffix of a recording or a model: name a table.")
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder: name a file.")
-        if path.exists() and not path.is_file():
-            raise OutputError(f"{path} is a pipe or a device: name a file.")
-        if path.exists() and any(path.samefile(each) for each in read if Path(each).exists()):
-            raise OutputError(f"{path} is read, too: name another file.")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
-            return out
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn an error of the system into one that says how to fix it here."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise the latter for loops
-        if isinstance(error, OutputError) and error.__cause__ is None:
-            raise
-        cause = error.__cause__ or error
-        reason = getattr(cause, "strerror", None) or cause
-        raise OutputError(f"{path} cannot be written ({reason}): name another file.") from error
 
 
 def _summarise(table: pd.DataFrame, written: str) -> None:

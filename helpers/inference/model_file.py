@@ -138,6 +138,4 @@ def load(path: str | Path) -> Model:
         about["scale"] = tuple(about["scale"] or (-math.inf, math.inf))
         return Model(network, Card(**{**about, "mel": MelSettings(**about["mel"])}))
     except Exception as error:  # its JSON can be spoilt in any way
-        raise models.ModelError(
-            f"{path} is no model of this study: use a file that `inference.save` wrote."
-        ) from error
+        raise models.refused(path, error) from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -136,7 +136,7 @@ def _prefetch(recordings: Iterable[Recording], card: Card) -> Iterator[_Prepared
     takes many times as long. Memory holds a batch or two of windows besides the recordings that the
     threads work on, however long these are.
     """
-    threads, stop = os.cpu_count() or 1, Event()
+    threads, stop = joblib.effective_n_jobs(-1), Event()
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1, user_api="blas"):
         coming: deque[Future[_Prepared]] = deque()
         try:

@@ -35,7 +35,7 @@ def predict_pretrained(
     is known of its errors on recordings like these: there is no interval.
 
     Args:
-        clips: see `predict`
+        clips: see `predict`; an iterable is read whole before the first prediction
         source: of the network, see `features.pretrained_model`
         channels: predict each channel of a recording for itself, and not their mean
 

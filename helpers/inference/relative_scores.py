@@ -24,8 +24,6 @@ def scores_of_relative(
     predicted: np.ndarray,
     speakers: np.ndarray,
     spreads: Sequence[Mapping[str, Any]],
-    *,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """How well `speakers.relative` predicts ratings minus the speaker's mean rating.
 
@@ -39,7 +37,6 @@ def scores_of_relative(
         predicted: by networks that were trained on none of these clips [trainings, clips]
         speakers: of each clip [clips]
         spreads: of each training, from clips of other speakers, see `speakers.spread` [trainings]
-        seed: of the draws, and of the bootstrap over speakers
 
     Returns:
         `evaluation.compare` with gains over ``"centre"``, means over trainings and `DRAWS` draws: a
@@ -53,7 +50,7 @@ def scores_of_relative(
     centres = np.array([each["centre"] for each in spreads])[:, None, None]
     tables = {}
     for count in comparison.numbers_known(speakers):
-        means = _means_of_few(predicted, speakers, count, seed=seed)
+        means = _means_of_few(predicted, speakers, count)
         known = np.minimum(sizes, count)
         shares = np.array([[[reliability(n, each) for n in known]] for each in spreads])
         usual = {
@@ -64,27 +61,24 @@ def scores_of_relative(
         ways = {
             way: (predicted[:, None] - each).reshape(-1, len(truth)) for way, each in usual.items()
         }
-        tables[count] = evaluation.compare(own.to_numpy(), ways, groups=speakers, seed=seed)
+        tables[count] = evaluation.compare(own.to_numpy(), ways, groups=speakers)
     return pd.concat(tables, names=["recordings", "way"])
 
 
-def _means_of_few(
-    predicted: np.ndarray, speakers: np.ndarray, count: int, *, seed: int
-) -> np.ndarray:
+def _means_of_few(predicted: np.ndarray, speakers: np.ndarray, count: int) -> np.ndarray:
     """The mean prediction of each clip and of others of its speaker, drawn at random.
 
     Args:
         predicted: [trainings, clips]
         speakers: of each clip [clips]
         count: clips in a mean, or all of the speaker's if they are fewer
-        seed: of the draws, which are the same for each training
 
     Returns:
         [trainings, draws, clips]
     """
     means = np.empty((len(predicted), DRAWS, len(speakers)))
     for draw in range(DRAWS):
-        for rows, known in comparison.known_clips(speakers, count, seed=(seed, draw)):
+        for rows, known in comparison.known_clips(speakers, count, seed=(0, draw)):
             means[:, draw, rows] = predicted[:, rows] @ known.T / known.sum(axis=1)
     return means
 

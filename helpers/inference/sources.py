@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import glob
+import mimetypes
 import os
 import re
 from collections import Counter
@@ -65,9 +66,28 @@ def expanded(path: str) -> list[str]:
 
     Not every shell expands patterns and ``~``. What matches nothing stays as it is.
     """
+    return [file for match in _matches(path) for file in _below(match)]
+
+
+def _matches(path: str) -> list[str]:
     path = path if os.path.exists(path) else os.path.expanduser(path)  # noqa: PTH110, PTH111
-    matches = [] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH110, PTH207
-    return [file for match in matches or [path] for file in _below(match)]
+    return [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True)) or [path]  # noqa: PTH110, PTH207
+
+
+def passed_over(path: str) -> list[str]:
+    """Files that `expanded` leaves out although they may be audio: those of another suffix.
+
+    What begins as text, or has the suffix of another medium, such as a picture, is none.
+    """
+    folders = [match for match in _matches(path) if os.path.isdir(match)]  # noqa: PTH112
+    files = [str(Path(each, *parts)) for each in folders for parts in files_below(each)[0]]
+    others = [file for file in files if not file.lower().endswith(audio.SUFFIXES)]
+    return [file for file in others if _may_be_audio(file)]
+
+
+def _may_be_audio(path: str) -> bool:
+    kind, _ = mimetypes.MimeTypes().guess_type(path, strict=False)
+    return (kind or "audio").startswith(("audio", "video")) and not _is_text(path)
 
 
 def distinct(paths: list[str]) -> tuple[list[str], list[tuple[str, str]]]:

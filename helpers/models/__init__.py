@@ -17,7 +17,15 @@ from helpers.models.layers import (
     RatingMedian,
     quantiles,
 )
-from helpers.models.model_file import FORMAT, HUMAN_VOICES, MEMBER, ModelError, Stored, read
+from helpers.models.model_file import (
+    FORMAT,
+    HUMAN_VOICES,
+    MEMBER,
+    ModelError,
+    Stored,
+    read,
+    refused,
+)
 from helpers.models.networks import (
     KERNELS,
     MOMENTUM,

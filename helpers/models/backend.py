@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import logging
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from helpers.cli import UserError
 
 
 @contextlib.contextmanager
@@ -54,7 +57,26 @@ def _keep_memory() -> None:
 
 _keep_memory()  # before TensorFlow starts threads
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+class BackendError(UserError):
+    """A backend of Keras that is not there; the message says how to fix it."""
+
+
+def _choose_backend() -> None:
+    """Let Keras take the backend that ``KERAS_BACKEND`` names, or TensorFlow.
+
+    Raises:
+        BackendError: if it is none of the three, or not installed
+    """
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in ("tensorflow", "jax", "torch"):
+        raise BackendError(f"KERAS_BACKEND is {name!r}: set it to tensorflow, jax or torch.")
+    if importlib.util.find_spec(name) is None:
+        raise BackendError(f"{name}, the KERAS_BACKEND, is not here: install it, or set another.")
+    os.environ["KERAS_BACKEND"] = name
+
+
+_choose_backend()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # TensorFlow also warns when many networks are compiled one after another, which is no mistake here.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +72,18 @@ def read(path: str | Path) -> Stored:
     except ModelError:
         raise
     except Exception as error:  # a zip, its JSON or Keras's part can be spoilt in any way
-        raise ModelError(
-            f"{path} is no model of this study: use a file that `inference.save` wrote."
-        ) from error
+        raise refused(path, error) from error
+
+
+def refused(path: str | Path, error: Exception) -> ModelError:
+    """What to say of a file that cannot be read; the reason may also be this version of Keras.
+
+    Args:
+        path: of the file
+        error: that came of reading it
+    """
+    reason = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+    return ModelError(
+        f"{path} is no model of this study, or cannot be read here ({reason}): use a file that "
+        "`inference.save` wrote with these versions of the packages."
+    )

@@ -22,7 +22,10 @@ def test_the_command_compares_what_it_was_asked_to(
     fit_all, score_table = MagicMock(), MagicMock()
     monkeypatch.setattr(command, "fit_all", fit_all)
     monkeypatch.setattr(command, "score_table", score_table)
-    monkeypatch.setattr(command, "out_of_fold", lambda corpus, fits: corpus.clips[["file"]])
+    made = ["file", "speaker", "valence"]
+    monkeypatch.setattr(
+        command, "out_of_fold", lambda corpus, fits: corpus.clips[made].assign(median=3)
+    )
     scores = evaluation.compare(TRUTH, {"a model": PREDICTION})
     scores["cost", "seconds"] = 1.239
     score_table.return_value = scores
@@ -84,6 +87,7 @@ def test_the_command_prints_the_table_and_writes_it(corpus_folder, tmp_path, cap
     [
         (["nowhere"], "nowhere"),
         (["--models", "crystal_ball"], "'crystal_ball' is no model"),
+        (["--models", ""], "'' is no model"),
         (["--models", "median", "--seeds", "0"], "at least one seed"),
         (["--models", "median", "--folds", "1"], "choose 2 to 20"),
         (["--models", "median", "--jobs", "0"], "jobs is 0"),
@@ -153,10 +157,56 @@ def test_a_folder_for_the_table_is_made(corpus_folder, tmp_path, capsys):
     assert list(pd.read_csv(out)["model"]) == ["median"]
 
 
+def refused(capsys, *arguments):
+    """What the command says instead of a table."""
+    assert cli.run(comparison.main, [str(each) for each in arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_no_file_is_lost_to_a_table_and_what_cannot_be_written_is_said_first(
+    corpus_folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(corpora, "from_arguments", lambda *a, **b: pytest.fail("read the corpus"))
+    labels, beside = corpus_folder / "labels.csv", tmp_path / "o_clips.csv"
+    beside.write_text(labels.read_text())
+    for out, reason in {
+        labels: f"{labels} is there already, and this command did not write it",
+        tmp_path / "o.csv": f"{beside} is there already",
+        corpus_folder: "is a folder: name a file",
+        tmp_path / "o.xlsx": "has the suffix .xlsx of another kind of file: name one with .csv",
+        "-": "- is no file",
+        labels / "o.csv": "cannot be written (File exists): name another file",
+    }.items():
+        assert reason in refused(capsys, corpus_folder, "--csv", out)
+    assert beside.read_text() == labels.read_text()
+
+
+def test_a_table_of_this_command_is_written_anew(corpus_folder, tmp_path, capsys):
+    for seeds in ("1", "2"):
+        out = tmp_path / "table.tsv"
+        run(corpus_folder, capsys, "--folds", "2", "--seeds", seeds, "--csv", str(out))
+    assert list(pd.read_csv(out, sep="\t")["model"]) == ["median"]
+    assert "median" in pd.read_csv(tmp_path / "table_clips.csv")
+
+
 def test_a_bug_is_not_turned_into_a_sentence(monkeypatch, output):
     monkeypatch.setattr(command, "fit_all", lambda *a, **b: [].index(1))
     with pytest.raises(ValueError, match="not in list"):
         cli.run(comparison.main, [])
+
+
+def test_corpora_and_models_may_be_named_as_people_do(corpus_folder, tmp_path, capsys):
+    write_corpus(tmp_path / "other", clips=8)
+    arguments = [str(corpus_folder), "--scale", "1", "5", str(tmp_path / "other")]
+    assert comparison.main([*arguments, "--models", "egemaps_svr, median", "--folds", "2"]) == 0
+    assert "my_corpus_other, valence from 1 to 5: 2 folds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [["--folds", "6"], ["--by", "clip"]])
+def test_a_test_on_another_corpus_has_no_folds(capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        comparison.main(["--on", "nowhere", *option])
+    assert "without folds: leave --by and --folds out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--by", "day"], ["--folds", "few"], ["--seeds", "x"]])

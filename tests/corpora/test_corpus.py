@@ -158,7 +158,21 @@ def test_the_summary_counts_reasons_of_a_kind_together(corpus_folder, capsys):
     lines = capsys.readouterr().out.split("rejected:\n")[1].splitlines()
     assert lines == [
         "     3 clip00.wav is clipped: 4.0 % of its samples are at full scale",
+        "       clip01.wav is clipped: 5.0 % of its samples are at full scale",
+        "       clip02.wav is clipped: 6.0 % of its samples are at full scale",
         "     1 clip07.wav has the rating 9, which is outside the scale 1 to 5",
+    ]
+
+
+def test_the_summary_names_all_that_is_left_out_or_says_how_to(corpus_folder, capsys):
+    with open(corpus_folder / "labels.csv", "a") as table:
+        table.write("".join(f"absent{i}.wav,3,s1\n" for i in range(22)) + ",3,s1\n")
+    assert corpora.main([str(corpus_folder)]) == 0
+    lines = capsys.readouterr().out.split("rejected:\n")[1].splitlines()
+    assert lines[0] == "    23 absent0.wav is not in the corpus"
+    assert lines[19:] == [
+        "       absent19.wav is not in the corpus",
+        "       and 3 more; in Python, corpora.load(PATH).rejected has all",
     ]
 
 

@@ -45,30 +45,35 @@ def test_missing_packages_are_named_before_anything_is_downloaded(output, monkey
         features.pretrained_model()
 
 
-def test_embeddings_are_what_the_network_says_and_are_cached(corpus_folder, folder, monkeypatch):
+@pytest.fixture
+def chosen(folder, monkeypatch):
+    monkeypatch.setenv("VALENCE_PRETRAINED", str(folder / "model.onnx"))
+    return folder
+
+
+def test_embeddings_are_what_the_network_says_and_are_cached(corpus_folder, chosen, monkeypatch):
     corpus = corpora.load(corpus_folder)
-    found = features.embeddings(corpus, folder, jobs=2)
+    found = features.embeddings(corpus, jobs=2)
     assert found.shape == (12, 1027) and found.dtype == np.float32
     assert found == pytest.approx(of_clips(corpus.clips["path"]), abs=1e-5)
     monkeypatch.setattr(pretrained, "extract_to", None)
-    monkeypatch.setenv("VALENCE_PRETRAINED", str(folder / "model.onnx"))
     assert np.array_equal(features.embeddings(corpus), found)
 
 
-def test_another_network_at_the_same_place_is_asked_anew(corpus_folder, folder):
+def test_another_network_at_the_same_place_is_asked_anew(corpus_folder, chosen):
     corpus = corpora.load(corpus_folder)
-    before = features.embeddings(corpus, folder, jobs=1)
-    write_model(folder, gain=3)
-    found = features.embeddings(corpus, folder, jobs=1)
+    before = features.embeddings(corpus, jobs=1)
+    write_model(chosen, gain=3)
+    found = features.embeddings(corpus, jobs=1)
     assert found == pytest.approx(of_clips(corpus.clips["path"], gain=3), abs=1e-5)
     assert found[:, -1] == pytest.approx(3 * before[:, -1])
 
 
-def test_a_clip_that_is_gone_is_named(corpus_folder, folder):
+def test_a_clip_that_is_gone_is_named(corpus_folder, chosen):
     corpus = corpora.load(corpus_folder)
     Path(corpus.clips["path"].iloc[3]).unlink()
     with pytest.raises(corpora.CorpusError, match=r"clip03\.wav can no longer be used"):
-        features.embeddings(corpus, folder, jobs=1)
+        features.embeddings(corpus, jobs=1)
 
 
 def test_a_long_waveform_is_the_mean_of_equal_windows(folder):

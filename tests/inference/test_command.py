@@ -43,6 +43,17 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     assert "There is no file" in capsys.readouterr().err
 
 
+def test_options_may_stand_between_recordings(study, recording, tmp_path):
+    out, other = tmp_path / "out.csv", tmp_path / "other.wav"
+    soundfile.write(other, voice(1.2, RATE, pitch=300), RATE)
+    arguments = [study.path, recording, "--csv", out, other]
+    assert inference.main([str(each) for each in arguments]) == 0
+    assert pd.read_csv(out)["clip"].tolist() == [str(recording), str(other)]
+    arguments = ["--csv", str(out), "--", str(study.path), str(recording), "-other.wav"]
+    assert inference.main(arguments) == 1
+    assert pd.read_csv(out)["clip"].tolist() == [str(recording), "-other.wav"]
+
+
 def test_the_command_makes_a_folder_for_its_tables(study, recording, tmp_path):
     csv, as_json = tmp_path / "new" / "a" / "out.csv", tmp_path / "other" / "out.json"
     arguments = [str(study.path), str(recording), "--csv", str(csv), "--json", str(as_json)]
@@ -57,7 +68,7 @@ def test_where_no_table_can_be_written_nothing_is_predicted(
     monkeypatch.setattr(command, "predict", lambda *a, **b: pytest.fail("predicted"))
     for out, reason in {
         # In a folder that is a file.
-        recording / "out.csv": "cannot be written (File exists): name another file.",
+        recording / "out": "cannot be written (File exists): name another file.",
         tmp_path: "is a folder: name a file.",
     }.items():
         arguments = [str(study.path), str(recording), option, str(out)]
@@ -142,29 +153,35 @@ def refused(capsys, *arguments):
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there, and pipes have no names")
 @pytest.mark.parametrize("option", ["--csv", "--json"])
 def test_a_table_replaces_no_recording_model_or_pipe(study, recording, tmp_path, capsys, option):
-    odd, link, pipe = tmp_path / "voice.bin", tmp_path / "link.csv", tmp_path / "pipe.csv"
+    odd, link, pipe, labels, loop = (tmp_path / name for name in ("odd", "link", "pipe", "l", "a"))
     odd.write_bytes(recording.read_bytes() + b"tail")
+    labels.write_text("file,valence\nvoice.wav,3\n")
     link.symlink_to(odd)
+    loop.symlink_to(loop)
     os.mkfifo(pipe)
-    (tmp_path / "to_pipe.csv").symlink_to(pipe)
-    contents = [path.read_bytes() for path in (recording, odd, study.path)]
+    (tmp_path / "to_pipe").symlink_to(pipe)
+    contents = [path.read_bytes() for path in (recording, odd, labels, study.path)]
     for out, reason in {
-        recording: "has the suffix of a recording or a model: name a table",
-        tmp_path / "new.FLAC": "has the suffix of a recording",
-        study.path: "has the suffix of a recording or a model",
-        odd: "is read, too: name another file",
-        link: "is read, too: name another file",
-        pipe: "is a pipe or a device: name a file",
-        tmp_path / "to_pipe.csv": "is a pipe or a device: name a file",
+        recording: f"has the suffix .wav of another kind of file: name one with .{option[2:]}",
+        tmp_path / "new.FLAC": "has the suffix .FLAC of another kind",
+        tmp_path / "out.xlsx": "has the suffix .xlsx of another kind",
+        study.path: "has the suffix .keras of another kind",
+        odd: "is there already, and this command did not write it: name another file",
+        link: "is there already, and this command did not write it",
+        labels: "is there already, and this command did not write it",
+        pipe: "is a pipe, a device or a link to itself: name a file",
+        tmp_path / "to_pipe": "is a pipe, a device",
+        loop: "is a pipe, a device or a link to itself",
+        "-": "- is no file: name one",
     }.items():
         assert reason in refused(capsys, study.path, recording, odd, option, out)
-    assert contents == [path.read_bytes() for path in (recording, odd, study.path)]
+    assert contents == [path.read_bytes() for path in (recording, odd, labels, study.path)]
     assert pipe.is_fifo() and link.is_symlink()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_two_tables_have_two_files(study, recording, tmp_path, capsys):
-    out, link = tmp_path / "out.csv", tmp_path / "link"
+    out, link = tmp_path / "out", tmp_path / "link"
     link.symlink_to(out)
     said = refused(capsys, study.path, recording, "--csv", out, "--json", link)
     assert "is named for two tables: name a file for each" in said
@@ -176,6 +193,17 @@ def test_a_linked_table_stays_linked(study, recording, tmp_path):
     link.symlink_to(target)
     assert inference.main([str(study.path), str(recording), "--csv", str(link)]) == 0
     assert link.is_symlink() and len(pd.read_csv(target)) == 1
+
+
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.tsv", "\t"), ("a", ",")])
+def test_a_table_is_written_anew(study, recording, tmp_path, name, separator):
+    out, rows = tmp_path / name, tmp_path / "rows.json"
+    arguments = [str(study.path), str(recording), "--csv", str(out), "--json", str(rows)]
+    for more in ([], ["--relative"], []):
+        assert inference.main([*arguments, *more]) == 0
+    assert list(pd.read_csv(out, sep=separator)) == [*pd.read_json(rows)] == [
+        "clip", "valence", "low", "high", "problem",
+    ]  # fmt: skip
 
 
 def test_a_recording_that_is_named_or_copied_twice_counts_once(study, recording, tmp_path, capsys):
@@ -192,6 +220,20 @@ def test_a_recording_that_is_named_or_copied_twice_counts_once(study, recording,
     )
     assert "the 2 recordings with a valence are taken as one person's" in said.out
     assert "none.wav does not exist" in said.out
+
+
+def test_files_of_a_folder_that_may_be_audio_are_named(study, recording, tmp_path, capsys):
+    assert inference.main([str(study.path), str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+    for name in ("talk.mkw", "voice", "voice.wav.bak", "voice.old", "a.png", ".hidden"):
+        (tmp_path / name).write_bytes(recording.read_bytes())
+    for name in ("a.csv", "a.json", "README", "a.TextGrid"):
+        (tmp_path / name).write_text("text")
+    assert inference.main([str(study.path), str(tmp_path)]) == 0
+    assert capsys.readouterr().err == (
+        f"4 files are left out, named unlike audio: {tmp_path}/talk.mkw, {tmp_path}/voice, "
+        f"{tmp_path}/voice.old and 1 more; name a file itself to have it read\n"
+    )
 
 
 def test_a_pattern_that_the_shell_left_is_expanded(study, recording, tmp_path, capsys):

@@ -192,6 +192,25 @@ def test_a_file_that_is_not_ours_is_refused_with_one_sentence(study, tmp_path):
         assert path.name in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (TypeError("of another\nversion" * 99), "TypeError: of another version"),
+    ],
+)
+def test_what_keeps_a_file_from_being_read_is_said(study, monkeypatch, error, reason):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(keras.saving, "load_model", fail)
+    with pytest.raises(inference.ModelError) as raised:
+        inference.load(study.path)
+    said = str(raised.value)
+    assert f"voices.keras is no model of this study, or cannot be read here ({reason}" in said
+    assert "\n" not in said and len(said) < 500
+
+
 def test_code_in_a_file_is_not_run(study, tmp_path):
     inputs = keras.Input((32, 16))
     code = keras.layers.Lambda(lambda x: x[:, 0, :1], output_shape=(1,))(inputs)

@@ -1,4 +1,3 @@
-import os
 import time
 import tracemalloc
 
@@ -123,7 +122,7 @@ def test_a_pause_is_left_out_of_the_curve(model):
 
 
 def test_long_recordings_are_not_read_far_ahead(model, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(predictions.joblib, "effective_n_jobs", lambda jobs: 2)
     taken = []
 
     def recordings():
@@ -131,7 +130,7 @@ def test_long_recordings_are_not_read_far_ahead(model, monkeypatch):
             taken.append(number)
             yield voice(20), RATE
 
-    next(inference.stream(model, recordings()))
+    next(predictions.stream(model, recordings()))
     assert len(taken) < 10
 
 
@@ -178,7 +177,7 @@ def test_memory_stays_flat_over_a_stream(model):
 
     def peak_of(clips):
         tracemalloc.start()
-        for _ in inference.stream(model, ((y.copy(), RATE) for _ in range(clips))):
+        for _ in predictions.stream(model, ((y.copy(), RATE) for _ in range(clips))):
             pass
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -1,3 +1,5 @@
+import importlib.util
+import os
 import platform
 import random
 import subprocess
@@ -6,6 +8,7 @@ import sys
 import pytest
 
 from helpers import models
+from helpers.storage import PROJECT
 
 
 def run(code: str) -> subprocess.CompletedProcess:
@@ -56,3 +59,19 @@ def test_the_same_seed_draws_the_same_numbers():
         models.seed_everything(7)
         draws.append((random.random(), float(models.keras.random.uniform(()))))
     assert draws[0] == draws[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tensorflwo", "KERAS_BACKEND is 'tensorflwo': set it to tensorflow, jax or torch."),
+        ("torch", "torch, the KERAS_BACKEND, is not here: install it, or set another."),
+    ],
+)
+def test_a_backend_that_is_not_there_is_one_sentence(name, said):
+    if name == "torch" and importlib.util.find_spec(name):
+        pytest.skip("it is here")
+    command = [sys.executable, "-m", "helpers.inference"]
+    env = {**os.environ, "KERAS_BACKEND": name}
+    run = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (2, f"{said}\n")
