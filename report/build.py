@@ -46,12 +46,26 @@ def main(arguments: list[str] | None = None) -> int:
     corpus = corpora.load(settings.corpus, scale=settings.scale)
     target = make_folder(executed(corpus.name, settings))
     os.environ.update(for_kernels(settings))
+    if holds_another(corpus, settings):
+        print(
+            f"{settings.results(corpus.name)} holds the study of another corpus of this name, or "
+            "of other labels: this one replaces it."
+        )
 
     start = time.perf_counter()
     run_all(target)
     pdf = typeset(corpus.name, settings)
     print(f"{pdf} after {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
+
+
+def holds_another(corpus: corpora.Corpus, settings: Settings) -> bool:
+    """Whether results of a study are there that is of another corpus with the same name."""
+    about = settings.results(corpus.name) / "corpus.json"
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        made_by = json.loads(about.read_text(encoding="utf-8"))["made_by"]
+        return bool(made_by["fingerprint"] != corpus.fingerprint)
+    return False
 
 
 def run_all(target: Path) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pypdf
 import pytest
 
-from helpers import plots
+from helpers import corpora, plots
 from helpers.settings import Settings
 from helpers.storage import PROJECT
 from report import build
@@ -667,6 +667,18 @@ def test_kernels_get_a_path_whole_and_a_name_as_it_is(tmp_path, monkeypatch):
     assert choices["VALENCE_CORPUS"] == f"{tmp_path / 'ravdess'},other"
     monkeypatch.delenv("VALENCE_CORPUS")
     assert "VALENCE_CORPUS" not in build.for_kernels(Settings.from_env())
+
+
+def test_a_study_of_another_corpus_of_the_same_name_is_not_replaced_in_silence(output):
+    corpus, settings = corpora.load(), Settings.from_env()
+    assert not build.holds_another(corpus, settings)
+    about = settings.results("demo") / "corpus.json"
+    about.parent.mkdir(parents=True)
+    for fingerprint, another in ((corpus.fingerprint, False), ("0123456789abcdef", True)):
+        about.write_text(json.dumps({"made_by": {"fingerprint": fingerprint}}))
+        assert build.holds_another(corpus, settings) is another
+    about.write_text("[")
+    assert not build.holds_another(corpus, settings)
 
 
 def test_notebooks_are_run_in_place_only_where_their_outputs_are_the_projects(output, monkeypatch):
