@@ -673,7 +673,6 @@ def test_a_study_of_another_corpus_of_the_same_name_is_not_replaced_in_silence(o
     corpus, settings = corpora.load(), Settings.from_env()
     assert not build.holds_another(corpus, settings)
     about = settings.results("demo") / "corpus.json"
-    about.parent.mkdir(parents=True)
     for fingerprint, another in ((corpus.fingerprint, False), ("0123456789abcdef", True)):
         about.write_text(json.dumps({"made_by": {"fingerprint": fingerprint}}))
         assert build.holds_another(corpus, settings) is another

@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     corpora.add_arguments(parser)
     parser.add_argument("--seeds", type=int, default=3, help="trainings of a network (3)")
     parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: all cores)")
-    options = parser.parse_args(arguments)
+    options = cli.parsed(parser, arguments)
     corpus = corpora.from_arguments(options)
     for remark in corpora.remarks(corpus):
         print(remark)
