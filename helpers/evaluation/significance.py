@@ -16,7 +16,7 @@ from helpers.evaluation.metrics import moments
 #: Draws of each permutation test.
 PERMUTATIONS = 9999
 
-#: In `error_against`, ratings have means of their own if a speaker has so many clips of each.
+#: In `error_against`, each rating of a speaker has a mean of its own if it has so many clips.
 CLIPS_OF_A_RATING = 5
 
 #: Permutations at a time, which bounds the memory of a test.
@@ -72,14 +72,15 @@ def error_against(
     of the rating from the median. Ratings go with acoustic facts. So errors go with facts even for
     a predictor that knows nothing of the clip. The correlation given here is therefore a partial
     one: that of the residuals of the ranks of error and fact, after least squares on the ranks of
-    the rating and of its distance from the median, or on a mean for each rating where a speaker has
-    `CLIPS_OF_A_RATING` on average, as with labels of emotions. Where speakers are known, it is
-    controlled for them, too, by a mean of their own: what differs between speakers only is no
-    finding.
+    the rating and of its distance from the median. Where speakers are known, it is controlled for
+    them, too, by a mean of their own: what differs between speakers only is no finding. If there
+    are `CLIPS_OF_A_RATING` of a speaker with the same rating on average, as with labels of
+    emotions, these have a mean of their own instead: what differs between emotions, or in how a
+    speaker acts them, is no finding, either.
 
     The interval draws speakers and holds the residuals fixed, so it leaves out how the least
-    squares vary. The p comes from permuting the residuals of the error within speakers, and within
-    ratings that have a mean (Freedman & Lane 1983). Where lines are drawn through many ratings,
+    squares vary. The p comes from permuting the residuals of the error within speakers, or within
+    a speaker's clips of one rating (Freedman & Lane 1983). Where lines are drawn through ratings,
     some of what the rating does may be left: in simulations, a p below 0.05 came in 3 to 18 of 100
     cases for predictors that always say another constant than the median. Take a p just below 0.05
     for no more than a hint.
@@ -107,8 +108,8 @@ def error_against(
     cell, held = speaker, [scipy.stats.rankdata(each) for each in (rating, typical)]
     of_one_rating = pd.DataFrame([speaker, rating]).T.groupby([0, 1]).ngroup().to_numpy()
     if len(rating) >= CLIPS_OF_A_RATING * len(np.unique(of_one_rating)):
-        cell, held = of_one_rating, [pd.get_dummies(rating)]
-    basis = scipy.linalg.orth(np.column_stack([pd.get_dummies(speaker), *held]).astype(float))
+        cell, held = of_one_rating, []
+    basis = scipy.linalg.orth(np.column_stack([pd.get_dummies(cell), *held]).astype(float))
     rest = _residuals(basis, scipy.stats.rankdata(error))
     drawn = resamples(len(rating), speakers, seed=seed)
     rests = [_residuals(basis, scipy.stats.rankdata(x)) for x in columns.to_numpy(float).T]

@@ -137,8 +137,11 @@ def test_what_emotions_do_to_a_constant_prediction_is_no_finding():
     found = evaluation.error_against(facts, np.abs(3.0 - label), label, speakers=speakers)
     assert found["raw"].abs().mean() > 0.2
     assert found[["value", "low", "high"]].isna().all(axis=None) and found["p"].eq(1).all()
-    error = np.abs(label + of_emotion[0, np.arange(240) % 4] + random.normal(size=240) - 3.0)
-    found = evaluation.error_against(facts, error, label, speakers=speakers)
+    # What each speaker does with an emotion is in error and facts, and no finding, either.
+    acted = 2 * random.normal(size=(101, 6, 4))[:, speakers, np.arange(240) % 4]
+    error, *facts = acted + of_emotion[:, np.arange(240) % 4] + random.normal(size=(101, 240))
+    found = evaluation.error_against(pd.DataFrame(facts).T, error, label, speakers=speakers)
+    assert found["raw"].abs().max() > 0.4 and found["value"].abs().max() < 0.25
     assert 0.01 < (found["p"] < 0.05).mean() < 0.1
 
 
