@@ -87,5 +87,12 @@ def test_ctrl_c_while_a_command_is_imported_is_no_traceback(tmp_path):
     (tmp_path / "pandas.py").write_text(code)  # which every command imports
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "helpers.inference"]
-    run = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True)
+    run = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env=env,
+        capture_output=True,
+        # Shells start background jobs without.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, b"", b"")

@@ -128,4 +128,4 @@ def test_a_scale_is_that_of_each_corpus_whose_own_is_not_clear_also_of_the_targe
 def test_folds_of_a_target_are_refused(folders, capsys):
     with pytest.raises(SystemExit):
         comparison.main([str(folders[0]), "--on", str(folders[1]), "--by", "clip"])
-    assert "so it has no folds" in capsys.readouterr().err
+    assert "without folds: leave --by and --folds out" in capsys.readouterr().err
