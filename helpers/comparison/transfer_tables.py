@@ -72,7 +72,8 @@ def transfer_table(corpus: Corpus, fits: Fits, *, seed: int = 0) -> pd.DataFrame
     Args:
         corpus: several as one, see `corpora.together`
         fits: see `transfer.fit_transfers`
-        seed: of the bootstrap, over the target's speakers if all are known, else over its clips
+        seed: of the bootstrap, over the target's speakers if all are known, else over its clips; a
+            target of one speaker has no intervals
 
     Returns:
         a row a transfer and model, indexed by ``trained on``, ``tested on`` and ``model``; columns
@@ -108,7 +109,7 @@ def _compared(
     return evaluation.compare(
         corpus.clips["valence"].to_numpy()[rows],
         {name: each.predictions for name, each in found.items()},
-        groups=evaluation.known_speakers(corpus.clips.iloc[rows]),
+        groups=_drawn(corpus.clips.iloc[rows]),
         reference=reference,
         seed=seed,
     )
@@ -196,10 +197,14 @@ def _groups(clips: pd.DataFrame, scale: tuple[float, float]) -> dict[str, np.nda
     return groups
 
 
-def _mean_error(clips: pd.DataFrame, error: np.ndarray, seed: int) -> dict[tuple[str, str], float]:
+def _drawn(clips: pd.DataFrame) -> np.ndarray | None:
+    """What intervals draw: speakers, or clips if one is unknown; one speaker has no interval."""
     speakers, known = evaluation.known_speakers(clips), clips["speaker"].notna().all()
-    drawn = np.zeros(len(clips)) if known and speakers is None else speakers  # one has no interval
-    resampled = evaluation.resamples(len(clips), drawn, seed=seed)
+    return np.zeros(len(clips)) if known and speakers is None else speakers
+
+
+def _mean_error(clips: pd.DataFrame, error: np.ndarray, seed: int) -> dict[tuple[str, str], float]:
+    resampled = evaluation.resamples(len(clips), _drawn(clips), seed=seed)
     found = resampled.estimate(resampled.mean(error))
     return {
         **{("mean error", end): x for end, x in found.items()},

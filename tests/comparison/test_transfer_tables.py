@@ -51,6 +51,15 @@ def test_what_a_corpus_brings_is_the_difference_to_training_without_it():
     assert gain["low"].tolist() == pytest.approx([0.5, -0.1])  # it is the same for every speaker
 
 
+def test_a_target_of_one_speaker_has_no_interval_for_it_says_nothing_about_others():
+    corpus = three_corpora()
+    fits = {Transfer(("a",), "c"): off_by(corpus, "c", np.arange(6.0))}
+    assert comparison.transfer_table(corpus, fits).loc[("a", "c", "m"), ("mae", "low")] == 1
+    corpus.clips["speaker"] = corpus.clips["corpus"]
+    alone = comparison.transfer_table(corpus, fits).loc[("a", "c", "m")]
+    assert alone["mae", "value"] == 2.5 and np.isnan(alone["mae", "low"])
+
+
 def test_nothing_is_gained_where_nothing_was_trained_on_several():
     corpus = three_corpora()
     assert comparison.gain_table(corpus, {Transfer(("a",), "c"): off_by(corpus, "c", 1.0)}).empty
