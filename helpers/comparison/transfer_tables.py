@@ -199,8 +199,8 @@ def _groups(clips: pd.DataFrame, scale: tuple[float, float]) -> dict[str, np.nda
 
 def _drawn(clips: pd.DataFrame) -> np.ndarray | None:
     """What intervals draw: speakers, or clips if one is unknown; one speaker has no interval."""
-    speakers, known = evaluation.known_speakers(clips), clips["speaker"].notna().all()
-    return np.zeros(len(clips)) if known and speakers is None else speakers
+    speakers = clips["speaker"]
+    return speakers.to_numpy(dtype=object) if speakers.notna().all() else None
 
 
 def _mean_error(clips: pd.DataFrame, error: np.ndarray, seed: int) -> dict[tuple[str, str], float]:
