@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
-from scipy.io import wavfile
+import soundfile
 
 from helpers import audio
 from helpers.corpora import checks, tables
@@ -96,12 +96,13 @@ class _Recording:
 
     def part(self, start: float, end: float) -> str:
         """The path of a part, which is cut if it is missing."""
-        target = self.folder / f"{start:.3f}_{end:.3f}.wav"
+        target = self.folder / f"{start:.3f}_{end:.3f}.au"
         if not target.exists():
             y, rate = self.samples
             content = io.BytesIO()
             part = y[round(start * rate) : round(end * rate)]
-            wavfile.write(content, rate, part)  # libsndfile would write the time into the file
+            # A WAV of floats would hold the time at which it was written.
+            soundfile.write(content, part, rate, format="AU", subtype="FLOAT")
             write_file(target, content.getvalue())
         return str(target)
 

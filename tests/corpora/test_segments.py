@@ -120,7 +120,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, output):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(OutputError, match="0.100_0.500.wav cannot be written"):
+        with pytest.raises(OutputError, match="0.100_0.500.au cannot be written"):
             corpora.load(tmp_path / "c")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
