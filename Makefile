@@ -77,6 +77,8 @@ clean:  ## remove all that can be rebuilt: the environments and the cache
 	rm -rf $(VENV) $(SITE) $(BACKENDS:%=$(VENV)-%) site/_build mutants .coverage .hypothesis .import_linter_cache .cache .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# librosa compiles itself where it is first imported, which two processes at once would spoil. Its
+# EAGER_IMPORT imports its modules in random order, and fails in some of them.
 $(INSTALLED): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 	  echo "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'." >&2; exit 2; }
@@ -84,7 +86,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	  echo "$(PYTHON) cannot make environments: install its venv module (on Debian and Ubuntu, 'apt install python3-venv')." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	EAGER_IMPORT=1 $(BIN)/python -c 'import librosa'  # it compiles itself, which two processes at once would spoil
+	$(BIN)/python -c 'import librosa; [getattr(librosa, name) for name in dir(librosa)]'
 	mkdir -p $(VENV)/share/jupyter/lab/settings
 	echo '$(LAB_SETTINGS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	touch $(INSTALLED)
