@@ -31,7 +31,15 @@ def linear():
 
 
 def run(**options):
-    return training.train(small(), FEATURES, RATINGS, SPLIT, **{"epochs": 2, **options})
+    # Batches of one size, since TensorFlow traces a network for a second size anew, for a second.
+    defaults = {"epochs": 2, "batch_size": 10}
+    return training.train(small(), FEATURES, RATINGS, SPLIT, **{**defaults, **options})
+
+
+@functools.cache
+def plain(seed=0):
+    """The run without further options, for tests that leave it as it is."""
+    return run(seed=seed)
 
 
 def digest(run):
@@ -40,7 +48,7 @@ def digest(run):
 
 
 def test_the_same_seed_gives_the_same_bits_here_and_in_a_fresh_process():
-    first, second = run(seed=7), run(seed=7)
+    first, second = plain(7), run(seed=7)
     assert digest(first) == digest(second)
     assert first.history.equals(second.history)
     code = "from tests.training.test_run import *; print(digest(run(seed=7)))"
@@ -51,11 +59,11 @@ def test_the_same_seed_gives_the_same_bits_here_and_in_a_fresh_process():
 
 
 def test_another_seed_gives_another_network():
-    assert digest(run(seed=7)) != digest(run(seed=8))
+    assert digest(plain(7)) != digest(plain(8))
 
 
 def test_a_training_begins_where_another_ended():
-    first = run(seed=7)
+    first = plain(7)
     mean, deviation = (first.settings[name] for name in ("mean", "deviation"))
     start = training.Start(first.model.get_weights(), mean, deviation)
     louder = training.train(
@@ -79,12 +87,12 @@ def test_the_model_that_was_passed_is_left_alone():
 def test_the_test_part_is_not_looked_at():
     spoilt, ratings = FEATURES.copy(), RATINGS.copy()
     spoilt[SPLIT.test], ratings[SPLIT.test] = np.nan, np.nan
-    trained = training.train(small(), spoilt, ratings, SPLIT, epochs=2)
-    assert digest(trained) == digest(run())
+    trained = training.train(small(), spoilt, ratings, SPLIT, epochs=2, batch_size=10)
+    assert digest(trained) == digest(plain())
 
 
 def test_features_are_standardised_with_the_training_part_alone():
-    settings = run(epochs=1).settings
+    settings = plain().settings
     assert settings["mean"] == pytest.approx(FEATURES[:30].mean(dtype=float))
     assert settings["deviation"] == pytest.approx(FEATURES[:30].std(dtype=float))
 
@@ -152,7 +160,7 @@ def test_a_linear_unit_predicts_the_median_of_the_training_ratings_before_the_fi
 
 
 def test_a_longer_training_begins_with_the_shorter_one_to_the_bit():
-    short, long = run(epochs=2), run(epochs=4)
+    short, long = plain(), run(epochs=4)
     assert long.history[:2].equals(short.history)
     np.testing.assert_array_equal(long.validation[:2], short.validation)
 
@@ -179,11 +187,11 @@ def test_a_caller_sees_each_epoch_and_can_end_the_training():
 
     with pytest.raises(StopIteration):
         run(epochs=5, on_epoch=second_is_enough)
-    pd.testing.assert_frame_equal(pd.DataFrame(seen), run(epochs=2).history)
+    pd.testing.assert_frame_equal(pd.DataFrame(seen), plain().history)
 
 
 def test_predictions_do_not_depend_on_the_clips_beside_them():
-    trained = run()
+    trained = plain()
     together = training.predict(trained, FEATURES, np.arange(48))
     alone = [training.predict(trained, FEATURES, np.array([i]))[0] for i in range(48)]
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -192,7 +200,8 @@ def test_predictions_do_not_depend_on_the_clips_beside_them():
 def test_memory_mapped_features_are_as_good_as_an_array(tmp_path):
     np.save(tmp_path / "x.npy", FEATURES)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    assert digest(training.train(small(), mapped, RATINGS, SPLIT, epochs=2)) == digest(run())
+    trained = training.train(small(), mapped, RATINGS, SPLIT, epochs=2, batch_size=10)
+    assert digest(trained) == digest(plain())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence():
@@ -233,16 +242,10 @@ EXTRAS = {
 }
 
 
-@pytest.fixture(scope="module")
-def plain():
-    """Digest of the network without any improvement."""
-    return digest(run())
-
-
 @pytest.mark.parametrize("name", EXTRAS)
-def test_each_improvement_follows_the_seed_and_changes_the_network(name, plain):
+def test_each_improvement_follows_the_seed_and_changes_the_network(name):
     changed, again = run(**{name: EXTRAS[name]}), run(**{name: EXTRAS[name]})
-    assert digest(changed) == digest(again) != plain
+    assert digest(changed) == digest(again) != digest(plain())
     assert changed.settings[name]
 
 
