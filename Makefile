@@ -1,9 +1,9 @@
 # The study's commands; `make help` lists them.
 
 PYTHON ?= python3
-CORPUS ?=
-PROFILE ?= quick
-SCALE ?=
+CORPUS ?= $(VALENCE_CORPUS)
+PROFILE ?= $(or $(VALENCE_PROFILE),quick)
+SCALE ?= $(VALENCE_SCALE)
 ONLY ?=
 
 $(foreach name,corpus profile scale only python,$(if $(filter command,$(origin $(name))),$(error write $(name)= in capitals)))

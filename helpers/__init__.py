@@ -1,7 +1,8 @@
 """Valence prediction from speech: the code behind the notebooks.
 
-One room for each notebook, and a few that all of them use. A room imports only from those above it
-in this list; from outside, a package is used through the names that its ``__init__`` imports.
+Rooms for the steps of the notebooks, and a few that all of them use. A room imports only from those
+above it in this list; from outside, a package is used through the names that its ``__init__``
+imports.
 
 - `cli`: what all commands share, and the error of everything that a user can fix
 - `storage`: folders, files that are written whole or not at all, the cache, a store of fits

@@ -70,6 +70,7 @@ class Settings:
 
         Raises:
             SettingsError: if the profile is not one of `PROFILES`, or the scale is not two numbers
+            storage.OutputError: if the output folder is in the home of a user who has none
 
         Examples:
             >>> os.environ["VALENCE_PROFILE"] = "full"

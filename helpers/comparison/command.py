@@ -1,6 +1,6 @@
 """The command that compares models, and what its tables say.
 
-``python -m helpers.comparison [PATH] [--scale LOW HIGH] [--models NAME,NAME]
+``python -m helpers.comparison [PATH...] [--scale LOW HIGH] [--models NAME,NAME]
 [--by speaker|clip|sentence|corpus] [--folds K] [--seeds N] [--normalise] [--jobs N] [--csv OUT]``
 compares models and baselines. ``python -m helpers.comparison PATH... --on PATH`` trains on whole
 corpora and tests on another.
@@ -127,7 +127,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--folds", type=int, help=f"number of folds, at most ({FOLDS})")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker: for balanced clips of each")
-    add("--jobs", type=int, default=-1, help="fits at once (-1: as many as memory allows)")
+    add("--jobs", type=int, default=-1, help="fits at once (-1: what the machine can)")
     add(
         "--csv",
         type=Path,

@@ -57,7 +57,7 @@ class Contender:
 
     @property
     def is_network(self) -> bool:
-        """Whether it is trained from random weights, so that seeds differ."""
+        """Whether it is a network that is trained, so that seeds differ."""
         return self.network not in ("median", "svr", *PRETRAINED)
 
     @property

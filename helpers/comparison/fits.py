@@ -111,6 +111,7 @@ def fit_all(
         ComparisonError: if there is nothing to fit, a process is killed twice, or a contender
             begins with a network that was trained on this corpus, or without normalisation by
             speaker where it has one
+        cli.UserError: if `jobs` is 0
 
     See: notebooks/06_improvements.ipynb
     """

@@ -82,9 +82,10 @@ def bias_by_rating(
 
     Returns:
         a row a part that has clips, from the lowest: ``from`` and ``to`` (a rating on the border
-        counts to the lower part), ``clips``, the number of rows, their mean ``valence`` and
-        ``prediction``, their ``bias`` (the mean of prediction minus rating) with ``low`` and
-        ``high``. One speaker alone, or one clip, has no interval
+        counts to the lower part), ``clips``, the number of rows, ``speakers``, the number of theirs
+        (missing without `groups`), their mean ``valence`` and ``prediction``, their ``bias`` (the
+        mean of prediction minus rating) with ``low`` and ``high``. One speaker alone, or one clip,
+        has no interval
 
     See: notebooks/05_error_analysis.ipynb
     """

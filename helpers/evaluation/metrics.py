@@ -237,8 +237,6 @@ def rounded(*numbers: float) -> list[str]:
         ['-0.012', '-0.021', '-0.004']
         >>> rounded(0.25, 0.0, -0.0001)
         ['0.25', '0.00', '0.00']
-
-    See: notebooks/03_model.ipynb
     """
     near = any(0.0005 <= abs(number) < 0.005 for number in numbers)
     return [f"{number:z.{3 if near else 2}f}" for number in numbers]

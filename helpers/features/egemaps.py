@@ -64,6 +64,7 @@ def functionals(
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
         storage.OutputError: if the cache cannot be written; finished clips are kept
         workers.KilledError: if the process of a clip is killed twice; likewise
+        cli.UserError: if `jobs` is 0
 
     See: notebooks/06_improvements.ipynb
     """

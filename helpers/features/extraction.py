@@ -132,6 +132,7 @@ def extract(corpus: Corpus, settings: MelSettings, *, duration: float, jobs: int
     Raises:
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
         storage.OutputError: if the cache cannot be written; finished clips are kept
+        cli.UserError: if `jobs` is 0
 
     See: notebooks/02_preprocessing.ipynb
     """
@@ -269,7 +270,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Extract the features of a corpus into the cache."""
     parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
     corpora.add_arguments(parser)
-    parser.add_argument("--jobs", type=int, default=-1, help="parallel workers (-1: all cores)")
+    parser.add_argument(
+        "--jobs", type=int, default=-1, help="parallel workers (-1: what the machine can)"
+    )
     options = parser.parse_args(arguments)
     corpus = corpora.from_arguments(options)
     for remark in corpora.remarks(corpus):

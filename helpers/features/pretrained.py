@@ -256,6 +256,7 @@ def embeddings(corpus: Corpus, *, jobs: int = -1) -> np.ndarray:
         PretrainedError: see `pretrained_model`; or if a process is killed
         corpora.CorpusError: if a clip changed since the corpus was loaded, or can no longer be read
         storage.OutputError: if the cache cannot be written; finished clips are kept
+        cli.UserError: if `jobs` is 0
     """
     model = pretrained_model()
     clips = list(zip(corpus.clips["path"], corpus.clips["sha256"], strict=True))

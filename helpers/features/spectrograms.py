@@ -261,7 +261,7 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
     and a few clips have the mean and deviation of chance, see `comparison.few_clips`.
 
     Args:
-        features: of each clip, [clips, n_mels, frames] or [clips, functionals]
+        features: of each clip, [clips, rows, frames] or [clips, functionals]
         speakers: of each clip
 
     Returns:
@@ -312,7 +312,7 @@ def is_padding(clips: np.ndarray) -> np.ndarray:
     """Frames in which every band is at the lowest level of the clip.
 
     Args:
-        clips: decibels [clips, n_mels, frames], or functionals [clips, functionals], which have no
+        clips: decibels [clips, rows, frames], or functionals [clips, functionals], which have no
             frames and so no padding
 
     Returns:

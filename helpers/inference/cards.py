@@ -49,7 +49,7 @@ class Card:
         duration: seconds of a window, to which clips were cut or padded in training
         longest: seconds up to which a recording is cut as in training: the duration of the longest
             clip there
-        mean: of the training features, in decibels; a list [n_mels, 1] if each band has its own
+        mean: of the training features, in decibels; a list [rows, 1] if each band has its own
         deviation: standard deviation of the training features, in the same form
         settings: see `training.Run`
         clips: number of clips in each part: ``train``, ``validation``, ``test``
@@ -174,13 +174,13 @@ def _tested(
 
 
 def profile(levels: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of each mel band, over frames that are not padding.
+    """Mean and standard deviation of each row of the features, over frames that are not padding.
 
     Args:
-        levels: decibels [n_mels, frames]
+        levels: decibels [rows, frames]
 
     Returns:
-        decibels [2 * n_mels]
+        decibels [2 * rows]
     """
     sounding = levels[:, ~is_padding(levels[None])[0, 0]]
     return np.concatenate([sounding.mean(axis=1), sounding.std(axis=1)])
@@ -190,9 +190,9 @@ def distance(profile: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> fl
     """How unlike the training clips a profile is.
 
     Args:
-        profile: see `profile` [2 * n_mels]
-        mean: of the training clips' profiles [2 * n_mels]
-        deviation: of the training clips' profiles [2 * n_mels]
+        profile: see `profile` [2 * rows]
+        mean: of the training clips' profiles [2 * rows]
+        deviation: of the training clips' profiles [2 * rows]
 
     Returns:
         standard deviations from the mean, as the root mean square over all values

@@ -1,9 +1,9 @@
 """The valence of recordings, from a terminal.
 
-``python -m helpers.inference MODEL`` prints the card of a model, and ``python -m helpers.inference
-MODEL CLIP...`` the valence of recordings; with ``--model pretrained`` instead of MODEL, from a
-pretrained network, see `predict_pretrained`. What is asked for is checked before the first
-recording is read.
+``python -m helpers.inference [MODEL]`` prints the card of a model, and ``python -m
+helpers.inference [MODEL] CLIP...`` the valence of recordings. Without MODEL it is the network of
+human voices; with ``--model pretrained`` instead, a pretrained one, see `predict_pretrained`. What
+is asked for is checked before the first recording is read.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Model(NamedTuple):
     """A network that is ready to predict, see `load`.
 
     Attributes:
-        network: takes standardised mel spectrograms [clips, n_mels, frames]
+        network: takes standardised mel spectrograms [clips, rows, frames]
         card: how they are made, and what is known of the network
     """
 
@@ -76,9 +76,9 @@ def save(
             on the validation part
 
     Raises:
-        ValueError: if the path does not end in ``.keras``, the run has no validation part, the
-            corpus is not the run's, such features do not fit the network, or the out-of-fold
-            predictions are of test clips or of another network
+        ValueError: if the path does not end in ``.keras``, there is neither a validation part nor a
+            prediction out of fold, the corpus is not the run's, such features do not fit the
+            network, or the out-of-fold predictions are of test clips or of another network
         storage.OutputError: if the file cannot be written
 
     See: notebooks/07_your_speech.ipynb

@@ -111,7 +111,7 @@ class _Windows(NamedTuple):
     """Windows of one recording.
 
     Attributes:
-        levels: decibels [windows, n_mels, frames]
+        levels: decibels [windows, rows, frames]
         seconds: the middle of each window [windows]
         weights: of each window in the mean, by the duration of its stretch of speech [windows]
         speech: seconds of speech in the recording

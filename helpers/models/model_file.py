@@ -36,7 +36,7 @@ class Stored(NamedTuple):
     """A network that was read from a file.
 
     Attributes:
-        network: takes standardised mel spectrograms [clips, n_mels, frames]
+        network: takes standardised mel spectrograms [clips, rows, frames]
         about: what is known of it, as `inference.Card` has it
     """
 

@@ -27,7 +27,7 @@ from helpers.training.normalisation import BatchStatistics
 #: Changes decibels and ratings of a batch of training clips; see `augmentation.augment`.
 Transform = Callable[..., tuple[np.ndarray, np.ndarray]]
 
-#: A number for each band [n_mels, 1].
+#: A number for each row of the features, such as a mel band [rows, 1].
 Bands = list[list[float]]
 
 #: Called after each epoch with its number and its errors.
@@ -61,7 +61,7 @@ class Run:
         settings: every argument that decided the weights (for `sample_weight`, `transform` and
             `start`, whether there was one), the number of ``parameters``, and the ``mean`` and
             ``deviation`` (decibels) that features are standardised with: numbers, or lists
-            [n_mels, 1]
+            [rows, 1]
         seconds: duration of the training
         validation: predictions after each epoch, float32 [epochs, validation clips]; None without
             a validation part
@@ -114,7 +114,7 @@ def train(
     Args:
         model: the architecture. Its weights are neither used nor changed: training starts from a
             copy with weights drawn from `seed`, or with those of `start`
-        features: decibels, float32 [clips, n_mels, frames], see `features.extract`
+        features: decibels, float32 [clips, rows, frames], see `features.extract`
         ratings: valence of each clip [clips]
         split: row numbers; the test part is not used
         batch_size: clips in a training step
@@ -130,7 +130,7 @@ def train(
         bucket_by_length: put clips of similar length into one batch, and cut off the frames that
             are padding in all of them; for networks that take any number of frames
         sample_weight: weight of each clip in the loss [clips], such as `losses.rarity`
-        transform: ``transform(clips, ratings, rng=rng)`` returns changed decibels [batch, n_mels,
+        transform: ``transform(clips, ratings, rng=rng)`` returns changed decibels [batch, rows,
             frames] and ratings [batch] of each training batch, such as `augmentation.augment`
         start_at_median: False starts a linear unit as Keras does, with random weights and bias 0
         refit_statistics: False predicts with moving averages, as Keras does
@@ -141,8 +141,9 @@ def train(
 
     Raises:
         ValueError: if the number of ratings or weights is not the number of clips, the training
-            part is empty, the loss or schedule is unknown, or clips are to be bucketed by length
-            for a network that takes clips of one length only
+            part is empty or its features are constant, the loss is unknown or does not fit the
+            network, the schedule is unknown, or clips are to be bucketed by length for a network
+            that takes clips of one length only
         FloatingPointError: if the loss is no longer a number
 
     See: notebooks/03_model.ipynb
@@ -327,7 +328,7 @@ def statistics(features: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of some clips' features, read a clip at a time.
 
     Args:
-        features: decibels [clips, n_mels, frames]
+        features: decibels [clips, rows, frames]
         rows: row numbers of the clips, those of the training part
 
     Returns:
@@ -346,14 +347,12 @@ def band_statistics(features: np.ndarray, rows: np.ndarray) -> tuple[Bands, Band
     """Mean and standard deviation of each mel band over some clips, read a clip at a time.
 
     Args:
-        features: decibels [clips, n_mels, frames]
+        features: decibels [clips, rows, frames]
         rows: row numbers of the clips, those of the training part
 
     Returns:
-        mean and standard deviation in decibels, lists [n_mels, 1], as a results file takes them; a
+        mean and standard deviation in decibels, lists [rows, 1], as a results file takes them; a
         band that never changes has a deviation of 1
-
-    See: notebooks/06_improvements.ipynb
     """
     mean, deviation = _moments(features, rows, axis=1)
     deviation[deviation == 0] = 1
@@ -372,7 +371,7 @@ def predict(run: Run, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     Args:
         run: a trained network, see `train`
-        features: decibels, float32 [clips, n_mels, frames]
+        features: decibels, float32 [clips, rows, frames]
         rows: row numbers of the clips
 
     Returns:

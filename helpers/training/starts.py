@@ -51,7 +51,8 @@ def compare_starts(
         ``"taken anew"``) and ``seed``: ``MAE``, and ``mean error``, prediction less rating
 
     Raises:
-        RuntimeError: if a process is killed twice, as the system does when memory runs out
+        workers.KilledError: if a process is killed twice, as the system does when memory runs out
+        cli.UserError: if `jobs` is 0
 
     See: notebooks/03_model.ipynb
     """

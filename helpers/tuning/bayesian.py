@@ -83,6 +83,7 @@ def explore(
 
     Raises:
         TuningError: if a hyperparameter is unknown, or the cost is too low for one trial
+        cli.UserError: if `jobs` is 0
 
     See: notebooks/04_tuning.ipynb
     """

@@ -74,6 +74,9 @@ def cost(grid: Grid, *, seeds: int = 3, **fixed: Any) -> int:
         seeds: trainings of each combination
         **fixed: hyperparameters that all combinations share
 
+    Raises:
+        TuningError: if a hyperparameter is unknown
+
     Examples:
         >>> len(grid(GRID)), cost(GRID)
         (12, 360)
@@ -136,6 +139,7 @@ def search(
         TuningError: if a hyperparameter is unknown, or the scheduler or a worker cannot be used
         splits.SplitError: if the corpus cannot be split
         models.KernelSizeError: if a kernel is too large for the clips
+        cli.UserError: if `jobs` is 0
 
     See: notebooks/04_tuning.ipynb
     """
@@ -394,6 +398,10 @@ def final(
     Returns:
         the run, and a row a test clip: ``file``, ``speaker``, ``valence`` and ``prediction``
 
+    Raises:
+        splits.SplitError: if the corpus cannot be split
+        FloatingPointError: if the loss is no longer a number
+
     See: notebooks/04_tuning.ipynb
     """
     study = Study.from_corpus(corpus, seed=seed)
@@ -410,7 +418,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     corpora.add_arguments(parser)
     add("--profile", choices=PROFILES, help="size of the search; else VALENCE_PROFILE or quick")
-    add("--jobs", type=int, default=-1, help="trainings at once (-1: as many as memory allows)")
+    add("--jobs", type=int, default=-1, help="trainings at once (-1: what the machine can)")
     add("--scheduler", help="address of a Dask scheduler, as tcp://host:8786")
     options = parser.parse_args(arguments)
     profile = options.profile or Settings.from_env().profile

@@ -161,8 +161,8 @@ class Study:
     """What all trainings of a search share. Workers get a copy of it.
 
     A stored record has ``history`` (see `training.Run`, as lists), ``validation`` (predictions
-    after each epoch), ``failure`` (None, or its ``epoch`` and ``reason``), ``seconds`` and
-    ``made_by``.
+    after each epoch), ``failure`` (None, or its ``epoch`` and ``reason``), ``seconds``, ``commit``,
+    ``machine`` and ``made_by``.
 
     Attributes:
         features: file of the features, see `features.extract`
