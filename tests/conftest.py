@@ -1,5 +1,6 @@
 """Sound made in the test, and small corpora of it."""
 
+import functools
 import itertools
 import shutil
 
@@ -18,6 +19,11 @@ NO_AUDIO = (
 
 def voice(seconds: float, rate: int = 16000, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
     """A buzz with vibrato and breath: harmonics that fall by 6 dB an octave, and some noise."""
+    return _voice(seconds, rate, pitch, seed).copy()
+
+
+@functools.lru_cache(256)
+def _voice(seconds: float, rate: int, pitch: float, seed: int) -> np.ndarray:
     time = np.arange(round(seconds * rate)) / rate
     phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.03 * np.sin(2 * np.pi * 5 * time))) / rate
     harmonics = range(1, int(rate / 2 / pitch / 1.1))

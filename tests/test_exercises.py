@@ -129,6 +129,8 @@ WRONG = [
     ("04", 1, "> 2 * standard_error", "> standard_error", "two standard errors"),
     ("04", 2, ".mean(axis=2)", ".min(axis=2)", "is not how far"),
     ("04", 3, "10 ** rng.uniform(-4, -2)", "rng.uniform(1e-4, 1e-2)", "are below 0.001"),
+    ("04", 3, "10 ** rng.uniform(-4, -2)", "rng.choice([1e-4, 1e-2])", "on a logarithmic scale"),
+    ("04", 3, "rng.uniform(0.2, 0.7)", "rng.choice([0.2, 0.45, 0.7])", "the dropout is not spread"),
     ("05", 1, 'effect = "c"', 'effect = "a"', "mean absolute error was"),
     ("05", 2, "mae=error.abs()", "mae=error", "absolute errors"),
     (

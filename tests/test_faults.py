@@ -49,7 +49,7 @@ features.extract(corpus, features.MelSettings(), duration=20, jobs=2)
 SEARCH = """
 from helpers import corpora, tuning
 grid = {{"dropout": [0.0, 0.5], "epochs": [1, 2]}}
-small = {{"filters": 2, "kernels": ((8, 6),), "units": (8, 4)}}
+small = {{"filters": 2, "kernels": ((8, 6),), "units": (8, 4), "batch_size": 10}}
 table = tuning.search(corpora.load({corpus!r}), grid, seeds=1, jobs=1, **small)
 """
 

@@ -274,10 +274,10 @@ def test_calibration_is_judged_by_slope_and_intercept(demo, slope, intercept, wo
 @pytest.mark.parametrize(
     ("correlation", "p", "below", "sentence"),
     [
-        (0.31, 0.01, -0.31, "The maps show the cue."),
-        (0.31, 0.01, 0.31, "Both rise, so the maps do not show where the cue is."),
-        (-0.31, 0.01, 0.31, ": the maps do not show the cue."),
-        (0.31, 0.06, 0.31, ": the maps do not show the cue."),
+        (0.31, 0.01, -0.31, "The maps show these cues."),
+        (0.31, 0.01, 0.31, "Both rise, so the maps do not tell which cues are used."),
+        (-0.31, 0.01, 0.31, ": the maps do not show these cues."),
+        (0.31, 0.06, 0.31, ": the maps do not show these cues."),
     ],
 )
 def test_maps_show_the_known_cue_only_if_their_effect_rises_with_it(

@@ -136,11 +136,14 @@ def draw_levels(
     levels: np.ndarray, settings: MelSettings, ax: Axes, cmap: str = "magma", **limits: Any
 ) -> QuadMesh:
     """Draw mel bands over frames [n_mels, frames], with axes in hertz and seconds."""
-    rate = settings.sample_rate
-    axes: dict[str, Any] = {"x_axis": "time", "y_axis": "mel", "fmax": rate / 2, "ax": ax}
+    rate, bands = settings.sample_rate, len(levels)
+    # Left alone, librosa draws the lowest band at 0 Hz and the highest at half the sampling rate.
+    centres = librosa.mel_frequencies(bands + 2, fmax=rate / 2)[1:-1]
+    axes: dict[str, Any] = {"x_axis": "time", "y_axis": "mel", "y_coords": centres, "ax": ax}
     image = librosa.display.specshow(
         levels, sr=rate, hop_length=settings.hop_length, cmap=cmap, **axes, **limits
     )
+    ax.set_ylim(0, rate / 2)
     ax.xaxis.set_major_locator(AutoLocator())  # librosa's ticks at 10.5 s and 13.5 s read 10 and 14
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.set(xlabel="time (s)", ylabel="frequency (Hz)")

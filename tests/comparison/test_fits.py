@@ -148,24 +148,32 @@ def test_a_stored_fit_that_is_spoilt_is_made_anew(corpus, what, spoilt):
     assert path.read_text() == whole
 
 
-def test_a_stored_fit_without_its_quantiles_is_made_anew(corpus):
+def test_a_stored_fit_without_its_quantiles_is_made_anew(corpus, monkeypatch):
     contender = {"statistics": statistics()}
     expected = comparison.fit_all(corpus, contender, folds=2)["statistics"]
     assert expected.quantiles.shape == (1, 12, 2)
     path = next(iter(files()))
     whole = json.loads(path.read_text())
+    made = []
+    monkeypatch.setattr(fits, "_fit", lambda corpus, fit: made.append(fit) or whole)
     for spoilt in ([], whole["quantiles"][1:], [["?", 1.0], *whole["quantiles"][1:]]):
         path.write_text(json.dumps({**whole, "quantiles": spoilt}))
         found = comparison.fit_all(corpus, contender, folds=2)["statistics"]
         assert np.array_equal(found.quantiles, expected.quantiles)
-    assert fit(corpus)["median"].quantiles is None
+    assert [each.key for each in made] == 3 * [path.stem]
+
+
+def test_the_median_has_no_quantiles(corpus):
+    median = {"median": comparison.named("median")}
+    assert comparison.fit_all(corpus, median, folds=2)["median"].quantiles is None
 
 
 def test_keys_say_nothing_about_where_things_are(corpus):
-    compared = {name: comparison.named(name) for name in ("median", "egemaps_network")}
-    comparison.fit_all(corpus, compared, folds=2)
-    records = [json.loads(path.read_text()) for path in files()]
-    assert records and not any("/" in json.dumps(each["made_by"]) for each in records)
+    comparison.fit_all(corpus, {"median": comparison.named("median")}, folds=2)
+    known = [json.loads(path.read_text())["made_by"] for path in files()]
+    part = splits.folds(corpus.clips, 2, seed=0)[0]
+    known.append(fits.Fit.plan(corpus, comparison.named("egemaps_network"), part, 0).made_by)
+    assert len(known) == 3 and not any("/" in json.dumps(each) for each in known)
 
 
 def test_choices_are_made_without_the_test_part(corpus):

@@ -15,7 +15,8 @@ def made_up(*, voices: float, speakers_: int = 40, clips: int = 30):
     return truth, (truth + off)[None], names
 
 
-def test_the_more_recordings_the_better_and_the_shrunk_mean_never_does_harm():
+def test_the_more_recordings_the_better_and_the_shrunk_mean_never_does_harm(monkeypatch):
+    monkeypatch.setattr("helpers.evaluation.bootstrap.RESAMPLES", 100)  # for intervals alone
     truth, predicted, names = made_up(voices=1.0)
     spread = speakers.spread(predicted[0], names)
     table = relative_scores.scores_of_relative(truth, predicted, names, [spread])

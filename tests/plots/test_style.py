@@ -13,22 +13,18 @@ from tests.plots.examples import FIGURES
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_names_its_axes_and_is_written_the_same_each_time(name, tmp_path):
-    figure = FIGURES[name]()
-    assert isinstance(figure, Figure)
-    assert figure.axes[-1].get_xlabel() or figure.axes[-1].get_ylabel()
-    assert figure.axes[0].get_ylabel() or name in ("comparison", "gains")
+    figures = [FIGURES[name](), FIGURES[name]()]
+    assert plt.get_fignums() == []  # pyplot would show it a second time
+    assert isinstance(figures[0], Figure)
+    axes = figures[0].axes
+    assert axes[-1].get_xlabel() or axes[-1].get_ylabel()
+    assert axes[0].get_ylabel() or name in ("comparison", "gains")
     for suffix in (".png", ".svg"):
         paths = [tmp_path / f"{i}" / f"figure{suffix}" for i in range(2)]
-        for path in paths:
+        for figure, path in zip(figures, paths, strict=True):
             path.parent.mkdir(exist_ok=True)
-            plots.save(FIGURES[name](), path)
+            plots.save(figure, path)
         assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_no_figure_is_left_for_pyplot_to_show_a_second_time(name):
-    FIGURES[name]()
-    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -7,7 +7,7 @@ from helpers import tuning
 from helpers.tuning import Study, Training, TuningError, bayesian
 from tests.tuning.conftest import files, numbers
 
-FIXED = {"kernels": ((8, 6), (4, 10)), "batch_size": 8}
+FIXED = {"kernels": ((8, 6), (4, 10)), "batch_size": 6}
 RANDOM = np.random.default_rng(0)
 
 

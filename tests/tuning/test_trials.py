@@ -25,10 +25,11 @@ from tests.tuning.conftest import SMALL
 models.limit_threads(1)
 corpus = corpora.load({str(corpus.clips["path"][0])!r}.rsplit("/audio", 1)[0])
 matrix = features.extract(corpus, features.MelSettings(), duration=3)
-small = {{name: SMALL[name] for name in ("filters", "kernels", "units")}}
+small = dict(SMALL)
+batch_size = small.pop("batch_size")
 run = training.train(
     models.parallel_cnn(matrix.shape[1:], dropout=0.5, **small), matrix, corpus.clips["valence"],
-    splits.speaker_split(corpus.clips, seed=0), batch_size=8, epochs=3, seed=1,
+    splits.speaker_split(corpus.clips, seed=0), batch_size=batch_size, epochs=3, seed=1,
 )
 print(json.dumps([run.scores["validation"], run.validation[-1].tolist()]))
 """
