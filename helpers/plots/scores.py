@@ -79,7 +79,7 @@ def distributions(
         ax.plot(classes, each.T, color=GREY, linewidth=0.8)
         ax.axvline(valence, color=BLUE, label="prediction")
         ax.axvline(rating, color=ORANGE, linestyle="--", label="label")
-        ax.set(xlabel="valence", title=f"labelled {rating:.2f}, predicted {valence:.2f}")
+        ax.set(xlabel="valence", title=f"labelled {rating:.2f}\npredicted {valence:.2f}")
     axes[0, 0].set(ylabel="probability")
     axes[0, 0].legend()
     style.legend_outside(axes, 2, "lower center")
