@@ -126,6 +126,7 @@ def test_it_opens_clean_with_a_heading_and_its_pictures(page, lab, name):
     opened(page, lab, name)
     title = name.split("_")[0].lstrip("0")
     assert page.inner_text(".jp-MarkdownCell h1").startswith(f"{title} ·")
+    page.wait_for_selector(".jp-RenderedImage img", state="attached")
     assert page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
     assert page.locator(".jp-Dialog").count() == 0
 
