@@ -1,9 +1,11 @@
 # The study's commands; `make help` lists them.
 
 PYTHON ?= python3
+ifeq ($(origin CORPUS), undefined)  # the scale in the environment is that of the corpus there
+SCALE ?= $(VALENCE_SCALE)
+endif
 CORPUS ?= $(VALENCE_CORPUS)
 PROFILE ?= $(or $(VALENCE_PROFILE),quick)
-SCALE ?= $(VALENCE_SCALE)
 ONLY ?=
 
 $(foreach name,corpus profile scale only python,$(if $(filter command,$(origin $(name))),$(error write $(name)= in capitals)))

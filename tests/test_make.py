@@ -48,6 +48,26 @@ def test_a_choice_in_small_letters_is_refused(bare, name):
     assert run.returncode == 2 and f"write {name}= in capitals" in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "corpus", "scale", "profile"),
+    [
+        ([], "theirs", "1,9", "full"),
+        (["PROFILE=quick"], "theirs", "1,9", "quick"),
+        (["CORPUS=mine"], "mine", "", "full"),  # 1,9 is the scale of the other corpus
+        (["CORPUS=mine", "SCALE=1,7"], "mine", "1,7", "full"),
+    ],
+)
+def test_choices_in_the_environment_are_taken_but_no_scale_for_another_corpus(
+    bare, monkeypatch, arguments, corpus, scale, profile
+):
+    chosen = {"VALENCE_CORPUS": "theirs", "VALENCE_SCALE": "1,9", "VALENCE_PROFILE": "full"}
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    shown = make(bare, "-n", "report", *arguments).stdout
+    names = f'VALENCE_CORPUS="{corpus}" VALENCE_SCALE="{scale}" VALENCE_PROFILE="{profile}"'
+    assert names in shown
+
+
 def test_the_wrong_python_is_named_with_the_mend(bare):
     python = bare / "python3.9"
     python.write_text(OLD_PYTHON.format(python=sys.executable))
