@@ -47,6 +47,8 @@ def bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
 
     Returns:
         the bar; none is drawn where the environment has ``TQDM_DISABLE``
+
+    See: notebooks/05_error_analysis.ipynb
     """
     if _in_notebook():  # each bar has a line of its own
         options |= {"file": CellLine(), "ncols": 90, "position": 0, "ascii": False}

@@ -118,6 +118,8 @@ def available(clips: pd.DataFrame, *, seed: int) -> dict[str, Split]:
         >>> from helpers import corpora
         >>> list(available(corpora.load().clips, seed=0))
         ['speaker', 'clip']
+
+    See: notebooks/03_model.ipynb
     """
     splits = {}
     for name, split in (("official", official_split), ("speaker", speaker_split)):
@@ -135,6 +137,8 @@ def main_split(clips: pd.DataFrame, *, seed: int) -> Split:
 
     Raises:
         SplitError: if there are too few clips for three parts
+
+    See: notebooks/07_your_speech.ipynb
     """
     return next(iter(available(clips, seed=seed).values()))
 
@@ -182,6 +186,8 @@ def folds(clips: pd.DataFrame, k: int, *, by: Unit = "speaker", seed: int) -> li
     Raises:
         SplitError: if speakers (or sentences) are unknown, or there are fewer than two folds, or
             more than speakers (sentences, clips)
+
+    See: notebooks/06_improvements.ipynb
     """
     groups = _groups(clips, by)
     most = len(set(groups))

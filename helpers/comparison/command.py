@@ -127,7 +127,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--folds", type=int, help=f"number of folds, at most ({FOLDS})")
     add("--seeds", type=int, default=1, help="trainings of a network in each fold (%(default)s)")
     add("--normalise", action="store_true", help="normalise by speaker: for balanced clips of each")
-    add("--jobs", type=int, default=-1, help="fits at once (-1: what the machine can)")
+    add("--jobs", type=int, default=-1, help="fits at once (-1: as many as fit)")
     add(
         "--csv",
         type=Path,

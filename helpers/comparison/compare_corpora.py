@@ -28,9 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
     parser.add_argument("corpus", nargs="+", help="folders, zips or names; two or more")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of a network (3)")
-    parser.add_argument(
-        "--jobs", type=int, default=-1, help="fits at once (-1: what the machine can)"
-    )
+    parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: as many as fit)")
     options = cli.parsed(parser, arguments)
     if len(options.corpus) < 2:
         raise ComparisonError("One corpus says nothing about other voices: name a second one.")

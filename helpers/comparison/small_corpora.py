@@ -86,9 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
     corpora.add_arguments(parser)
     parser.add_argument("--seeds", type=int, default=3, help="trainings of a network (3)")
-    parser.add_argument(
-        "--jobs", type=int, default=-1, help="fits at once (-1: what the machine can)"
-    )
+    parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: as many as fit)")
     options = cli.parsed(parser, arguments)
     corpus = corpora.from_arguments(options)
     for remark in corpora.remarks(corpus):

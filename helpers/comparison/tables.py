@@ -165,5 +165,7 @@ def as_dict(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]
 
     Returns:
         by contender, then by score, ``value``, ``low`` and ``high``; also ``cost``
+
+    See: notebooks/06_improvements.ipynb
     """
     return evaluation.as_dict(table, metrics=table.columns.get_level_values(0).unique())

@@ -246,6 +246,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     Returns:
         what the row is of, by the names of the index, and each first part of a column with its
         numbers, None where there is none
+
+    See: notebooks/06_improvements.ipynb
     """
     tables = evaluation.as_dict(table, metrics=table.columns.get_level_values(0).unique())
     return [

@@ -261,6 +261,8 @@ def verdict(difference: Mapping[str, float], groups: np.ndarray | None = None) -
         'is not shown to be better or worse: its MAE is higher by 0.05 [-0.10, 0.20]'
         >>> verdict({"value": 0.25, "low": 0.1, "high": 0.4}, np.array(["anna", "ben"]))
         'cannot be called better or worse over 2 speakers: its MAE is lower by 0.25 [0.10, 0.40]'
+
+    See: notebooks/03_model.ipynb
     """
     value, low, high = (difference[end] for end in ("value", "low", "high"))
     shown = "is not shown to be better or worse"
@@ -358,6 +360,8 @@ def as_dict(
 
     Returns:
         numbers, with None where a score is not defined
+
+    See: notebooks/03_model.ipynb
     """
     return {
         model: {

@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers.features", description=main.__doc__)
     corpora.add_arguments(parser)
     parser.add_argument(
-        "--jobs", type=int, default=-1, help="parallel workers (-1: what the machine can)"
+        "--jobs", type=int, default=-1, help="parallel workers (-1: as many as fit)"
     )
     options = parser.parse_args(arguments)
     corpus = corpora.from_arguments(options)

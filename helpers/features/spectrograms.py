@@ -45,6 +45,8 @@ class MelSettings:
         hop_length: samples from one frame to the next
         n_mels: mel bands
         pitch: add two rows above the bands, see `pitch_tracks`
+
+    See: notebooks/02_preprocessing.ipynb
     """
 
     sample_rate: int = 8000

@@ -122,9 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("corpus", nargs="+", help="folders, zips or names to train on")
     parser.add_argument("--check", nargs="+", default=[], help="corpora that are only predicted")
     parser.add_argument("--seeds", type=int, default=3, help="trainings that are scored (3)")
-    parser.add_argument(
-        "--jobs", type=int, default=-1, help="fits at once (-1: what the machine can)"
-    )
+    parser.add_argument("--jobs", type=int, default=-1, help="fits at once (-1: as many as fit)")
     options = cli.parsed(parser, arguments)
     several = [corpora.load(path) for path in (*options.corpus, *options.check)]
     if len(several) < 2:

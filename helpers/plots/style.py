@@ -156,6 +156,8 @@ def save(figure: Figure, path: Path) -> None:
     Args:
         figure: what to write
         path: ends in ``.png`` or ``.svg``; an existing file is replaced, as a whole or not at all
+
+    See: notebooks/01_exploration.ipynb
     """
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
         metadata = {"Date": None} if path.suffix == ".svg" else None

@@ -42,6 +42,8 @@ def space(filters: int) -> dict[str, optuna.distributions.BaseDistribution]:
     Returns:
         by name; ``units`` is the width of the first dense layer, the second has half of it, as in
         the original study
+
+    See: notebooks/04_tuning.ipynb
     """
     return {
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),

@@ -80,6 +80,8 @@ def cost(grid: Grid, *, seeds: int = 3, **fixed: Any) -> int:
     Examples:
         >>> len(grid(GRID)), cost(GRID)
         (12, 360)
+
+    See: notebooks/04_tuning.ipynb
     """
     combinations = _combinations(grid, **fixed)
     table = pd.DataFrame([{**HYPERPARAMETERS, **fixed, **each} for each in combinations])
@@ -262,6 +264,8 @@ def settings_of(row: Mapping[str, Any]) -> dict[str, Any]:
     Examples:
         >>> settings_of(best(REPORTED))
         {'dropout': 0.5, 'batch_size': 16, 'epochs': 20}
+
+    See: notebooks/04_tuning.ipynb
     """
     return {
         name: value.item() if isinstance(value, np.generic) else value
@@ -380,6 +384,8 @@ def in_words(settings: Mapping[str, Any]) -> str:
     Examples:
         >>> in_words({"dropout": 0.5, "batch_size": 16})
         'dropout 0.5, batch size 16'
+
+    See: notebooks/04_tuning.ipynb
     """
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
@@ -418,7 +424,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     corpora.add_arguments(parser)
     add("--profile", choices=PROFILES, help="size of the search; else VALENCE_PROFILE or quick")
-    add("--jobs", type=int, default=-1, help="trainings at once (-1: what the machine can)")
+    add("--jobs", type=int, default=-1, help="trainings at once (-1: as many as fit)")
     add("--scheduler", help="address of a Dask scheduler, as tcp://host:8786")
     options = parser.parse_args(arguments)
     profile = options.profile or Settings.from_env().profile

@@ -95,6 +95,7 @@ def test_the_number_of_processes_changes_no_bit(corpus_folder, tmp_path, monkeyp
         monkeypatch.setenv("VALENCE_OUTPUT", str(tmp_path / str(jobs)))
         found.append(comparison.fit_all(corpus, contender, folds=2, jobs=jobs)["statistics"])
     assert np.array_equal(found[0].predictions, found[1].predictions)
+    assert np.array_equal(found[0].quantiles, found[1].quantiles)
 
 
 COMPARISON = """
