@@ -38,7 +38,7 @@ def ideas(filters: int = 200) -> dict[str, Contender]:
     mel, both = models.RECOMMENDED_MEL, ("statistics", "preprocessed functionals")
     bands = replace(mel, pitch=False)
     wide = MelSettings(16000, n_fft=1024, hop_length=256, n_mels=80, pitch=True)
-    number = {"distribution": False}  # one linear unit
+    number = {"output": "rating"}  # one linear unit
     masks, noise = Augmentation(masks=2), Augmentation(noise=0.5)
     recipe = {**models.RECOMMENDED_TRAINING, "batch_size": 32, "epochs": 30}
     attention = Contender("attention_cnn", mel=bands, training=recipe)

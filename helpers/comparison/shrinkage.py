@@ -2,10 +2,10 @@
 
 `features.normalise_by_speaker` takes the mean and deviation of all clips of a speaker. Those of a
 few clips are mostly chance. So they are pulled towards those of the training speakers, the more the
-fewer clips there are (Efron & Morris 1975). The mean is the best linear unbiased prediction of a
-model of one random intercept a speaker (Robinson 1991), and the variance is pulled as Smyth (2004)
-does for genes with few samples. Nothing is tuned: how much is pulled is estimated from the training
-speakers.
+fewer clips there are (Efron & Morris 1975). Where the training speakers have equally many clips,
+the mean is the best linear unbiased prediction of a model of one random intercept a speaker
+(Robinson 1991). The variance is pulled as Smyth (2004) does for genes with few samples. Nothing is
+tuned: how much is pulled is estimated from the training speakers.
 """
 
 from __future__ import annotations

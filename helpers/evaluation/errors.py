@@ -77,12 +77,12 @@ def bias_by_rating(
         predicted: a row a prediction, with ``valence`` and ``prediction``
         scale: lowest and highest possible rating
         groups: speaker of each row [rows]; the bootstrap draws the speakers of each part of the
-            scale, with all their rows there. None draws rows, so there must then be one a clip
+            scale, with all their rows there. None draws clips, with all rows of the same ``file``
         seed: of the bootstrap
 
     Returns:
         a row a part that has clips, from the lowest: ``from`` and ``to`` (a rating on the border
-        counts to the lower part), ``clips``, the number of rows, ``speakers``, the number of theirs
+        counts to the lower part), the number of ``clips``, ``speakers``, the number of theirs
         (missing without `groups`), their mean ``valence`` and ``prediction``, their ``bias`` (the
         mean of prediction minus rating) with ``low`` and ``high``. One speaker alone, or one clip,
         has no interval
@@ -135,23 +135,28 @@ def part_of(values: ArrayLike, edges: np.ndarray) -> np.ndarray:
     return np.clip(np.searchsorted(edges, np.asarray(values)) - 1, 0, max(len(edges) - 2, 0))
 
 
+def _clip(predicted: pd.DataFrame) -> np.ndarray:
+    """Which rows are of the same clip [rows]: those of one ``file``, where there is this column."""
+    return predicted["file"].to_numpy() if "file" in predicted else np.arange(len(predicted))
+
+
 def _by_bin(
     predicted: pd.DataFrame, by: str, edges: np.ndarray, groups: np.ndarray | None, seed: int
 ) -> pd.DataFrame:
-    bins = part_of(predicted[by], edges)
+    bins, clip = part_of(predicted[by], edges), _clip(predicted)
+    drawn_of = clip if groups is None else np.asarray(groups)
     rows = []
     for i in np.unique(bins):
         part = predicted[bins == i]
         error = (part["prediction"] - part["valence"]).to_numpy()
-        speakers = None if groups is None else np.asarray(groups)[bins == i]
-        drawn = resamples(len(part), speakers, seed=seed)
+        drawn = resamples(len(part), drawn_of[bins == i], seed=seed)
         bias = drawn.estimate(drawn.mean(error))
         rows.append(
             {
                 "from": edges[i],
                 "to": edges[min(i + 1, len(edges) - 1)],
-                "clips": len(part),
-                "speakers": np.nan if speakers is None else len(np.unique(speakers)),
+                "clips": len(np.unique(clip[bins == i])),
+                "speakers": np.nan if groups is None else drawn.times.shape[1],
                 **part[["valence", "prediction"]].mean(),
                 "bias": bias.pop("value"),
                 **bias,
@@ -176,7 +181,7 @@ def slopes(
     Args:
         predicted: a row a prediction, with ``valence`` and ``prediction``
         groups: speaker of each row [rows]; the bootstrap draws speakers with all their rows. None
-            draws rows, so there must then be one a clip
+            draws clips, with all rows of the same ``file``
         seed: of the bootstrap
 
     Returns:
@@ -196,7 +201,7 @@ def slopes(
     See: notebooks/05_error_analysis.ipynb
     """
     rating, prediction = predicted[["valence", "prediction"]].to_numpy(dtype=np.float64).T
-    drawn = resamples(len(rating), groups, seed=seed)
+    drawn = resamples(len(rating), _clip(predicted) if groups is None else groups, seed=seed)
     of = moments(prediction, rating, drawn)
     slope = of.slope()
     found = {
@@ -212,7 +217,7 @@ def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:
     """Errors of each speaker, the worst first.
 
     Args:
-        predicted: a row a clip, with ``valence``, ``prediction`` and ``speaker``
+        predicted: a row a prediction, with ``valence``, ``prediction`` and ``speaker``
 
     Returns:
         a row a speaker: number of ``clips``, mean absolute error ``mae``, and ``bias``, the mean of
@@ -221,6 +226,7 @@ def by_speaker(predicted: pd.DataFrame) -> pd.DataFrame:
     See: notebooks/05_error_analysis.ipynb
     """
     error = predicted["prediction"] - predicted["valence"]
-    errors = pd.DataFrame({"mae": error.abs(), "bias": error}).groupby(predicted["speaker"])
-    table = errors.agg(clips=("mae", "size"), mae=("mae", "mean"), bias=("bias", "mean"))
+    errors = pd.DataFrame({"clip": _clip(predicted), "mae": error.abs(), "bias": error})
+    errors = errors.groupby(predicted["speaker"])
+    table = errors.agg(clips=("clip", "nunique"), mae=("mae", "mean"), bias=("bias", "mean"))
     return table.sort_values("mae", ascending=False)

@@ -15,6 +15,10 @@ from helpers.evaluation.metrics import row_of, scored
 #: nothing.
 ENOUGH_CLIPS = 30
 
+#: A share of resamples in which a ratio may lack a denominator above 0: those that an interval of
+#: 95 % leaves out at one end.
+UNDEFINED = 0.025
+
 
 def one_listener(
     raters: pd.DataFrame, *, groups: np.ndarray | None = None, seed: int = 0
@@ -92,7 +96,8 @@ def covered_share(
 
     Returns:
         a row a model, ``value``, ``low`` and ``high``; missing where a listener is no better than
-        the median predictor
+        the median predictor. The ends are missing, too, where that is so in more than
+        `UNDEFINED` of the resamples: the share then has no bounds (Fieller 1954)
 
     See: notebooks/06_improvements.ipynb
     """
@@ -102,6 +107,8 @@ def covered_share(
         for name, each in predictions.items()
     }
     way = maes["median"] - _mean_scores(raters, drawn)["mae"]
+    if not way[0] > 0 or np.sum(~(way[1:] > 0)) > UNDEFINED * len(way[1:]):
+        way[1:] = np.nan
     rows = {}
     for name, mae in maes.items():
         share = np.divide(maes["median"] - mae, way, out=np.full_like(way, np.nan), where=way > 0)

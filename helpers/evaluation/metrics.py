@@ -199,7 +199,9 @@ def mae_difference(
         groups: speaker of each clip [clips]; None draws clips
         draw_trainings: whether each resample draws the trainings, too, with replacement and for
             each of the two models on its own. The interval then also says how the difference
-            varies with the seeds of the trainings. A model with one training is held fixed
+            varies with the seeds of the trainings, as if their variance were that of n - 1 of n
+            (the plain bootstrap's is that of n; of three trainings, two thirds). A model with one
+            training is held fixed
         seed: of the bootstrap
 
     Returns:
@@ -218,10 +220,14 @@ def mae_difference(
     errors = [np.abs(_checked(truth, each) - truth) for each in (reference, prediction)]
     drawn = resamples(len(truth), groups, seed=seed)
     maes = [np.column_stack([drawn.mean(one) for one in each]) for each in errors]
-    if draw_trainings:
-        for model, mae in enumerate(maes, start=1):  # NumPy takes a seed of (0, 0) for one of 0
-            mae[1:] *= drawn_times(mae.shape[1], (seed, model))[: len(mae) - 1]
-    return pd.Series(drawn.estimate(maes[0].mean(axis=1) - maes[1].mean(axis=1)))
+    means = [mae.mean(axis=1) for mae in maes]
+    for model, (mae, mean) in enumerate(zip(maes, means, strict=True), start=1):
+        count = mae.shape[1]
+        if draw_trainings and count > 1:
+            times = drawn_times(count, (seed, model))[: len(mae) - 1]
+            off = (mae[1:] * times).mean(axis=1) - mean[1:]
+            mean[1:] += off * np.sqrt(count / (count - 1))
+    return pd.Series(drawn.estimate(means[0] - means[1]))
 
 
 def rounded(*numbers: float) -> list[str]:

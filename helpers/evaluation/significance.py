@@ -223,7 +223,7 @@ def claims(spectral: pd.DataFrame, bias: pd.DataFrame) -> pd.DataFrame:
         opposite, and else ``not shown``. The claims: the worst clips have more energy at low
         frequencies, and a broader spectrum, than the rest (beyond chance at 5 % after correction);
         low ratings are predicted too high, and high ones too low (in the lowest and the highest
-        part of the scale that has clips, the interval does not reach 0, and there are at least
+        part of the scale that has clips, the interval does not reach 0, and it draws at least
         `bootstrap.ENOUGH_SPEAKERS` speakers)
 
     See: notebooks/05_error_analysis.ipynb
@@ -231,7 +231,7 @@ def claims(spectral: pd.DataFrame, bias: pd.DataFrame) -> pd.DataFrame:
     difference = spectral["difference"]
     direction = np.sign(difference).where(spectral["corrected"] < 0.05, 0)
     sign = bias["low"].gt(0).astype(int) - bias["high"].lt(0)
-    sign = sign.mask(bias["speakers"] < ENOUGH_SPEAKERS, 0)
+    sign = sign.where(bias["speakers"] >= ENOUGH_SPEAKERS, 0)  # also where they are unknown
     rows = [
         ("more energy at low frequencies", difference["low share"], direction["low share"]),
         ("broader spectrum", difference["spread"], direction["spread"]),

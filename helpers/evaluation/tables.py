@@ -56,6 +56,8 @@ def joined(table: pd.DataFrame, value: str = "value") -> pd.DataFrame:
 def _interval(row: pd.Series) -> str:
     if pd.isna(row["value"]):
         return "–"
+    if pd.isna(row["low"]):
+        return rounded(row["value"])[0]
     value, low, high = rounded(row["value"], row["low"], row["high"])
     return f"{value} [{low},{BLANK}{high}]"
 

@@ -3,8 +3,8 @@
 A network gives some voices lower values than others, whatever they say. What it gives a person on
 average can be subtracted, but the average of a few recordings is mostly chance. So it is shrunk
 towards the average of all speakers, the more the fewer recordings there are (Efron & Morris 1975;
-in a model of one random intercept a speaker, this is its best linear unbiased prediction, Robinson
-1991).
+in a model of one random intercept a speaker, this is its best linear unbiased prediction if all
+speakers have equally many clips, Robinson 1991).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from helpers.splits import Split
 from helpers.training import losses
 from helpers.training.batches import bucket_by_length as bucketed
 from helpers.training.batches import in_batches, prefetch, sounding_frames
-from helpers.training.normalisation import BatchStatistics
+from helpers.training.normalisation import CLIPS, BatchStatistics
 
 #: Changes decibels and ratings of a batch of training clips; see `augmentation.augment`.
 Transform = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -140,16 +140,19 @@ def train(
             exception that it raises ends the training
 
     Raises:
-        ValueError: if the number of ratings or weights is not the number of clips, the training
-            part is empty or its features are constant, the loss is unknown or does not fit the
-            network, the schedule is unknown, or clips are to be bucketed by length for a network
-            that takes clips of one length only
+        ValueError: if there is not one rating and weight a clip, or one is not a number, the
+            training part is empty or its features are constant, the loss is unknown or does not fit
+            the network, the schedule is unknown, or clips are to be bucketed by length for a
+            network that takes clips of one length only
         FloatingPointError: if the loss is no longer a number
 
     See: notebooks/03_model.ipynb
     """
-    ratings = _one_each(ratings, "ratings", features)
-    weights = None if sample_weight is None else _one_each(sample_weight, "weights", features)
+    used = np.concatenate([split.train, split.validation])
+    ratings = _one_each(ratings, "ratings", features, used)
+    weights = None
+    if sample_weight is not None:
+        weights = _one_each(sample_weight, "weights", features, used)
     _check(model, split, schedule, bucket_by_length)
     if start is None:
         mean, deviation = (band_statistics if per_band else statistics)(features, split.train)
@@ -180,9 +183,8 @@ def train(
     model = keras.models.clone_model(model)
     if start is not None:
         model.set_weights(start.weights)
-    elif start_at_median and isinstance(unit := model.layers[-1], keras.layers.Dense):
-        unit.kernel.assign(np.zeros(unit.kernel.shape))
-        unit.bias.assign([np.median(ratings[split.train])])
+    elif start_at_median:
+        _begin_at(np.median(ratings[split.train]), model)
     run = Run(model, pd.DataFrame(), {}, settings, 0.0, None, features, ratings, split)
     began = time.perf_counter()
     fitted = run if transform or bucket_by_length else _without_statistics(run)
@@ -195,11 +197,16 @@ def train(
     return replace(run, history=history, scores=scores, seconds=seconds, validation=validation)
 
 
-def _one_each(values: ArrayLike, what: str, features: np.ndarray) -> np.ndarray:
-    """One number for each clip, float32 [clips]."""
+def _one_each(values: ArrayLike, what: str, features: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """One number for each clip, float32 [clips]; only those of the used rows are looked at."""
     numbers = np.asarray(values, dtype=np.float32)
-    if len(numbers) != len(features):
-        raise ValueError(f"There are {len(numbers)} {what} for the features of {len(features)}.")
+    if numbers.shape != (len(features),):
+        raise ValueError(
+            f"There must be one of the {what} for each of {len(features)} clips: their shape is "
+            f"{numbers.shape}."
+        )
+    if not np.isfinite(numbers[used]).all():
+        raise ValueError(f"{what.capitalize()} must be numbers: leave out clips without one.")
     return numbers
 
 
@@ -213,6 +220,18 @@ def _check(model: keras.Model, split: Split, schedule: str, bucket_by_length: bo
             f"The network takes clips of {model.input_shape[2]} frames only: build it for "
             f"({model.input_shape[1]}, None) to train with bucket_by_length."
         )
+
+
+def _begin_at(rating: float, model: keras.Model) -> None:
+    """Let a network that ends in one linear unit predict a rating, whatever the clip."""
+    *_, unit, last = model.layers
+    if isinstance(last, keras.layers.Rescaling):
+        rating = (rating - last.offset) / last.scale
+    else:
+        unit = last
+    if isinstance(unit, keras.layers.Dense) and unit.units == 1:
+        unit.kernel.assign(np.zeros(unit.kernel.shape))
+        unit.bias.assign([rating])
 
 
 def _compile(model: keras.Model, settings: dict[str, Any], steps: int) -> None:
@@ -260,9 +279,7 @@ def _fit(
 
     def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Inputs, targets and weights of a batch."""
-        clips, targets = features[rows], run.ratings[rows]
-        if lengths is not None:
-            clips = clips[:, :, : lengths[rows].max()]
+        clips, targets = _clips(features, rows, lengths), run.ratings[rows]
         if transform is not None:
             clips, targets = transform(clips, targets, rng=changes)
         return _standardised(clips, settings), targets, None if weights is None else weights[rows]
@@ -312,12 +329,22 @@ def refit(run: Run) -> None:
 
 def _refit(run: Run, statistics: BatchStatistics) -> None:
     settings = run.settings
-    rows = np.random.default_rng([settings["seed"], 2]).permutation(run.split.train)
+    rows, lengths = np.random.default_rng([settings["seed"], 2]).permutation(run.split.train), None
+    if settings["bucket_by_length"]:
+        rows = rows[:CLIPS]
+        lengths = sounding_frames(run.features, rows)
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
 
     def read(batch: np.ndarray) -> np.ndarray:
-        return _standardised(run.features[batch], settings)
+        return _standardised(_clips(run.features, batch, lengths), settings)
 
     statistics.refit(read, rows, batch_size=settings["batch_size"])
+
+
+def _clips(features: np.ndarray, rows: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    """Some clips [rows, ...], without the frames that are padding in all of them."""
+    clips = features[rows]
+    return clips if lengths is None else clips[:, :, : lengths[rows].max()]
 
 
 def _mae(predicted: np.ndarray, ratings: np.ndarray) -> float:

@@ -168,6 +168,7 @@ class Study:
         features: file of the features, see `features.extract`
         store: the finished trainings
         ratings: valence of each clip, float32 [clips]
+        scale: lowest and highest rating
         split: row numbers of the clips
         made_by: fingerprints of all this, and versions of the code
     """
@@ -175,6 +176,7 @@ class Study:
     features: Path
     store: Store
     ratings: np.ndarray
+    scale: tuple[float, float]
     split: Split
     made_by: dict[str, Any]
 
@@ -195,6 +197,7 @@ class Study:
             features=Path(matrix.filename),
             store=Store(cache_folder("trials")),
             ratings=corpus.clips["valence"].to_numpy(dtype=np.float32),
+            scale=corpus.scale,
             split=parts,
             made_by={
                 "code": code(),
@@ -241,7 +244,7 @@ class Study:
         chosen = {**training.settings, "epochs": training.epochs}
         network = {each: chosen[each] for each in NETWORK_HYPERPARAMETERS}
         options = {each: chosen[each] for each in ("seed", *TRAINING_HYPERPARAMETERS)} | options
-        model = NETWORK(matrix.shape[1:], **network)
+        model = NETWORK(matrix.shape[1:], scale=self.scale, **network)
         return train(model, matrix, self.ratings, self.split, **options)
 
 

@@ -54,6 +54,19 @@ def test_the_svr_chooses_c_for_new_speakers_where_they_are_known(corpus, monkeyp
     assert len(asked) == 2
 
 
+def test_the_svr_predicts_the_same_in_other_units_of_the_rating_scale(corpus):
+    wide = dataclasses.replace(
+        corpus,
+        scale=(0, 100),
+        clips=corpus.clips.assign(valence=25 * (corpus.clips["valence"] - 1)),
+    )
+    compared = {"svr": comparison.named("egemaps_svr")}
+    one, other = (
+        comparison.fit_all(each, compared, folds=2)["svr"].predictions for each in (corpus, wide)
+    )
+    np.testing.assert_allclose(1 + other / 25, one, atol=1e-3)
+
+
 def test_a_clip_too_short_for_functionals_is_as_the_mean_of_the_training_clips(
     corpus, monkeypatch, capsys
 ):

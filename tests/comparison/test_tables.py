@@ -52,11 +52,25 @@ def test_intervals_are_over_speakers_where_all_are_known(corpus):
     speakers = corpus.clips["speaker"].to_numpy()[rows]
     predicted = {"median": fits["median"].predictions}
     over_speakers = evaluation.compare(truth[rows], predicted, groups=speakers)["mae"]
-    over_clips = evaluation.compare(truth[rows], predicted)["mae"]
+    over_clips = evaluation.compare(truth[rows], predicted, groups=rows)["mae"]
     assert not over_clips.equals(over_speakers)
     assert comparison.score_table(corpus, fits)["mae"].equals(over_speakers)
     corpus.clips.loc[0, "speaker"] = np.nan
     assert comparison.score_table(corpus, fits)["mae"].equals(over_clips)
+
+
+def test_a_clip_of_several_validation_parts_is_one_voice_where_speakers_are_unknown(corpus):
+    corpus.clips["speaker"] = None
+    costs = pd.DataFrame({"seconds": [0]})
+
+    def gain(rows):
+        fits = {
+            name: comparison.FoldPredictions(rows, prediction[None], costs)
+            for name, prediction in (("median", 3.0 + 0 * rows), ("other", 2.0 + rows))
+        }
+        return comparison.score_table(corpus, fits)["mae gain"].loc["other"].tolist()
+
+    assert gain(np.tile(np.arange(4), 20)) == pytest.approx(gain(np.arange(4)))
 
 
 def test_one_listener_stands_beside_the_models_where_there_are_several(corpus):

@@ -146,6 +146,17 @@ def test_slopes_draw_speakers_with_the_rows_of_all_trainings():
     assert found.loc["prediction on rating", ["low", "high"]].tolist() == ends(drawn, 8)
 
 
+def test_without_speakers_a_clip_is_drawn_with_the_rows_of_all_trainings():
+    once = PREDICTED.assign(file=[f"{number:02}.wav" for number in range(80)])
+    thrice = pd.concat([once] * 3, ignore_index=True)
+    of = ["clips", "bias", "low", "high"]
+    for table in (lambda each: evaluation.bias_by_rating(each, (1, 5)), evaluation.calibration):
+        pd.testing.assert_frame_equal(table(thrice)[of], table(once)[of])
+    pd.testing.assert_frame_equal(evaluation.slopes(thrice), evaluation.slopes(once))
+    speakers = once.assign(speaker=["a", "b"] * 40), thrice.assign(speaker=["a", "b"] * 120)
+    assert evaluation.by_speaker(speakers[1])["clips"].tolist() == [40, 40]
+
+
 def test_a_clip_has_one_error_however_many_trainings_predicted_it():
     rows = pd.DataFrame(
         {

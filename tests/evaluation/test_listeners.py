@@ -75,3 +75,15 @@ def test_the_covered_share_of_a_crowd_is_against_those_who_rated_much():
     found = evaluation.covered_share(TRUTH, predictions, raters)
     assert found["value"].tolist() == pytest.approx(expected.tolist(), abs=0.05)
     assert found.notna().all().all()
+
+
+def test_a_share_without_bounds_has_no_ends():
+    flat = np.full(60, 3.0)  # so the median predictor is nearly as good as a listener
+    truth = flat + np.random.default_rng(2).normal(0, 0.36, 60)
+    raters = pd.DataFrame({name: truth for name in "ab"}) + np.random.default_rng(3).normal(
+        0, 0.23, (60, 2)
+    )
+    found = evaluation.covered_share(truth, {"median": flat, "network": truth}, raters).loc[
+        "network"
+    ]
+    assert found["value"] > 0 and found[["low", "high"]].isna().all()

@@ -295,7 +295,7 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     bias = pd.DataFrame(
         {"bias": [0.5, 0.0, -0.5], "low": [0.3, -0.1, -0.7], "high": [0.7, 0.1, -0.3]}
     )
-    bias = (sign * bias).assign(speakers=[8, 20, np.nan])
+    bias = (sign * bias).assign(speakers=[8, 20, 8])
     if sign < 0:
         bias[["low", "high"]] = bias[["high", "low"]].to_numpy()
     table = evaluation.claims(spectral, bias)
@@ -310,8 +310,9 @@ def test_a_claim_holds_only_in_the_direction_that_it_names(sign, holds):
     assert table["holds"].tolist() == [holds] * 4
     verdict = "yes" if holds else "no"
     assert table["verdict"].tolist() == [verdict] * 4
-    few = evaluation.claims(spectral, bias.assign(speakers=7))
-    assert few["verdict"].tolist() == [verdict, verdict, "not shown", "not shown"]
+    for speakers in (7, np.nan):  # too few, or unknown
+        few = evaluation.claims(spectral, bias.assign(speakers=speakers))
+        assert few["verdict"].tolist() == [verdict, verdict, "not shown", "not shown"]
     touching = evaluation.claims(spectral, bias.assign(low=0.0, high=0.0))
     assert touching["verdict"].tolist() == [verdict] * 2 + ["not shown"] * 2
     doubtful = evaluation.claims(spectral.assign(corrected=0.2), bias.assign(low=-1, high=1))

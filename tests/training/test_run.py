@@ -159,6 +159,31 @@ def test_a_linear_unit_predicts_the_median_of_the_training_ratings_before_the_fi
     assert np.std(keras_start) > 0 and started[1].model.layers[-1].bias.numpy() == 0
 
 
+def test_a_unit_that_counts_in_quarters_of_the_scale_begins_at_the_median_too():
+    network = models.clip_statistics((16, 12), output="rating", scale=(0, 100))
+    trained = training.train(network, FEATURES, RATINGS, SPLIT, epochs=1, learning_rate=0.0)
+    predicted = training.predict(trained, FEATURES, np.arange(48))
+    np.testing.assert_allclose(predicted, np.median(RATINGS[:30]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [(0, 100), (-1, 1)])
+def test_other_units_of_the_rating_scale_give_the_same_predictions(scale):
+    low, high = scale
+    ratings = low + (high - low) * (RATINGS - 1) / 4
+    shape = {"filters": 4, "kernels": ((3, 3), (5, 4)), "units": (8, 4)}
+    other = training.train(
+        models.parallel_cnn((16, 12), scale=scale, **shape),
+        FEATURES,
+        ratings,
+        SPLIT,
+        batch_size=10,
+        epochs=2,
+    )
+    found = 1 + 4 * (training.predict(other, FEATURES, np.arange(48)) - low) / (high - low)
+    expected = training.predict(plain(), FEATURES, np.arange(48))
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
 def test_a_longer_training_begins_with_the_shorter_one_to_the_bit():
     short, long = plain(), run(epochs=4)
     assert long.history[:2].equals(short.history)
@@ -212,7 +237,9 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence():
 @pytest.mark.parametrize(
     ("ratings", "split", "sentence"),
     [
-        (RATINGS[:-1], SPLIT, "47 ratings for the features of 48"),
+        (RATINGS[:-1], SPLIT, r"one of the ratings for each of 48 clips: their shape is \(47,\)"),
+        (RATINGS[:, None], SPLIT, r"their shape is \(48, 1\)"),
+        (np.where(RATINGS > 0, np.nan, RATINGS), SPLIT, "Ratings must be numbers"),
         (RATINGS, SPLIT._replace(train=np.array([], int)), "training part of the split is empty"),
     ],
 )
@@ -222,7 +249,7 @@ def test_arguments_that_do_not_fit_are_refused(ratings, split, sentence):
 
 
 def test_weights_must_be_one_for_each_clip():
-    with pytest.raises(ValueError, match="30 weights for the features of 48"):
+    with pytest.raises(ValueError, match="one of the weights for each of 48 clips"):
         run(sample_weight=np.ones(30))
 
 
@@ -348,7 +375,7 @@ def test_batches_by_length_follow_the_seed():
     options = {"epochs": 2, "batch_size": 4, "bucket_by_length": True}
     first, second = (
         training.train(
-            models.clip_statistics((32, None), distribution=False),
+            models.clip_statistics((32, None), output="rating"),
             features,
             RATINGS,
             SPLIT,
@@ -357,6 +384,18 @@ def test_batches_by_length_follow_the_seed():
         for _ in range(2)
     )
     assert digest(first) == digest(second)
+
+
+def test_statistics_of_batches_by_length_are_those_of_clips_without_their_padding():
+    network, options = models.attention_cnn((20, None)), {"loss": "distribution", "epochs": 1}
+    features = padded(RANDOM.normal(-20, 10, (48, 20, 96)).astype(np.float32), np.full(48, 64))
+    start = training.Start(network.get_weights(), -20.0, 10.0)
+    options |= {"start": start, "learning_rate": 0.0, "batch_size": 10, "bucket_by_length": True}
+    long, cut = (
+        training.train(network, each, RATINGS, SPLIT, **options)
+        for each in (features, features[:, :, :64])
+    )
+    assert digest(long) == digest(cut)
 
 
 def test_batches_by_length_need_a_network_that_takes_any_length():

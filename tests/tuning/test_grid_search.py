@@ -325,7 +325,7 @@ def test_the_winner_learns_from_all_but_the_test_part(corpus, monkeypatch, seed)
     matrix = features.extract(corpus, MelSettings(), duration=3)
     expected = {**trials.NETWORK_HYPERPARAMETERS, "dropout": 0.2, "filters": 2, "units": [400, 200]}
     expected["kernels"] = [list(kernel) for kernel in expected["kernels"]]  # as JSON has them
-    network.assert_called_once_with(matrix.shape[1:], **expected)
+    network.assert_called_once_with(matrix.shape[1:], scale=corpus.scale, **expected)
     (model, data, ratings, parts), chosen = train.call_args
     assert model is network.return_value
     np.testing.assert_array_equal(data, matrix)
