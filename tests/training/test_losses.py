@@ -51,7 +51,9 @@ def test_the_loss_of_two_distributions_is_the_mean_of_theirs():
 
 
 def test_a_loss_that_does_not_exist_or_fit_is_refused():
-    number, spread = (models.clip_statistics((20, 9), distribution=d) for d in (False, True))
+    number, spread = (
+        models.clip_statistics((20, 9), output=each) for each in ("rating", "distribution")
+    )
     for name in ("mape", "distribution"):
         with pytest.raises(ValueError, match=rf"is '{name}': for clip_st.* is mae or mae\+ccc\."):
             losses.named(name, number)
