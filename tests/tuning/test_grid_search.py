@@ -278,7 +278,7 @@ def test_rows_draw_trainings_of_their_own_and_share_the_speakers():
     assert table.loc[0, ["behind", "low", "high"]].tolist() == [0, 0, 0]
     assert table.loc[1, "behind"] == pytest.approx(0.1)
     # With seeds shared between rows, all would be 0.1. Two means of three draws each differ by:
-    deviation = np.sqrt(2 * luck.var() / 3)
+    deviation = np.sqrt(2 * luck.var(ddof=1) / 3)
     reach = 2.38 * deviation  # as far as Student's t goes for ten speakers
     expected = [0.1 - reach, 0.1 + reach]
     assert table.loc[1, ["low", "high"]].tolist() == pytest.approx(expected, abs=0.03)
