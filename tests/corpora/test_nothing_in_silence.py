@@ -59,6 +59,53 @@ def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp
 
 
 @pytest.mark.parametrize(
+    ("rows", "speakers", "notes"),
+    [
+        (["clip{n:02},happy,s{n}"], 12, ["emotion, speaker from people.csv"]),
+        (
+            ["clip{n:02},sad,s{n}", "clip00,sad,x"],
+            0,
+            [
+                "emotion from people.csv",
+                "speaker of people.csv is left out, since it differs between rows of a file",
+            ],
+        ),
+        (
+            ["clip1{n:02},sad,s{n}", "stray,sad,x"],
+            0,
+            ["people.csv is not used, since it says nothing about the clips of labels.csv"],
+        ),
+    ],
+)
+def test_emotions_and_speakers_of_another_table_join_the_ratings(
+    corpus_folder, rows, speakers, notes
+):
+    labels = table(corpus_folder)[["file", "valence"]]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    soundfile.write(corpus_folder / "stray.wav", np.zeros(16000), 16000)
+    lines = [row.format(n=n) for n in range(12) for row in rows]
+    (corpus_folder / "people.csv").write_text("\n".join(["file,emotion,speaker", *lines]))
+    corpus = corpora.load(corpus_folder)
+    assert corpus.labels == "rated" and list(corpus.notes) == notes
+    assert corpus.clips["speaker"].nunique() == speakers
+
+
+@pytest.mark.parametrize("column", ["valence", "emotion"])
+def test_speakers_of_folders_join_the_labels_of_a_table(corpus_folder, column):
+    labels = table(corpus_folder)
+    for n, name in enumerate(labels["file"]):
+        folder = corpus_folder / f"Actor_{n % 3}" / ("sad" if n % 2 else "happy")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.move(corpus_folder / "audio" / name, folder / name)
+    labels = labels.assign(emotion=["happy", "sad"] * 6)[["file", column]]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["speaker"].tolist() == ["0", "1", "2"] * 4
+    added = "emotion, speaker" if column == "valence" else "speaker"
+    assert corpus.notes == (f"{added} from the folders' names",)
+
+
+@pytest.mark.parametrize(
     ("start", "end", "unit"),
     [
         ("start_sec", "end_sec", 1),
