@@ -78,13 +78,11 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
         except CorpusError as error:
             # Any JSON may lie in a folder; a CSV or a workbook is more likely to hold the labels.
             problems.append((2 if ".json" in path.suffix.lower() else 0, str(error), name))
-    if len(tables) > 1:  # those about other files do not count
-        ours = {
-            name: table
-            for name, table in tables.items()
-            if any(map(finder.find, table.rows["file"]))
-        }
-        tables = ours or tables
+    absent = [name for name, each in tables.items() if not any(map(finder.find, each.rows["file"]))]
+    for name in absent if len(absent) < len(tables) else []:
+        count = tables.pop(name).rows["file"].nunique()
+        said = f"{files.folder / name} lists {count} files, none of which is in the corpus."
+        problems.insert(0, (1, said, name))
     return tables, problems
 
 

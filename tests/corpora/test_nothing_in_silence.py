@@ -36,14 +36,18 @@ def test_a_table_beside_the_labels_that_has_no_ratings_is_named(corpus_folder):
     assert "people.csv is not used as labels (nor is another table): it has" in notes(corpus_folder)
 
 
-def test_a_part_of_a_split_that_cannot_be_read_is_named(corpus_folder):
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("x.wav,3,Jürgen\n", "it is not a table that can be read"),
+        ("x.wav,3,a\ny.wav,4,a\n", "it lists 2 files, none of which is in the corpus"),
+    ],
+)
+def test_a_part_of_a_split_that_cannot_be_used_is_named(corpus_folder, rows, said):
     (corpus_folder / "labels.csv").rename(corpus_folder / "train.csv")
-    (corpus_folder / "test.csv").write_bytes(
-        "file,valence,speaker\nx.wav,3,Jürgen\n".encode("cp1252")
-    )
-    assert "test.csv is not used as labels: it is not a table that can be read" in notes(
-        corpus_folder
-    )
+    test = f"file,valence,speaker\n{rows}".encode("cp1252")
+    (corpus_folder / "test.csv").write_bytes(test)
+    assert f"test.csv is not used as labels: {said}" in notes(corpus_folder)
 
 
 def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp_path, output):
