@@ -38,11 +38,17 @@ class Finder:
     def __init__(self, files: Files) -> None:
         self.folder = files.folder
         self.copies: dict[str, str] = {}
+        self._there = set(files.clips)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for clip in files.clips:
             name = folded(posixpath.basename(clip))
             for each in {name, _stem(name)}:
                 self._by_name[each].append(clip)
+        self._by_folder: dict[str, list[str]] = defaultdict(list)
+        for name, clips in self._by_name.items():
+            for clip in clips if len(clips) > 1 else ():
+                folder = folded(posixpath.basename(posixpath.dirname(clip)))
+                self._by_folder[f"{folder}/{name}"].append(clip)
 
     def find(self, written: str, beside: str = "") -> list[str]:
         """The files that a name may mean.
@@ -55,11 +61,16 @@ class Finder:
             one name below the corpus's folder, none, or several if they fit equally well and are
             not copies of each other
         """
+        if "/" in written and written in self._there:
+            return [written]
         parts = _parts(written)
         if not parts:
             return []
         name = folded(parts[-1])
-        found = self._by_name.get(name) or self._by_name.get(_stem(name)) or []
+        name = name if name in self._by_name else _stem(name)
+        found = self._by_name.get(name, [])
+        if len(found) > 1 and len(parts) > 1:  # each speaker may have a file of this name
+            found = self._by_folder.get(f"{folded(parts[-2])}/{name}", found)
         if len(found) > 1:
             ranks = [_closeness(clip, parts, beside) for clip in found]
             found = [clip for clip, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
@@ -130,7 +141,7 @@ def matched(rows: pd.DataFrame, finder: Finder) -> tuple[pd.Series, pd.Series]:
     apart = folder.isin(folder[~other & (named != "")])
     several = named.where(other).groupby(first).transform("nunique") > 1
     taken = first.isin(first[fit == "whole"])
-    none = (other & (apart | several | taken)) | ((fit == "part") & taken)
+    none = (other & (apart | several | taken)) | ((fit == "part") & taken & (found.map(len) == 1))
     return found.where(~none, none.map(lambda _: [])), other & ~none
 
 
