@@ -36,6 +36,9 @@ RATE = 8000
 #: The columns of `Corpus.clips` that come first.
 FACTS = ("file", "path", "valence", "speaker", "duration", "sample_rate", "channels")
 
+#: Types of columns of numbers, so that ratings of 1 and 1.0 have the same `Corpus.fingerprint`.
+TYPES = {"valence": float, "duration": float, "sample_rate": int, "channels": int}
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -120,10 +123,11 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     See: notebooks/01_exploration.ipynb
     """
-    if source is not None and len(names := listed(str(source))) > 1:
+    names = listed(str(DEMO if source is None else source))
+    if len(names) > 1:
         return together([load_part(name, scale=scale) for name in names], scale=scale)
     # os.path, since methods of Path raise errors of their own for names that no file can have.
-    source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
+    source = Path(os.path.expanduser(names[0]))  # noqa: PTH111
     if str(source) == "demo" and not os.path.exists(source):  # noqa: PTH110
         source = DEMO
     if source.suffix.lower() in layouts.TABLES and os.path.isfile(source):  # noqa: PTH113
@@ -152,13 +156,23 @@ def listed(source: str) -> list[str]:
     Args:
         source: see `load`
 
+    Raises:
+        CorpusError: if it names none
+
     Examples:
         >>> listed("anna, ravdess")
         ['anna', 'ravdess']
 
     See: notebooks/08_other_voices.ipynb
     """
-    return [source] if os.path.exists(source) else [each.strip() for each in source.split(",")]  # noqa: PTH110
+    if os.path.exists(os.path.expanduser(source)):  # noqa: PTH110, PTH111
+        return [source]
+    names = [name for each in source.split(",") if (name := each.strip())]
+    if not names:
+        raise CorpusError(
+            f"{source!r} names no corpus: name a folder, a zip file or a known corpus."
+        )
+    return names
 
 
 def load_part(source: str | Path | None, *, scale: tuple[float, float] | None = None) -> Corpus:
@@ -224,7 +238,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
-        clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
+        clips=clips.astype(TYPES),
         rejected=pd.concat(rejected, ignore_index=True),
         raters=None if found.raters is None else found.raters[usable].reset_index(drop=True),
         notes=found.notes,

@@ -42,6 +42,14 @@ def test_the_fingerprint_is_the_same_on_every_system(corpus_folder, monkeypatch)
     assert corpus.fingerprint == here
 
 
+def test_the_fingerprint_is_the_same_for_whole_numbers_however_they_are_written(corpus_folder):
+    labels, found = pd.read_csv(corpus_folder / "labels.csv"), set()
+    for valence in ([1, 5] * 6, [1.0, 5.0] * 6):
+        labels.assign(valence=valence).to_csv(corpus_folder / "labels.csv", index=False)
+        found.add(corpora.load(corpus_folder).fingerprint)
+    assert len(found) == 1
+
+
 def test_speakers_who_may_be_one_are_named(corpus_folder):
     labels = pd.read_csv(corpus_folder / "labels.csv")
     labels["speaker"] = ["Anna", "anna", "7", "07", "10", "1"] * 2

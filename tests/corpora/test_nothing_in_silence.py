@@ -376,3 +376,24 @@ def test_blanks_between_several_corpora_do_not_count(tmp_path, output, monkeypat
         soundfile.write(path, 0.5 * y, rate)
     monkeypatch.chdir(tmp_path)
     assert corpora.load(f"a, {os.curdir}/b").name == "a_b"
+
+
+@pytest.mark.parametrize("named", ["{}, ", ",{}"])
+def test_a_comma_too_many_is_no_other_corpus(corpus_folder, monkeypatch, named):
+    monkeypatch.chdir(corpus_folder)  # which an empty name would be
+    corpus = corpora.load(named.format(corpus_folder))
+    assert corpus.name == "my_corpus" and len(corpus.clips) == 12
+
+
+def test_a_folder_in_the_users_home_may_have_a_comma_in_its_name(corpus_folder, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(corpus_folder.parent))
+    corpus_folder.rename(corpus_folder.parent / "speech, 2024")
+    assert corpora.load("~/speech, 2024").name == "speech_2024"
+
+
+@pytest.mark.parametrize("name", ["", " , "])
+def test_an_empty_name_is_not_the_current_folder(corpus_folder, monkeypatch, name):
+    monkeypatch.chdir(corpus_folder)
+    with pytest.raises(CorpusError, match=f"'{name}' names no corpus: name a folder"):
+        corpora.load(name)
