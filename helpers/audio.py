@@ -23,7 +23,7 @@ import soxr
 from audioread import ffdec
 
 from helpers import mp3
-from helpers.storage import let_numba_cache
+from helpers.storage import NO_TEXT, is_text, let_numba_cache
 
 let_numba_cache("librosa")  # which imports numba on first use
 
@@ -145,7 +145,8 @@ def opened(clip: Clip | Audio) -> Iterator[Audio]:
         clip: see `Clip`; what is open already stays as it is
 
     Raises:
-        UnusableError: if the file cannot be decoded, on opening or between two blocks
+        UnusableError: if the file cannot be decoded, on opening or between two blocks, or its name
+            is no text
         OSError: if the file cannot be read at all
 
     Examples:
@@ -165,9 +166,11 @@ def opened(clip: Clip | Audio) -> Iterator[Audio]:
         raise UnusableError(f"is a folder without audio ({', '.join(SUFFIXES)})")
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         raise UnusableError("is a pipe or a device and not a file: save the recording first")
+    if not is_text(path):
+        raise UnusableError(NO_TEXT)
     file = _libsndfile(path)
     if file and file.subtype == "MPEG_LAYER_III":
-        file = _to_its_end(file)
+        file = mp3.to_its_end(file)
     with _with_libsndfile(file) if file else _with_audioread(path) as audio:
         yield audio
 
@@ -199,26 +202,6 @@ def _libsndfile(path: str) -> _Stream | None:
                 pass
             raise _unreadable(error) from error
     return None
-
-
-def _longer(path: str) -> _Stream | None:
-    """An mp3 from its first frame on; None if there is no frame whose header libsndfile knows."""
-    for start in mp3.frames(path):
-        file = mp3.Longer(path, start)
-        with suppress(soundfile.LibsndfileError), mp3.QUIET:
-            return _Stream(file)
-        file.close()
-    return None
-
-
-def _to_its_end(file: _Stream) -> _Stream:
-    """An mp3; if its length is a guess, which depends on the size of the file, see `mp3.Longer`."""
-    longer = _longer(file.name)
-    if longer is None:
-        return file
-    guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
-    guess.close()
-    return other
 
 
 def _unreadable(error: soundfile.LibsndfileError) -> UnusableError:

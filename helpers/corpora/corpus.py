@@ -18,7 +18,7 @@ import pandas as pd
 from helpers import archives
 from helpers.corpora import checks, downloads, labels, layouts, matching, segments
 from helpers.corpora.errors import CorpusError, ScaleError, of_its_file
-from helpers.storage import PROJECT, digest
+from helpers.storage import NO_TEXT, PROJECT, digest, is_text
 
 #: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
@@ -55,7 +55,8 @@ class Corpus:
             validation or test, as the corpus's authors divided it), ``sha256`` (of the audio file)
             and ``samples_sha256`` (of its samples)
         rejected: a row a clip that cannot be used, and a row an audio file without a label:
-            ``file``, ``path`` (missing where there is no such file) and ``reason``
+            ``file``, ``path`` (missing where there is no such file, or its name is no text) and
+            ``reason``
         layout: name of the known corpus or corpora (see `layouts`; then the clips have a column
             ``corpus``), ``"a folder for each emotion"`` or ``"labels table"``
         labels: ``"rated"``, ``"perceived"`` or ``"categorical"``, see `layouts.Layout`
@@ -144,6 +145,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
         folder = (
             archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
         )
+    if not is_text(str(folder)):
+        raise CorpusError(f"{layouts.printable(str(folder))} {NO_TEXT}.")
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache

@@ -21,6 +21,7 @@ from helpers.corpora.errors import CorpusError, ScaleError
 from helpers.corpora.layouts import CATEGORICAL_SCALE, Layout
 from helpers.corpora.matching import Finder, matched
 from helpers.corpora.tables import Table
+from helpers.storage import NO_TEXT
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
 #: self-assessment manikins from 1 to 5 (IEMOCAP), to 7 (MSP-Podcast) or to 9 (Bradley & Lang 1994).
@@ -112,6 +113,8 @@ def read(
         tree = None
     elif problems:
         raise CorpusError(min(problems)[1])
+    elif files.unnamed:
+        raise CorpusError(f"{source}/{files.unnamed[0]} {NO_TEXT}.")
     else:
         raise CorpusError(
             f"{source} has no labels table, no folder for each emotion and is no known corpus: add "

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from helpers import audio
-from helpers.storage import files_below
+from helpers.storage import files_below, is_text
 
 #: Suffixes of tables.
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".xls")
@@ -78,6 +78,7 @@ class Files:
         texts: other files that may hold labels
         others: all other files that may be audio, although their suffixes are none of audio
         closed: folders that cannot be read
+        unnamed: what may be audio or tables, but has a name that is no text, see `printable`
     """
 
     folder: Path
@@ -86,11 +87,13 @@ class Files:
     texts: list[str]
     others: list[str]
     closed: list[str]
+    unnamed: list[str] = field(default_factory=list)
 
 
 def files(folder: Path) -> Files:
     """Find the audio, tables and texts below a folder, see `storage.files_below`."""
-    names, closed = (["/".join(parts) for parts in found] for found in files_below(folder))
+    found, closed = (["/".join(parts) for parts in each] for each in files_below(folder))
+    names = [name for name in found if is_text(name)]
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
     known = (*KEPT, *NOT_AUDIO)
     return Files(
@@ -99,8 +102,18 @@ def files(folder: Path) -> Files:
         tables=[name for name in names if name.lower().endswith(TABLES)],
         texts=[name for name in names if name.lower().endswith(".txt")],
         others=[name for name in names if not name.lower().endswith(known)],
-        closed=closed,
+        closed=[*map(printable, closed)],
+        unnamed=[
+            printable(name)
+            for name in found
+            if not is_text(name) and not name.lower().endswith((*NOT_AUDIO, ".txt"))
+        ],
     )
+
+
+def printable(name: str) -> str:
+    """A name that can be printed, although some of its bytes may be no text."""
+    return name.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from helpers.audio import SUFFIXES
 from helpers.corpora.layouts import FILMS, Files
+from helpers.storage import NO_TEXT
 
 #: Endings of names that may be those of the same recording here, in lower case: of audio, and of
 #: what audio is converted from.
@@ -170,8 +171,9 @@ def find_audio(
         finder: of these files
 
     Returns:
-        the audio files without a label: ``file``, ``path`` and ``reason``; and notes if files are
-        not in the folders that the labels name, or have suffixes that are none of audio
+        the audio files without a label, and what has a name that is no text: ``file``, ``path`` and
+        ``reason``; and notes if files are not in the folders that the labels name, or have suffixes
+        that are none of audio
     """
     found, other = matched(table, finder)
     written = table["file"].copy()
@@ -190,20 +192,26 @@ def find_audio(
     several_files = table.groupby("file")["path"].transform("nunique") > 1
     table["file"] = listed.where(several_files & (count == 1), table["file"])
     labelled = set().union(*found)
-    rest = [clip for clip in files.clips if clip not in labelled]
     copies = finder.copies
-    reasons = [
-        f"is the same clip as {copies[clip]}, which is used" if clip in copies else "has no label"
-        for clip in rest
+    rest: list[tuple[str, str | None, str]] = [
+        (
+            clip,
+            f"{files.folder}/{clip}",
+            f"is the same clip as {copies[clip]}, which is used"
+            if clip in copies
+            else "has no label",
+        )
+        for clip in files.clips
+        if clip not in labelled
     ]
-    paths = [f"{files.folder}/{clip}" for clip in rest]
-    columns = {"file": [*map(_printable, rest)], "path": paths, "reason": reasons}
+    rest += [(name, None, NO_TEXT) for name in files.unnamed]
+    unused = pd.DataFrame(rest, columns=["file", "path", "reason"], dtype=object)
     notes = [
         f"{other.sum()} of {len(table)} labels name other folders than those of their files: "
         f"{name} is taken for {clip}"
         for name, clip in zip(written[other][:1], listed[other][:1], strict=True)
     ]
-    return pd.DataFrame(columns, dtype=object), (*notes, *_strange(files.others))
+    return unused, (*notes, *_strange(files.others))
 
 
 def _absent(written: pd.Series, others: list[str]) -> pd.Series:
@@ -218,21 +226,16 @@ def _absent(written: pd.Series, others: list[str]) -> pd.Series:
         other = there.get(last) or there.get(_stem(last))
         if other is None:
             return MISSING
-        return f"is there as {_printable(other)}, whose suffix is none of audio: convert it to wav"
+        return f"is there as {other}, whose suffix is none of audio: convert it to wav"
 
     return written.map(why)
 
 
 def _strange(others: list[str]) -> tuple[str, ...]:
     """A note of the files that may be audio, but have another suffix."""
-    strange = [_printable(name) for name in others if posixpath.splitext(name)[1]]
+    strange = [name for name in others if posixpath.splitext(name)[1]]
     if not strange:
         return ()
     more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
     first = ", ".join(strange[:3])
     return (f"files whose suffixes are none of audio are left out: {first}{more}",)
-
-
-def _printable(name: str) -> str:
-    """A name that can be printed, although some of its bytes may be no text."""
-    return name.encode(errors="replace").decode()

@@ -1,6 +1,7 @@
 """Nothing in silence: what is not used, doubled or not clear is said, or refused."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import comparison, corpora, features
+from helpers import audio, comparison, corpora, features
 from helpers.corpora import CorpusError, columns, corpus
 from helpers.inference import predictions
+from helpers.storage import NO_TEXT
 from tests.conftest import write_corpus
 from tests.corpora.conftest import reasons
 
@@ -376,6 +378,43 @@ def test_blanks_between_several_corpora_do_not_count(tmp_path, output, monkeypat
         soundfile.write(path, 0.5 * y, rate)
     monkeypatch.chdir(tmp_path)
     assert corpora.load(f"a, {os.curdir}/b").name == "a_b"
+
+
+def named_without_text(path):
+    """Give a file or a folder such a name as one from a zip of another system, if that can be."""
+    try:
+        return path.rename(path.with_name(f"caf\udce9{path.suffix}"))
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("audio/clip03.wav", "audio/caf?.wav"), ("more", "caf?/x.wav"), ("x.csv", "caf?.csv")],
+)
+@pytest.mark.parametrize("tree", [False, True])
+def test_a_name_that_is_no_text_costs_no_other_file(corpus_folder, name, left, tree):
+    (corpus_folder / "more").mkdir()
+    (corpus_folder / "more" / "x.wav").touch()
+    (corpus_folder / "x.csv").write_text("file,valence\nclip00.wav,3\n")
+    named_without_text(corpus_folder / name)
+    (corpus_folder / "x.csv").unlink(missing_ok=True)
+    if tree:
+        (corpus_folder / "labels.csv").unlink()
+        with pytest.raises(CorpusError, match=re.escape(f"{left} {NO_TEXT}.")):
+            corpora.load(corpus_folder)
+        return
+    corpus = corpora.load(corpus_folder)
+    assert reasons(corpus)[left] == "has a name that is no text: rename it"
+    assert len(corpus.clips) == 12 - ("clip03" in name)
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(corpus_folder):
+    odd = named_without_text(corpus_folder)
+    with pytest.raises(CorpusError, match=r"caf\? has a name that is no text: rename it"):
+        corpora.load(odd)
+    with pytest.raises(audio.UnusableError, match=r"^has a name that is no text: rename it"):
+        audio.read(odd / "audio" / "clip00.wav")
 
 
 @pytest.mark.parametrize("named", ["{}, ", ",{}"])
