@@ -90,7 +90,12 @@ def repeats(table: pd.DataFrame) -> None:
     """Keep the first of several rows about a file, or none if their ratings differ."""
     listed = table["path"].notna() & table["reason"].isna()
     different = table[listed].groupby("path")["valence"].transform("nunique")
-    differ = "is listed with different ratings: if several listeners gave them, add a column rater"
+    how = (
+        "emotions of several raters are not averaged, so write their valence as numbers"
+        if "rater" in table
+        else "if several listeners gave them, add a column rater"
+    )
+    differ = f"is listed with different ratings: {how}"
     _reject(table, different.reindex(table.index) > 1, differ)
     speakers = table[listed].groupby("path")["speaker"].transform("nunique")
     again = listed & table.duplicated("path")

@@ -192,15 +192,10 @@ def find_audio(
     several_files = table.groupby("file")["path"].transform("nunique") > 1
     table["file"] = listed.where(several_files & (count == 1), table["file"])
     labelled = set().union(*found)
-    copies = finder.copies
+    same = "is the same clip as {}, which is used"
+    copies = {clip: same.format(first) for clip, first in finder.copies.items()}
     rest: list[tuple[str, str | None, str]] = [
-        (
-            clip,
-            f"{files.folder}/{clip}",
-            f"is the same clip as {copies[clip]}, which is used"
-            if clip in copies
-            else "has no label",
-        )
+        (clip, f"{files.folder}/{clip}", copies.get(clip, "has no label"))
         for clip in files.clips
         if clip not in labelled
     ]
