@@ -109,8 +109,9 @@ def read(
         labels = replace(_categorical(table.rows, name, scale), notes=table.notes)
         others = {}
     elif tree is not None:
-        labels = _categorical(tree, source.name, scale, layout="a folder for each emotion")
-        tree = None
+        rows, notes = tree
+        labels = _categorical(rows, source.name, scale, layout="a folder for each emotion")
+        labels.notes, tree = notes, None
     elif problems:
         raise CorpusError(min(problems)[1])
     elif files.unnamed:
@@ -125,12 +126,17 @@ def read(
 
 
 def _describe(
-    labels: Labels, others: dict[str, Table], tree: pd.DataFrame | None, finder: Finder
+    labels: Labels,
+    others: dict[str, Table],
+    tree: tuple[pd.DataFrame, tuple[str, ...]] | None,
+    finder: Finder,
 ) -> None:
     """Add what tables of emotions, and then the names of folders, say besides the labels."""
     said = {name: (table.rows, _paths(table.rows, finder)) for name, table in others.items()}
     if tree is not None:
-        said["the folders' names"] = tree, tree["file"]
+        rows, notes = tree
+        said["the folders' names"] = rows, rows["file"]
+        labels.notes += notes if "emotion" not in labels.rows else ()
     if not said:
         return
     paths = _paths(labels.rows, finder)

@@ -208,16 +208,33 @@ def test_cells_of_a_split_that_are_no_part_are_counted(corpus_folder):
     )
 
 
-def test_a_folder_that_is_not_happy_is_not_happy(tmp_path, output):
+@pytest.mark.parametrize(
+    ("folders", "emotions", "said"),
+    [
+        (["happy", "not_happy", "02-sad"], {"happy": 4, "sad": 4}, ""),
+        (["Cold_Anger", "01 pleasant surprise"], {"cold anger": 6, "surprised": 6}, ""),
+        (["sad", "hot_anger"], {"sad": 6, "angry": 6}, "hot_anger as angry"),
+        (
+            ["A_sad", "OAF_Fear", "B_sad", "YAF_pleasant_surprised"],
+            {"fearful": 3, "sad": 6, "surprised": 3},
+            "A_sad as sad, B_sad as sad, OAF_Fear as fearful and 1 more",
+        ),
+    ],
+)
+def test_a_folder_has_the_emotion_of_its_whole_name_or_a_note_says_of_which_word(
+    tmp_path, output, folders, emotions, said
+):
     write_corpus(tmp_path / "c")
     (tmp_path / "c" / "labels.csv").unlink()
-    clips = sorted((tmp_path / "c" / "audio").glob("*.wav"))
-    for clip, emotion in zip(clips, ["happy", "not_happy", "sad"] * 4, strict=True):
-        (tmp_path / "c" / emotion).mkdir(exist_ok=True)
-        shutil.move(clip, tmp_path / "c" / emotion / clip.name)
+    for n, clip in enumerate(sorted((tmp_path / "c" / "audio").glob("*.wav"))):
+        folder = tmp_path / "c" / folders[n % len(folders)]
+        folder.mkdir(exist_ok=True)
+        shutil.move(clip, folder / clip.name)
     corpus = corpora.load(tmp_path / "c")
-    assert corpus.clips["emotion"].value_counts().to_dict() == {"happy": 4, "sad": 4}
-    assert len(corpus.rejected) == 4
+    assert corpus.clips["emotion"].value_counts().to_dict() == emotions
+    assert len(corpus.rejected) == 12 - sum(emotions.values())
+    note = f"folders count as the one emotion in their names: {said}"
+    assert corpus.notes == ((note,) if said else ())
 
 
 def test_one_emotion_has_one_name(corpus_folder):
