@@ -97,6 +97,7 @@ class Audio:
         least: as many of them have to be there; 0 where `frames` is an estimate
         blocks: the samples, full scale from -1 to 1, which those of a file of floats may exceed:
             float32 [up to `BLOCK` / channels, channels]
+        subtype: how libsndfile calls the form of the samples, where it reads them
     """
 
     sample_rate: int
@@ -104,6 +105,7 @@ class Audio:
     frames: int
     least: int
     blocks: Iterator[np.ndarray]
+    subtype: str = ""
 
 
 def waveform(y: np.ndarray, sample_rate: int) -> Audio:
@@ -227,7 +229,8 @@ def _with_libsndfile(file: _Stream) -> Iterator[Audio]:
     frames, least = _length(file)
     try:
         with file:
-            yield Audio(file.samplerate, file.channels, frames, least, _blocks(file))
+            blocks = _blocks(file)
+            yield Audio(file.samplerate, file.channels, frames, least, blocks, file.subtype)
     except soundfile.LibsndfileError as error:
         raise _unreadable(error) from error
 

@@ -202,7 +202,7 @@ def read(clip: Clip, sample_rate: int, channel: int | None = None) -> Sound:
         raise audio.UnusableError(reason)
     try:
         with audio.opened(clip) as opened:
-            clipping = corpora.Clipping()
+            clipping = corpora.Clipping(opened.subtype)
             watched = replace(opened, blocks=clipping.watch(opened.blocks))
             y, own_rate = audio.read(watched, sample_rate, channel=channel)
         return Sound(y, own_rate, clipping.problem)
