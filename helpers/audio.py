@@ -352,7 +352,8 @@ def checked(
     if not np.isfinite(squares):
         raise UnusableError("has samples that are not numbers")
     if squares / frames - (total / frames) ** 2 < SILENCE**2:
-        raise SilentError("is silent or constant")
+        mean = " as the mean of its channels" if channel is None else ""
+        raise SilentError(f"is silent or constant{mean}")
 
 
 def read(
@@ -370,7 +371,8 @@ def read(
         and the recording's own rate in Hz
 
     Raises:
-        UnusableError: if the recording cannot be decoded, is truncated, silent or too short for
+        UnusableError: if the recording cannot be decoded, is truncated (except Ogg, and mp3s that
+            do not count their frames: these do not say how long they are), silent or too short for
             speech, has no such channel, or has samples that are not numbers; the message goes on
             after its name
         OSError: if the file cannot be read at all

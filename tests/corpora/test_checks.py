@@ -27,7 +27,10 @@ def at_full_scale(share):
 SOUNDS = {
     "silent": (np.zeros(8000), "is silent or constant"),
     "constant": (np.full(8000, 0.5), "is silent or constant"),
-    "opposite channels": (np.outer(voice(0.5), [1, -1]), "is silent or constant"),
+    "opposite channels": (
+        np.outer(voice(0.5), [1, -1]),
+        "is silent or constant as the mean of its channels",
+    ),
     "zero length": (np.zeros(0), "has no samples"),
     "short": (voice(0.02), "lasts 20 ms, too short for speech"),
     "not numbers": (np.full(8000, np.nan), "has samples that are not numbers"),
