@@ -57,8 +57,8 @@ class Corpus:
         rejected: a row a clip that cannot be used, and a row an audio file without a label:
             ``file``, ``path`` (missing where there is no such file, or its name is no text) and
             ``reason``
-        layout: name of the known corpus or corpora (see `layouts`; then the clips have a column
-            ``corpus``), ``"a folder for each emotion"`` or ``"labels table"``
+        layout: name of the known corpus or corpora (see `layouts`; then the clips have columns
+            ``corpus`` and ``labels``), ``"a folder for each emotion"`` or ``"labels table"``
         labels: ``"rated"``, ``"perceived"`` or ``"categorical"``, see `layouts.Layout`
         citation: the paper to cite, where known
         licence: the terms of use, where known
@@ -277,8 +277,9 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
         scale: lowest and highest rating of the whole; None is the scale of the first corpus
 
     Returns:
-        the clips of each corpus in turn, with the column ``corpus``; its name also stands before
-        each ``file`` and ``speaker``. The kind of its labels is the one that says least
+        the clips of each corpus in turn, with the columns ``corpus`` and ``labels``; its name also
+        stands before each ``file`` and ``speaker``. The kind of all labels is the one that says
+        least
 
     Raises:
         CorpusError: if two corpora have the same name, or the scale is none
@@ -335,6 +336,7 @@ def _part_of_several(corpus: Corpus, scale: tuple[float, float]) -> Corpus:
     (low, high), name = corpus.scale, corpus.name
     notes = [f"{name}: {note}" for note in corpus.notes]
     clips, raters = corpus.clips.assign(corpus=name), corpus.raters
+    clips["labels"] = clips.get("labels", corpus.labels)
     clips["file"] = name + "/" + clips["file"]
     clips["speaker"] = name + " " + clips["speaker"].astype(str).where(clips["speaker"].notna())
     if corpus.scale != scale:

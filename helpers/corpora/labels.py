@@ -227,7 +227,7 @@ def _rated(
     rows, notes = _completed(table.rows), table.notes
     if known:
         about |= _about([layout for layout, _ in known]) | {"layout": "labels table"}
-        named = _together(known, None).drop(columns=[*MADE, "reason"])
+        named = _together(known, None).drop(columns=[*MADE, "reason", "labels"], errors="ignore")
         layout = known[0][0]
         origin = f"the files' names ({layout.name})"
         rows, added = _joined(rows, _paths(rows, finder), named.set_index("file"), origin)
@@ -301,7 +301,7 @@ def _together(
         if layout.labels != "rated":
             rows = _rescaled(rows, scale)
         if len(known) > 1:
-            rows["corpus"] = layout.name
+            rows["corpus"], rows["labels"] = layout.name, layout.labels
             rows["speaker"] = rows["corpus"] + " " + rows["speaker"].fillna(np.nan)
         parts.append(rows)
     return pd.concat(parts, ignore_index=True)

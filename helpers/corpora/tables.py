@@ -33,7 +33,7 @@ from helpers.corpora.layouts import NOBODY, Files, valence
 from helpers.corpora.matching import Finder, matched
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
-OWN = ("path", *FOUND, "reason", "beside", "corpus")
+OWN = ("path", *FOUND, "reason", "beside", "corpus", "labels")
 
 #: Parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}

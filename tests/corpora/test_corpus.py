@@ -292,6 +292,25 @@ def test_single_ratings_are_kept_for_each_corpus_that_has_them(corpus_folder):
     assert whole.raters["my_corpus b"].notna().sum() == len(first.clips)
 
 
+def test_ratings_beside_emotions_are_not_said_to_be_their_valence(tmp_path, output, capsys):
+    for name, seconds in (("rated", 0.5), ("acted", 0.6)):
+        labels = write_corpus(tmp_path / name, clips=6, seconds=seconds)
+        labels = labels.assign(emotion=["sad", "happy"] * 3)
+        labels = labels if name == "rated" else labels.drop(columns="valence")
+        labels.to_csv(tmp_path / name / "labels.csv", index=False)
+    assert corpora.main([f"{tmp_path}/rated,{tmp_path}/acted"]) == 0
+    printed = capsys.readouterr().out
+    said = (
+        "ratings of valence (rated); one valence for each emotion category, and no ratings (acted)"
+    )
+    assert f"labels              {said}\n" in printed
+    for line in (
+        "happy                4.62      3 clips",
+        "sad                  1.74      3 clips",
+    ):
+        assert line in printed
+
+
 def test_two_corpora_of_one_name_are_refused(corpus_folder):
     with pytest.raises(CorpusError, match="my_corpus, my_corpus, two have the same name: rename"):
         corpora.load(f"{corpus_folder},{corpus_folder}")
