@@ -73,7 +73,7 @@ def read(
     Ratings that come with a known corpus are preferred to those in a table of the user's, which a
     note then names. These are preferred to emotions that listeners chose or that are in files'
     names. Those come with speakers, and are preferred to emotions in a table, which are preferred
-    to names of folders. What else the table or the names say about a clip is added.
+    to names of folders. What else these say about a clip is added, and notes say from where.
 
     Args:
         files: what is in the folder
