@@ -23,7 +23,7 @@ import soxr
 from audioread import ffdec
 
 from helpers import mp3
-from helpers.storage import let_numba_cache
+from helpers.storage import NO_TEXT, is_text, let_numba_cache
 
 let_numba_cache("librosa")  # which imports numba on first use
 
@@ -97,6 +97,7 @@ class Audio:
         least: as many of them have to be there; 0 where `frames` is an estimate
         blocks: the samples, full scale from -1 to 1, which those of a file of floats may exceed:
             float32 [up to `BLOCK` / channels, channels]
+        subtype: how libsndfile calls the form of the samples, where it reads them
     """
 
     sample_rate: int
@@ -104,6 +105,7 @@ class Audio:
     frames: int
     least: int
     blocks: Iterator[np.ndarray]
+    subtype: str = ""
 
 
 def waveform(y: np.ndarray, sample_rate: int) -> Audio:
@@ -145,7 +147,8 @@ def opened(clip: Clip | Audio) -> Iterator[Audio]:
         clip: see `Clip`; what is open already stays as it is
 
     Raises:
-        UnusableError: if the file cannot be decoded, on opening or between two blocks
+        UnusableError: if the file cannot be decoded, on opening or between two blocks, or its name
+            is no text
         OSError: if the file cannot be read at all
 
     Examples:
@@ -165,9 +168,11 @@ def opened(clip: Clip | Audio) -> Iterator[Audio]:
         raise UnusableError(f"is a folder without audio ({', '.join(SUFFIXES)})")
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         raise UnusableError("is a pipe or a device and not a file: save the recording first")
+    if not is_text(path):
+        raise UnusableError(NO_TEXT)
     file = _libsndfile(path)
     if file and file.subtype == "MPEG_LAYER_III":
-        file = _to_its_end(file)
+        file = mp3.to_its_end(file)
     with _with_libsndfile(file) if file else _with_audioread(path) as audio:
         yield audio
 
@@ -201,26 +206,6 @@ def _libsndfile(path: str) -> _Stream | None:
     return None
 
 
-def _longer(path: str) -> _Stream | None:
-    """An mp3 from its first frame on; None if there is no frame whose header libsndfile knows."""
-    for start in mp3.frames(path):
-        file = mp3.Longer(path, start)
-        with suppress(soundfile.LibsndfileError), mp3.QUIET:
-            return _Stream(file)
-        file.close()
-    return None
-
-
-def _to_its_end(file: _Stream) -> _Stream:
-    """An mp3; if its length is a guess, which depends on the size of the file, see `mp3.Longer`."""
-    longer = _longer(file.name)
-    if longer is None:
-        return file
-    guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
-    guess.close()
-    return other
-
-
 def _unreadable(error: soundfile.LibsndfileError) -> UnusableError:
     return UnusableError(f"is not readable audio ({error.error_string.rstrip('.')})")
 
@@ -244,7 +229,8 @@ def _with_libsndfile(file: _Stream) -> Iterator[Audio]:
     frames, least = _length(file)
     try:
         with file:
-            yield Audio(file.samplerate, file.channels, frames, least, _blocks(file))
+            blocks = _blocks(file)
+            yield Audio(file.samplerate, file.channels, frames, least, blocks, file.subtype)
     except soundfile.LibsndfileError as error:
         raise _unreadable(error) from error
 
@@ -366,7 +352,8 @@ def checked(
     if not np.isfinite(squares):
         raise UnusableError("has samples that are not numbers")
     if squares / frames - (total / frames) ** 2 < SILENCE**2:
-        raise SilentError("is silent or constant")
+        mean = " as the mean of its channels" if channel is None else ""
+        raise SilentError(f"is silent or constant{mean}")
 
 
 def read(
@@ -384,7 +371,8 @@ def read(
         and the recording's own rate in Hz
 
     Raises:
-        UnusableError: if the recording cannot be decoded, is truncated, silent or too short for
+        UnusableError: if the recording cannot be decoded, is truncated (except Ogg, and mp3s that
+            do not count their frames: these do not say how long they are), silent or too short for
             speech, has no such channel, or has samples that are not numbers; the message goes on
             after its name
         OSError: if the file cannot be read at all

@@ -6,6 +6,7 @@ it. Each frame may have another bit rate, so that the size of the file says litt
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import io
 import itertools
@@ -14,14 +15,17 @@ import platform
 import re
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+import soundfile
+
+Opened = TypeVar("Opened", bound=soundfile.SoundFile)
 
 #: Bytes of the header of each frame of an mp3.
 MP3_HEADER = 4
 
 #: Times that the lowest bit rate of an mp3, 8 kbit/s, is in the highest, 320, and more.
 BIT_RATES = 64
-
 
 #: The first bytes of a frame's header, of all versions of MPEG.
 LAYER_3 = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
@@ -108,3 +112,23 @@ class Quiet:
 
 #: While it is entered, C's stderr leads nowhere.
 QUIET = Quiet()
+
+
+def to_its_end(file: Opened) -> Opened:
+    """An open mp3; if its length is a guess, which depends on the size of the file, as `Longer`."""
+    longer = _longer(file)
+    if longer is None:
+        return file
+    guess, other = (file, longer) if longer.frames != file.frames else (longer, file)
+    guess.close()
+    return other
+
+
+def _longer(file: Opened) -> Opened | None:
+    """An mp3 from its first frame on; None if there is no frame whose header libsndfile knows."""
+    for start in frames(file.name):
+        longer = Longer(file.name, start)
+        with contextlib.suppress(soundfile.LibsndfileError), QUIET:
+            return type(file)(longer)
+        longer.close()
+    return None

@@ -33,6 +33,9 @@ HIDDEN = (".", "__MACOSX")
 #: The checkout.
 PROJECT = Path(__file__).resolve().parent.parent
 
+#: What is wrong with a file whose name `is_text` refuses.
+NO_TEXT = "has a name that is no text: rename it"
+
 #: How to fix it if a file cannot be written whose place the project chose, or the user.
 MAKE_ROOM = "make room there, or let VALENCE_OUTPUT name another folder"
 NAME_ANOTHER = "name another file"
@@ -129,6 +132,20 @@ def files_below(
             if not os.access(os.path.join(parent, name), os.R_OK | os.X_OK):  # noqa: PTH118
                 closed.append((*below, name))
     return sorted(found), sorted(closed)
+
+
+def is_text(name: str) -> bool:
+    r"""Whether the name of a file is text; it may hold bytes that are none, as from old zips.
+
+    Examples:
+        >>> is_text("caf\xe9.wav"), is_text("caf\udce9.wav")
+        (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def digest(content: str) -> str:

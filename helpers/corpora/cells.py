@@ -68,15 +68,18 @@ def _csv(path: Path) -> pd.DataFrame:
     told = re.fullmatch(r"\"?sep=(.)\"?\s*", "".join(lines[start : start + 1]))
     start = _filled(lines, start + 1) if told else start
     if start == len(lines):
-        raise CorpusError(f"{path} is empty: fill it, or remove it.")
+        raise CorpusError(
+            f"{path} is empty: fill it, or remove it (an archive that it is from may be damaged)."
+        )
     _refuse_title(lines[start:], start, path)
     separator = told[1] if told else _separator(lines[start])
     (first, names), *rows = _rows(["\n"] * start + lines[start:], separator, path)
     for number, row in rows:
         if "".join(row[len(names) :]).strip():
+            r = " (or, in R, write it with row.names = FALSE)" * (len(row) == len(names) + 1)
             raise CorpusError(
                 f"{path} has more cells in line {number} than names of columns in line {first}: "
-                f"put each cell that has a {separator!r} in quotes."
+                f"put each cell that has a {separator!r} in quotes{r}."
             )
     cells = [[*row, *[""] * len(names)][: len(names)] for _, row in rows]
     return pd.DataFrame(cells, columns=names, dtype=object)

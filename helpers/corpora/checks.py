@@ -31,6 +31,9 @@ LONGEST = 600
 #: Magnitudes of samples at full scale; in files of floats, those beyond 1 are not clipped.
 FULL_SCALE = (0.999, 1.0)
 
+#: The lower of them in the 8-bit forms of telephones, whose largest are 0.9803 and 0.9844.
+TELEPHONE = {"ULAW": 0.98, "ALAW": 0.98}
+
 #: Peak of floats beyond which full scale is not 1.
 HIGHEST = 2.0
 
@@ -64,7 +67,7 @@ ABOUT = ("quiet", "peak")
 UNCLEAR = r"[+-]?[1-9]\d{0,2},\d{3}"
 
 #: Changes whenever a file that was accepted could now be rejected or described differently.
-VERSION = 5
+VERSION = 6
 
 
 def ratings(table: pd.DataFrame, scale: tuple[float, float], *, categorical: bool) -> None:
@@ -90,7 +93,12 @@ def repeats(table: pd.DataFrame) -> None:
     """Keep the first of several rows about a file, or none if their ratings differ."""
     listed = table["path"].notna() & table["reason"].isna()
     different = table[listed].groupby("path")["valence"].transform("nunique")
-    differ = "is listed with different ratings: if several listeners gave them, add a column rater"
+    how = (
+        "emotions of several raters are not averaged, so write their valence as numbers"
+        if "rater" in table
+        else "if several listeners gave them, add a column rater"
+    )
+    differ = f"is listed with different ratings: {how}"
     _reject(table, different.reindex(table.index) > 1, differ)
     speakers = table[listed].groupby("path")["speaker"].transform("nunique")
     again = listed & table.duplicated("path")
@@ -134,7 +142,10 @@ def _copies(table: pd.DataFrame, folder: Path) -> None:
     same = table.groupby(table["samples_sha256"].where(table["reason"].isna()))
     first, last = same["path"].transform("first"), same["path"].transform("last")
     copy = first.notna() & (table["path"] != first)
-    other = first.where(copy, last).str.removeprefix(f"{folder}/")
+    below = f"{folder}/"  # where parts of recordings are not
+    names = table["path"].str.removeprefix(below)
+    names = names.where(table["path"].str.startswith(below, na=False), table["file"])
+    other = first.where(copy, last).map(dict(zip(table["path"], names, strict=True)))
     different = same["valence"].transform("nunique") > 1
     _reject(table, different, "has the same content as " + other + ", with a different rating")
     _reject(table, copy, "is the same clip as " + other + ", which is used")
@@ -174,8 +185,14 @@ def _cache(folder: Path) -> Path:
 
 def _recall(folder: Path) -> dict[str, list[Any]]:
     """Version of each usable file, and the facts about it."""
-    with contextlib.suppress(OSError, ValueError):
-        return json.loads(_cache(folder).read_text(encoding="utf-8"))
+    # What it holds may be of another form, if another program wrote it.
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+        kept = json.loads(_cache(folder).read_text(encoding="utf-8"))
+        return {
+            path: [version, about]
+            for path, (version, about) in kept.items()
+            if {*FOUND, *ABOUT} <= set(about)
+        }
     return {}
 
 
@@ -220,7 +237,7 @@ def problem(error: audio.UnusableError | OSError) -> str:
 def _decode(clip: audio.Audio) -> tuple[int, str, float, float]:
     """Decode and check a clip block by block; its samples' number and hash, and each of `ABOUT`."""
     _refuse_long(clip.least, clip.sample_rate)
-    frames, clipping = 0, Clipping()
+    frames, clipping = 0, Clipping(clip.subtype)
     samples = hashlib.sha256(f"{clip.sample_rate} {clip.channels}".encode())
     size = max(1, round(FRAME * clip.sample_rate))
     power, rest = [], np.empty(0, np.float32)
@@ -241,18 +258,22 @@ def _decode(clip: audio.Audio) -> tuple[int, str, float, float]:
 class Clipping:
     """Counts the samples of a recording that are at full scale, block by block.
 
+    Args:
+        subtype: see `audio.Audio`
+
     Attributes:
         peak: the largest magnitude of a sample
     """
 
-    def __init__(self) -> None:
+    def __init__(self, subtype: str = "") -> None:
+        self._low = TELEPHONE.get(subtype, FULL_SCALE[0])
         self._full = self._samples = 0
         self.peak = 0.0
 
     def add(self, block: np.ndarray) -> None:
         """Count those of a block [samples, channels]."""
         magnitude = np.abs(block)
-        full = (magnitude >= FULL_SCALE[0]) & (magnitude <= FULL_SCALE[1])
+        full = (magnitude >= self._low) & (magnitude <= FULL_SCALE[1])
         self._full += int(np.count_nonzero(full))
         self._samples += block.size
         self.peak = max(self.peak, float(magnitude.max(initial=0)))

@@ -18,6 +18,9 @@ RATERS = [re.compile(KNOWN["raters"][kind]).fullmatch for kind in ("valence", "p
 #: Names, see `plain`, that look like those of columns of raters.
 LIKE_RATER = re.compile(KNOWN["raters"]["alike"]).fullmatch
 
+#: Names, see `plain`, that R gives to columns without names.
+NAMED_BY_R = re.compile(r"v\d+").fullmatch
+
 #: Columns of tables of predictions that the project writes.
 PREDICTIONS: dict[str, list[str]] = KNOWN["predictions"]
 

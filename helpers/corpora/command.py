@@ -37,7 +37,7 @@ def summary(corpus: Corpus) -> pd.Series:
     split = clips["split"].value_counts() if "split" in clips else {}
     lines = {
         "layout": corpus.layout,
-        "labels": layouts.LABELS[corpus.labels],
+        "labels": _labels(corpus),
         "clips": f"{len(clips)}",
         "rejected": f"{len(corpus.rejected)}",
         "speakers": _speakers(clips),
@@ -53,6 +53,14 @@ def summary(corpus: Corpus) -> pd.Series:
         "licence": corpus.licence,
     }
     return pd.Series({name: line for name, line in lines.items() if line}, name=corpus.name)
+
+
+def _labels(corpus: Corpus) -> str:
+    """The kind of the labels; of several corpora with different kinds, each with their names."""
+    if "labels" not in corpus.clips or corpus.clips["labels"].nunique() == 1:
+        return layouts.LABELS[corpus.labels]
+    names = corpus.clips.groupby("labels", sort=False)["corpus"].unique().map(", ".join)
+    return "; ".join(f"{layouts.LABELS[kind]} ({which})" for kind, which in names.items())
 
 
 def _speakers(clips: pd.DataFrame) -> str:
@@ -133,9 +141,10 @@ def main(arguments: list[str] | None = None) -> int:
     corpus = from_arguments(parser.parse_args(arguments))
     for name, line in summary(corpus).items():
         print(f"{name:20}{line}")
-    if corpus.labels != "rated":
-        print(f"\nemotions, {layouts.LABELS[corpus.labels]} ({layouts.SOURCE}):")
-        by_emotion = corpus.clips.groupby("emotion")["valence"].agg(["mean", "size"])
+    kinds = corpus.clips.get("labels", pd.Series(corpus.labels, index=corpus.clips.index))
+    for kind, clips in corpus.clips[kinds != "rated"].groupby(kinds):
+        print(f"\nemotions, {layouts.LABELS[kind]} ({layouts.SOURCE}):")
+        by_emotion = clips.groupby("emotion")["valence"].agg(["mean", "size"])
         for row in by_emotion.sort_values("mean", ascending=False).itertuples():
             print(f"{row.Index:20}{row.mean:5.2f} {row.size:6} clips")
     counts, edges = np.histogram(corpus.clips["valence"], bins=8, range=corpus.scale)

@@ -18,7 +18,7 @@ import pandas as pd
 from helpers import archives
 from helpers.corpora import checks, downloads, labels, layouts, matching, segments
 from helpers.corpora.errors import CorpusError, ScaleError, of_its_file
-from helpers.storage import PROJECT, digest
+from helpers.storage import NO_TEXT, PROJECT, digest, is_text
 
 #: The bundled corpus.
 DEMO = PROJECT / "data" / "demo_speech.zip"
@@ -36,6 +36,9 @@ RATE = 8000
 #: The columns of `Corpus.clips` that come first.
 FACTS = ("file", "path", "valence", "speaker", "duration", "sample_rate", "channels")
 
+#: Types of columns of numbers, so that ratings of 1 and 1.0 have the same `Corpus.fingerprint`.
+TYPES = {"valence": float, "duration": float, "sample_rate": int, "channels": int}
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -52,9 +55,10 @@ class Corpus:
             validation or test, as the corpus's authors divided it), ``sha256`` (of the audio file)
             and ``samples_sha256`` (of its samples)
         rejected: a row a clip that cannot be used, and a row an audio file without a label:
-            ``file``, ``path`` (missing where there is no such file) and ``reason``
-        layout: name of the known corpus or corpora (see `layouts`; then the clips have a column
-            ``corpus``), ``"a folder for each emotion"`` or ``"labels table"``
+            ``file``, ``path`` (missing where there is no such file, or its name is no text) and
+            ``reason``
+        layout: name of the known corpus or corpora (see `layouts`; then the clips have columns
+            ``corpus`` and ``labels``), ``"a folder for each emotion"`` or ``"labels table"``
         labels: ``"rated"``, ``"perceived"`` or ``"categorical"``, see `layouts.Layout`
         citation: the paper to cite, where known
         licence: the terms of use, where known
@@ -120,10 +124,11 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
 
     See: notebooks/01_exploration.ipynb
     """
-    if source is not None and len(names := listed(str(source))) > 1:
+    names = listed(str(DEMO if source is None else source))
+    if len(names) > 1:
         return together([load_part(name, scale=scale) for name in names], scale=scale)
     # os.path, since methods of Path raise errors of their own for names that no file can have.
-    source = DEMO if source is None else Path(os.path.expanduser(source))  # noqa: PTH111
+    source = Path(os.path.expanduser(names[0]))  # noqa: PTH111
     if str(source) == "demo" and not os.path.exists(source):  # noqa: PTH110
         source = DEMO
     if source.suffix.lower() in layouts.TABLES and os.path.isfile(source):  # noqa: PTH113
@@ -140,6 +145,8 @@ def load(source: str | Path | None = None, *, scale: tuple[float, float] | None 
         folder = (
             archives.unpacked(source, _name(source), layouts.KEPT) if zipped else source.absolute()
         )
+    if not is_text(str(folder)):
+        raise CorpusError(f"{layouts.printable(str(folder))} {NO_TEXT}.")
     try:
         return _corpus(folder, source, scale)
     except CorpusError as error:  # name files as the user knows them: in the zip, not in the cache
@@ -152,13 +159,23 @@ def listed(source: str) -> list[str]:
     Args:
         source: see `load`
 
+    Raises:
+        CorpusError: if it names none
+
     Examples:
         >>> listed("anna, ravdess")
         ['anna', 'ravdess']
 
     See: notebooks/08_other_voices.ipynb
     """
-    return [source] if os.path.exists(source) else [each.strip() for each in source.split(",")]  # noqa: PTH110
+    if os.path.exists(os.path.expanduser(source)):  # noqa: PTH110, PTH111
+        return [source]
+    names = [name for each in source.split(",") if (name := each.strip())]
+    if not names:
+        raise CorpusError(
+            f"{source!r} names no corpus: name a folder, a zip file or a known corpus."
+        )
+    return names
 
 
 def load_part(source: str | Path | None, *, scale: tuple[float, float] | None = None) -> Corpus:
@@ -224,7 +241,7 @@ def _corpus(folder: Path, source: Path, scale: tuple[float, float] | None) -> Co
     rejected = [table.loc[~usable, ["file", "path", "reason"]], unlabelled]
     return Corpus(
         name="demo" if source == DEMO else _name(source),
-        clips=clips.astype({"duration": float, "sample_rate": int, "channels": int}),
+        clips=clips.astype(TYPES),
         rejected=pd.concat(rejected, ignore_index=True),
         raters=None if found.raters is None else found.raters[usable].reset_index(drop=True),
         notes=found.notes,
@@ -260,8 +277,9 @@ def together(several: Sequence[Corpus], *, scale: tuple[float, float] | None = N
         scale: lowest and highest rating of the whole; None is the scale of the first corpus
 
     Returns:
-        the clips of each corpus in turn, with the column ``corpus``; its name also stands before
-        each ``file`` and ``speaker``. The kind of its labels is the one that says least
+        the clips of each corpus in turn, with the columns ``corpus`` and ``labels``; its name also
+        stands before each ``file`` and ``speaker``. The kind of all labels is the one that says
+        least
 
     Raises:
         CorpusError: if two corpora have the same name, or the scale is none
@@ -318,6 +336,7 @@ def _part_of_several(corpus: Corpus, scale: tuple[float, float]) -> Corpus:
     (low, high), name = corpus.scale, corpus.name
     notes = [f"{name}: {note}" for note in corpus.notes]
     clips, raters = corpus.clips.assign(corpus=name), corpus.raters
+    clips["labels"] = clips.get("labels", corpus.labels)
     clips["file"] = name + "/" + clips["file"]
     clips["speaker"] = name + " " + clips["speaker"].astype(str).where(clips["speaker"].notna())
     if corpus.scale != scale:

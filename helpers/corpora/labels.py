@@ -21,6 +21,7 @@ from helpers.corpora.errors import CorpusError, ScaleError
 from helpers.corpora.layouts import CATEGORICAL_SCALE, Layout
 from helpers.corpora.matching import Finder, matched
 from helpers.corpora.tables import Table
+from helpers.storage import NO_TEXT
 
 #: Rating scales in use, the narrowest first: pleasure from -1 to 1 (Russell & Mehrabian 1977) and
 #: self-assessment manikins from 1 to 5 (IEMOCAP), to 7 (MSP-Podcast) or to 9 (Bradley & Lang 1994).
@@ -37,6 +38,10 @@ TELL = (
 
 #: Columns that the code reads; any other only describes a clip.
 READ = ("file", "beside", "speaker", "valence", "as written", "emotion", "split", "start", "end")
+
+
+#: Columns that `_completed` makes.
+MADE = ("valence", "as written")
 
 
 @dataclass
@@ -68,7 +73,7 @@ def read(
     Ratings that come with a known corpus are preferred to those in a table of the user's, which a
     note then names. These are preferred to emotions that listeners chose or that are in files'
     names. Those come with speakers, and are preferred to emotions in a table, which are preferred
-    to names of folders. What else the table or the names say about a clip is added.
+    to names of folders. What else these say about a clip is added, and notes say from where.
 
     Args:
         files: what is in the folder
@@ -86,36 +91,66 @@ def read(
         files = replace(files, tables=[t for t in files.tables if not layouts.COMES_WITH(t)])
     found, problems = tables.read(files, finder)
     rated = {name: table for name, table in found.items() if "valence" in table.rows}
+    others = {name: table for name, table in found.items() if name not in rated}
     own = [layout.name for layout, _ in known if layout.labels == "rated"]
+    tree = None if known else layouts.by_folder(files)
     if rated and not own:
         name, table = _only(rated, source)
         labels = _rated(name, table, known, files, finder, scale)
     elif known:
         labels = _of_layouts(known, scale, source)
-        for name, table in found.items():
-            if name in rated:
-                said = f"{name} is not used, since {' and '.join(own)} has ratings of its own"
-                labels.notes += (said,)
-                continue
-            labels.notes += (f"emotion of {name} is not used, since {labels.where} has its own",)
-            other = table.rows.drop(columns=["emotion", "beside", "file"])
-            other = other.set_axis(_paths(table.rows, finder))
-            labels.rows, added = _joined(labels.rows, labels.rows["file"], _described(other), name)
-            labels.notes += added
-    elif found:
-        name, table = _only(found, source)
+        names = " and ".join(own)
+        labels.notes = tuple(
+            f"{name} is not used, since {names} has ratings of its own" for name in rated
+        )
+    elif others:
+        name, table = _only(others, source)
         _refuse_numbers(table.rows["emotion"], files.folder / name)
         labels = replace(_categorical(table.rows, name, scale), notes=table.notes)
-    elif (tree := layouts.by_folder(files)) is not None:
-        labels = _categorical(tree, source.name, scale, layout="a folder for each emotion")
+        others = {}
+    elif tree is not None:
+        rows, notes = tree
+        labels = _categorical(rows, source.name, scale, layout="a folder for each emotion")
+        labels.notes, tree = notes, None
     elif problems:
         raise CorpusError(min(problems)[1])
+    elif files.unnamed:
+        raise CorpusError(f"{source}/{files.unnamed[0]} {NO_TEXT}.")
     else:
         raise CorpusError(
             f"{source} has no labels table, no folder for each emotion and is no known corpus: add "
             "a CSV with the columns file, valence and speaker."
         )
+    _describe(labels, others, tree, finder)
     return replace(labels, notes=labels.notes + _unused(problems, files))
+
+
+def _describe(
+    labels: Labels,
+    others: dict[str, Table],
+    tree: tuple[pd.DataFrame, tuple[str, ...]] | None,
+    finder: Finder,
+) -> None:
+    """Add what tables of emotions, and then the names of folders, say besides the labels."""
+    said = {name: (table.rows, _paths(table.rows, finder)) for name, table in others.items()}
+    if tree is not None:
+        rows, notes = tree
+        said["the folders' names"] = rows, rows["file"]
+        labels.notes += notes if "emotion" not in labels.rows else ()
+    if not said:
+        return
+    paths = _paths(labels.rows, finder)
+    for origin, (rows, files) in said.items():
+        other = _completed(rows).drop(columns=["file", "beside", *MADE], errors="ignore")
+        other["emotion"] = other["emotion"].where(other["emotion"].map(tables.known).notna())
+        before = labels.rows
+        labels.rows, added = _joined(before, paths, other.set_axis(files), origin)
+        if origin in others and "emotion" in before:
+            labels.notes += (f"emotion of {origin} is not used, since {labels.where} has its own",)
+        elif origin in others and not added:
+            about = f"it says nothing about the clips of {labels.where}"
+            labels.notes += (f"{origin} is not used, since {about}",)
+        labels.notes += added
 
 
 def _unused(problems: list[tuple[int, str, str]], files: layouts.Files) -> tuple[str, ...]:
@@ -189,10 +224,10 @@ def _rated(
     Recordings of a known corpus have its citation and terms of use, whoever rated them.
     """
     about: dict[str, Any] = {"labels": "rated"}
-    rows, notes = table.rows, table.notes
+    rows, notes = _completed(table.rows), table.notes
     if known:
         about |= _about([layout for layout, _ in known]) | {"layout": "labels table"}
-        named = _together(known, None).drop(columns=["valence", "as written", "reason"])
+        named = _together(known, None).drop(columns=[*MADE, "reason", "labels"], errors="ignore")
         layout = known[0][0]
         origin = f"the files' names ({layout.name})"
         rows, added = _joined(rows, _paths(rows, finder), named.set_index("file"), origin)
@@ -202,7 +237,6 @@ def _rated(
             scale = scale or layout.scale
         else:
             notes += (f"by their names, the files are those of {layout.name}, with its licence",)
-    rows = _completed(rows)
     raters = None if table.raters is None else tables.all_numbers(table.raters)
     all_ratings = rows["valence"] if raters is None else raters.stack()
     scale = scale or _scale(all_ratings.dropna(), rows["as written"], files.folder / name)
@@ -267,7 +301,7 @@ def _together(
         if layout.labels != "rated":
             rows = _rescaled(rows, scale)
         if len(known) > 1:
-            rows["corpus"] = layout.name
+            rows["corpus"], rows["labels"] = layout.name, layout.labels
             rows["speaker"] = rows["corpus"] + " " + rows["speaker"].fillna(np.nan)
         parts.append(rows)
     return pd.concat(parts, ignore_index=True)
@@ -291,11 +325,19 @@ def _paths(rows: pd.DataFrame, finder: Finder) -> pd.Series:
 def _joined(
     rows: pd.DataFrame, paths: pd.Series, other: pd.DataFrame, origin: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Add the columns that only another table has, which is indexed by paths; and a note of it."""
-    new = other.columns.difference(rows.columns, sort=False)
-    other = other.loc[other.index.notna() & ~other.index.duplicated(), new]
-    more = other.reindex(paths.tolist()).set_axis(rows.index).dropna(axis=1, how="all")
-    return rows.join(more), (f"{', '.join(more)} from {origin}",) * (not more.columns.empty)
+    """Add the columns that only another table fills, which is indexed by paths; and notes of it.
+
+    A column whose cells differ between the rows of a file is left out.
+    """
+    new = other.columns.difference(rows.columns[rows.notna().any()], sort=False)
+    each = other[new].groupby(level=0)
+    differ = [name for name in new if each[name].nunique().max() > 1]
+    left = f"{', '.join(differ)} of {origin} is left out, since it differs between rows of a file"
+    more = each.first().drop(columns=differ).reindex(paths.tolist()).set_axis(rows.index)
+    more = more.dropna(axis=1, how="all")
+    notes = (f"{', '.join(more)} from {origin}",) * (not more.columns.empty)
+    rows = rows.drop(columns=more.columns, errors="ignore").join(more)
+    return rows, notes + (left,) * bool(differ)
 
 
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import posixpath
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from helpers import audio
-from helpers.storage import files_below
+from helpers.storage import files_below, is_text
 
 #: Suffixes of tables.
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".xls")
@@ -78,6 +78,7 @@ class Files:
         texts: other files that may hold labels
         others: all other files that may be audio, although their suffixes are none of audio
         closed: folders that cannot be read
+        unnamed: what may be audio or tables, but has a name that is no text, see `printable`
     """
 
     folder: Path
@@ -86,11 +87,13 @@ class Files:
     texts: list[str]
     others: list[str]
     closed: list[str]
+    unnamed: list[str] = field(default_factory=list)
 
 
 def files(folder: Path) -> Files:
     """Find the audio, tables and texts below a folder, see `storage.files_below`."""
-    names, closed = (["/".join(parts) for parts in found] for found in files_below(folder))
+    found, closed = (["/".join(parts) for parts in each] for each in files_below(folder))
+    names = [name for name in found if is_text(name)]
     sounds = [name for name in names if name.lower().endswith(audio.SUFFIXES)]
     known = (*KEPT, *NOT_AUDIO)
     return Files(
@@ -99,8 +102,18 @@ def files(folder: Path) -> Files:
         tables=[name for name in names if name.lower().endswith(TABLES)],
         texts=[name for name in names if name.lower().endswith(".txt")],
         others=[name for name in names if not name.lower().endswith(known)],
-        closed=closed,
+        closed=[*map(printable, closed)],
+        unnamed=[
+            printable(name)
+            for name in found
+            if not is_text(name) and not name.lower().endswith((*NOT_AUDIO, ".txt"))
+        ],
     )
+
+
+def printable(name: str) -> str:
+    """A name that can be printed, although some of its bytes may be no text."""
+    return name.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True)
@@ -184,7 +197,7 @@ def category(emotion: str) -> str:
     return SYNONYMS.get(word, word)
 
 
-def by_folder(files: Files) -> pd.DataFrame | None:
+def by_folder(files: Files) -> tuple[pd.DataFrame, tuple[str, ...]] | None:
     """Labels of a tree with a folder for each emotion, such as ``Angry/clip.wav``.
 
     Args:
@@ -192,12 +205,13 @@ def by_folder(files: Files) -> pd.DataFrame | None:
 
     Returns:
         a row a clip: ``file``, ``emotion`` and, where a folder is called ``speaker 3``, ``actor_3``
-        or the like, ``speaker``; or None if most of the files are in no folder of a known emotion
+        or the like, ``speaker``; and a note of the folders whose names say more than the emotion.
+        None if most of the files are in no folder of a known emotion
     """
     folders = [name.split("/")[-2::-1] for name in files.clips]
+    known = {name: _known_emotion(name) for name in {name for each in folders for name in each}}
     depths = Counter(
-        next((depth for depth, name in enumerate(each) if _known_emotion(name)), None)
-        for each in folders
+        next((depth for depth, name in enumerate(each) if known[name]), None) for each in folders
     )
     depth, count = depths.most_common(1)[0] if depths else (None, 0)
     if depth is None or count <= len(files.clips) / 2:
@@ -206,18 +220,32 @@ def by_folder(files: Files) -> pd.DataFrame | None:
     for name, above in zip(files.clips, folders, strict=True):
         emotion = above[depth] if depth < len(above) else ""
         speaker = next((found[1] for each in above if (found := SPEAKER_FOLDER(each))), "")
-        emotion = _known_emotion(emotion) or emotion
         rows.append({"file": name, "emotion": emotion, "speaker": speaker})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    notes = _by_one_word(table["emotion"].unique(), known)
+    table["emotion"] = table["emotion"].map(lambda folder: known.get(folder) or folder)
+    return table, notes
 
 
 def _known_emotion(folder: str) -> str:
     """The emotion in a folder's name such as ``01_Angry`` or ``OAF_angry``, else nothing."""
+    if (whole := category(folder)) in PLEASURE:
+        return whole
     words = re.findall(r"[^\W\d_]+", folder.lower())
     if NEGATIONS & set(words):
         return ""
-    known = {each for each in (category(folder), *map(category, words)) if each in PLEASURE}
+    known = {each for each in map(category, words) if each in PLEASURE}
     return known.pop() if len(known) == 1 else ""
+
+
+def _by_one_word(folders: Iterable[str], known: dict[str, str]) -> tuple[str, ...]:
+    """A note of the folders whose emotion is one word of several in their names."""
+    emotions = {each: known[each] for each in folders if known.get(each)}
+    read = [f"{each} as {word}" for each, word in emotions.items() if word != category(each)]
+    if not read:
+        return ()
+    more = f" and {len(read) - 3} more" if len(read) > 3 else ""
+    return (f"folders count as the one emotion in their names: {', '.join(read[:3])}{more}",)
 
 
 def _from_names(layout: Layout, files: Files) -> pd.DataFrame | None:

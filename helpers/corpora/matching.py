@@ -12,6 +12,7 @@ import pandas as pd
 
 from helpers.audio import SUFFIXES
 from helpers.corpora.layouts import FILMS, Files
+from helpers.storage import NO_TEXT
 
 #: Endings of names that may be those of the same recording here, in lower case: of audio, and of
 #: what audio is converted from.
@@ -38,11 +39,17 @@ class Finder:
     def __init__(self, files: Files) -> None:
         self.folder = files.folder
         self.copies: dict[str, str] = {}
+        self._there = set(files.clips)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for clip in files.clips:
             name = folded(posixpath.basename(clip))
             for each in {name, _stem(name)}:
                 self._by_name[each].append(clip)
+        self._by_folder: dict[str, list[str]] = defaultdict(list)
+        for name, clips in self._by_name.items():
+            for clip in clips if len(clips) > 1 else ():
+                folder = folded(posixpath.basename(posixpath.dirname(clip)))
+                self._by_folder[f"{folder}/{name}"].append(clip)
 
     def find(self, written: str, beside: str = "") -> list[str]:
         """The files that a name may mean.
@@ -55,11 +62,16 @@ class Finder:
             one name below the corpus's folder, none, or several if they fit equally well and are
             not copies of each other
         """
+        if "/" in written and written in self._there:
+            return [written]
         parts = _parts(written)
         if not parts:
             return []
         name = folded(parts[-1])
-        found = self._by_name.get(name) or self._by_name.get(_stem(name)) or []
+        name = name if name in self._by_name else _stem(name)
+        found = self._by_name.get(name, [])
+        if len(found) > 1 and len(parts) > 1:  # each speaker may have a file of this name
+            found = self._by_folder.get(f"{folded(parts[-2])}/{name}", found)
         if len(found) > 1:
             ranks = [_closeness(clip, parts, beside) for clip in found]
             found = [clip for clip, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
@@ -130,7 +142,7 @@ def matched(rows: pd.DataFrame, finder: Finder) -> tuple[pd.Series, pd.Series]:
     apart = folder.isin(folder[~other & (named != "")])
     several = named.where(other).groupby(first).transform("nunique") > 1
     taken = first.isin(first[fit == "whole"])
-    none = (other & (apart | several | taken)) | ((fit == "part") & taken)
+    none = (other & (apart | several | taken)) | ((fit == "part") & taken & (found.map(len) == 1))
     return found.where(~none, none.map(lambda _: [])), other & ~none
 
 
@@ -159,8 +171,9 @@ def find_audio(
         finder: of these files
 
     Returns:
-        the audio files without a label: ``file``, ``path`` and ``reason``; and notes if files are
-        not in the folders that the labels name, or have suffixes that are none of audio
+        the audio files without a label, and what has a name that is no text: ``file``, ``path`` and
+        ``reason``; and notes if files are not in the folders that the labels name, or have suffixes
+        that are none of audio
     """
     found, other = matched(table, finder)
     written = table["file"].copy()
@@ -179,20 +192,21 @@ def find_audio(
     several_files = table.groupby("file")["path"].transform("nunique") > 1
     table["file"] = listed.where(several_files & (count == 1), table["file"])
     labelled = set().union(*found)
-    rest = [clip for clip in files.clips if clip not in labelled]
-    copies = finder.copies
-    reasons = [
-        f"is the same clip as {copies[clip]}, which is used" if clip in copies else "has no label"
-        for clip in rest
+    same = "is the same clip as {}, which is used"
+    copies = {clip: same.format(first) for clip, first in finder.copies.items()}
+    rest: list[tuple[str, str | None, str]] = [
+        (clip, f"{files.folder}/{clip}", copies.get(clip, "has no label"))
+        for clip in files.clips
+        if clip not in labelled
     ]
-    paths = [f"{files.folder}/{clip}" for clip in rest]
-    columns = {"file": [*map(_printable, rest)], "path": paths, "reason": reasons}
+    rest += [(name, None, NO_TEXT) for name in files.unnamed]
+    unused = pd.DataFrame(rest, columns=["file", "path", "reason"], dtype=object)
     notes = [
         f"{other.sum()} of {len(table)} labels name other folders than those of their files: "
         f"{name} is taken for {clip}"
         for name, clip in zip(written[other][:1], listed[other][:1], strict=True)
     ]
-    return pd.DataFrame(columns, dtype=object), (*notes, *_strange(files.others))
+    return unused, (*notes, *_strange(files.others))
 
 
 def _absent(written: pd.Series, others: list[str]) -> pd.Series:
@@ -207,21 +221,16 @@ def _absent(written: pd.Series, others: list[str]) -> pd.Series:
         other = there.get(last) or there.get(_stem(last))
         if other is None:
             return MISSING
-        return f"is there as {_printable(other)}, whose suffix is none of audio: convert it to wav"
+        return f"is there as {other}, whose suffix is none of audio: convert it to wav"
 
     return written.map(why)
 
 
 def _strange(others: list[str]) -> tuple[str, ...]:
     """A note of the files that may be audio, but have another suffix."""
-    strange = [_printable(name) for name in others if posixpath.splitext(name)[1]]
+    strange = [name for name in others if posixpath.splitext(name)[1]]
     if not strange:
         return ()
     more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
     first = ", ".join(strange[:3])
     return (f"files whose suffixes are none of audio are left out: {first}{more}",)
-
-
-def _printable(name: str) -> str:
-    """A name that can be printed, although some of its bytes may be no text."""
-    return name.encode(errors="replace").decode()

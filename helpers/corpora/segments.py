@@ -29,7 +29,8 @@ READERS = ("audioread", "soundfile", "soxr")
 def cut(table: pd.DataFrame) -> None:
     """Replace the path of each part of a recording by that of a file with only that part.
 
-    A file that is as long as its part is taken as it is: it was cut before.
+    A part has all channels, and so is checked as any clip is. A file that is as long as its part is
+    taken as it is: it was cut before.
 
     Args:
         table: labels with ``path``, ``start``, ``end`` and ``reason``; ``start`` and ``end`` become
@@ -43,11 +44,12 @@ def cut(table: pd.DataFrame) -> None:
     for path, rows in bar(list(parts.groupby("path")), desc="cutting", unit="recording"):
         try:
             recording = _Recording(path)
-            for row in rows.fillna({"end": recording.seconds}).itertuples():
-                if abs(row.end - row.start - recording.seconds) <= SLACK:
+            seconds, _ = recording.about
+            for row in rows.fillna({"end": seconds}).itertuples():
+                if abs(row.end - row.start - seconds) <= SLACK:
                     continue
-                if not 0 <= row.start < row.end <= recording.seconds + SLACK:
-                    whole = f"the recording of {recording.seconds:.1f} s"
+                if not 0 <= row.start < row.end <= seconds + SLACK:
+                    whole = f"the recording of {seconds:.1f} s"
                     said = f"{row.start:g} to {row.end:g} s are not in {whole}"
                     table.loc[row.Index, "reason"] = said
                     continue
@@ -81,28 +83,36 @@ class _Recording:
         self.folder = cache_folder("segments") / digest(" ".join(map(str, key)))
 
     @cached_property
-    def samples(self) -> tuple[np.ndarray, int]:
-        return audio.read(self.path)
+    def samples(self) -> tuple[np.ndarray, int, str]:
+        """Samples [samples, channels], their rate in Hz, and the form that parts are written in."""
+        with audio.opened(self.path) as recording:
+            blocks = [block for block, _ in audio.checked(recording)]
+        form = recording.subtype if recording.subtype in checks.TELEPHONE else "FLOAT"
+        return np.concatenate(blocks), recording.sample_rate, form
 
     @cached_property
-    def seconds(self) -> float:
-        kept = self.folder / "seconds.txt"
+    def about(self) -> tuple[float, str]:
+        """Its seconds, and how the names of its parts end."""
+        kept = self.folder / "about.txt"
         with contextlib.suppress(OSError, ValueError):
-            return float(kept.read_text(encoding="utf-8"))
-        y, rate = self.samples
+            seconds, ending = kept.read_text(encoding="utf-8").split()
+            return float(seconds), ending
+        y, rate, form = self.samples
+        channels = y.shape[1]
+        ending = ".au" if (channels, form) == (1, "FLOAT") else f"_{channels}_{form}.au"
         make_folder(self.folder)
-        write_file(kept, str(len(y) / rate))
-        return len(y) / rate
+        write_file(kept, f"{len(y) / rate} {ending}")
+        return len(y) / rate, ending
 
     def part(self, start: float, end: float) -> str:
         """The path of a part, which is cut if it is missing."""
-        target = self.folder / f"{start:.3f}_{end:.3f}.au"
+        target = self.folder / f"{start:.3f}_{end:.3f}{self.about[1]}"
         if not target.exists():
-            y, rate = self.samples
+            y, rate, form = self.samples
             content = io.BytesIO()
             part = y[round(start * rate) : round(end * rate)]
             # A WAV of floats would hold the time at which it was written.
-            soundfile.write(content, part, rate, format="AU", subtype="FLOAT")
+            soundfile.write(content, part, rate, format="AU", subtype=form)
             write_file(target, content.getvalue())
         return str(target)
 

@@ -21,6 +21,7 @@ from helpers.corpora.columns import (
     LIKE_RATER,
     LIKE_TIME,
     MILLISECONDS,
+    NAMED_BY_R,
     NAMES,
     plain,
     predicted,
@@ -32,7 +33,7 @@ from helpers.corpora.layouts import NOBODY, Files, valence
 from helpers.corpora.matching import Finder, matched
 
 #: Columns that the project adds, see `corpora.Corpus`; a table's own keep another name.
-OWN = ("path", *FOUND, "reason", "beside", "corpus")
+OWN = ("path", *FOUND, "reason", "beside", "corpus", "labels")
 
 #: Parts of an official split, by their first letters in lower case.
 PARTS = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
@@ -78,13 +79,11 @@ def read(files: Files, finder: Finder) -> tuple[dict[str, Table], list[tuple[int
         except CorpusError as error:
             # Any JSON may lie in a folder; a CSV or a workbook is more likely to hold the labels.
             problems.append((2 if ".json" in path.suffix.lower() else 0, str(error), name))
-    if len(tables) > 1:  # those about other files do not count
-        ours = {
-            name: table
-            for name, table in tables.items()
-            if any(map(finder.find, table.rows["file"]))
-        }
-        tables = ours or tables
+    absent = [name for name, each in tables.items() if not any(map(finder.find, each.rows["file"]))]
+    for name in absent if len(absent) < len(tables) else []:
+        count = tables.pop(name).rows["file"].nunique()
+        said = f"{files.folder / name} lists {count} files, none of which is in the corpus."
+        problems.insert(0, (1, said, name))
     return tables, problems
 
 
@@ -139,6 +138,7 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
     only = not {"valence", "emotion"} & set(cells)
     if single and (only or numbers(cells[single].stack()).notna().any()):
         table.raters = cells[single]
+        table.notes += _taken_for_raters(single, path.name)
     elif {"rater", "valence"} <= set(cells):
         cells["file"] = _in_one_spelling(cells["file"], beside, finder)
         if cells["file"].duplicated().any():
@@ -162,6 +162,13 @@ def _table(cells: pd.DataFrame, path: Path, finder: Finder) -> Table:
             table.rows[column] = values
     table.rows["beside"] = beside
     return table
+
+
+def _taken_for_raters(columns: list[str], name: str) -> tuple[str, ...]:
+    """A note of columns of raters whose names may be those that R gives to any column."""
+    if not any(NAMED_BY_R(plain(each)) for each in columns):
+        return ()
+    return (f"{', '.join(columns)} of {name} are taken for ratings by {len(columns)} raters",)
 
 
 def _unused_raters(cells: pd.DataFrame, single: list[str], name: str) -> tuple[str, ...]:
@@ -246,13 +253,17 @@ def _with_ends(cells: pd.DataFrame) -> pd.DataFrame:
     if plain(durations[0]) in MILLISECONDS:
         duration = _of_milliseconds(duration)
     end = seconds(cells[starts[0]]).fillna(0.0) + seconds(duration)
-    return cells.assign(end=end.astype(str).where(end.notna(), duration))
+    return cells.assign(end=_or_as_written(end, duration))
 
 
 def _of_milliseconds(column: pd.Series) -> pd.Series:
     """Numbers of milliseconds as text in seconds, and what is no number as it is."""
-    time = numbers(column) / 1000
-    return time.astype(str).where(time.notna(), column)
+    return _or_as_written(numbers(column) / 1000, column)
+
+
+def _or_as_written(values: pd.Series, column: pd.Series) -> pd.Series:
+    """Numbers as text, and the cell where there is none."""
+    return values.astype(str).where(values.notna(), column)
 
 
 def _rename(
@@ -387,9 +398,14 @@ def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:
 
     What differs between the rows of a clip is left out, and a note says so; blanks do not differ.
     """
-    key = [name for name in ("file", "start", "end") if name in cells]
+    times = [name for name in ("start", "end") if name in cells]
+    cells = cells.assign(
+        **{name: _or_as_written(seconds(cells[name]), cells[name]) for name in times}
+    )
+    key = ["file", *times]
     once = cells.drop_duplicates([*key, "rater", "valence"])
-    raters = once.groupby([*key, "rater"])["valence"].agg(" and ".join).unstack()
+    ratings = once.groupby([*key, "rater"])["valence"]
+    raters, twice = ratings.agg(" and ".join).unstack(), ratings.size().unstack() > 1
     others = cells.columns.difference([*key, "rater", "valence"], sort=False)
     said = cells.assign(**{column: cells[column].map(known) for column in others})
     clips = said.groupby(key, sort=False)
@@ -397,5 +413,8 @@ def _row_by_rater(cells: pd.DataFrame, name: str) -> Table:
     rows = clips[others.difference(differ, sort=False).tolist()].first().fillna("").reset_index()
     left = f"{', '.join(differ)} of {name} is left out, since it differs between raters of a clip"
     order = pd.MultiIndex.from_frame(rows[key]) if len(key) > 1 else rows["file"]
+    if twice.any(axis=None):
+        both = raters.where(twice).bfill(axis=1).iloc[:, 0].reindex(order)
+        rows["reason"] = ("has the ratings " + both + " by one rater: keep one").to_numpy(object)
     raters = raters.reindex(order).reset_index(drop=True).rename_axis(columns=None)
     return Table(rows, raters, (left,) if differ else ())

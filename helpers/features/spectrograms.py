@@ -267,7 +267,8 @@ def normalise_by_speaker(features: np.ndarray, speakers: pd.Series) -> np.ndarra
         speakers: of each clip
 
     Returns:
-        float32, same shape; what is constant for a speaker, or not known, becomes 0. Frames of
+        float32, same shape. What is constant for a speaker becomes 0, and so does a functional that
+        is known of none of the speaker's clips; one that is known of others stays NaN. Frames of
         padding do not count and get the clip's lowest value
 
     Raises:

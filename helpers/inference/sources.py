@@ -17,7 +17,7 @@ import numpy as np
 
 from helpers import archives, audio, corpora
 from helpers.audio import Clip
-from helpers.storage import files_below, hash_of_file
+from helpers.storage import NO_TEXT, files_below, hash_of_file, is_text
 
 
 class Recording(NamedTuple):
@@ -146,8 +146,8 @@ def refusal(path: str) -> str:
     if folder and not os.access(path, os.R_OK | os.X_OK):
         return "is a folder that cannot be read: change its permissions, or leave it out"
     if os.path.isfile(path) or folder:  # noqa: PTH113 as above
-        if re.search("[\ud800-\udfff]", path):  # bytes of a name that no encoding explains
-            return "has a name that is no text: rename it"
+        if not is_text(path):
+            return NO_TEXT
         if path.endswith(".keras"):
             return "is a model: name it before the recordings"
         if path.lower().endswith((*archives.ZIP, *archives.TAR, ".7z", ".rar")) and not folder:
@@ -202,7 +202,7 @@ def read(clip: Clip, sample_rate: int, channel: int | None = None) -> Sound:
         raise audio.UnusableError(reason)
     try:
         with audio.opened(clip) as opened:
-            clipping = corpora.Clipping()
+            clipping = corpora.Clipping(opened.subtype)
             watched = replace(opened, blocks=clipping.watch(opened.blocks))
             y, own_rate = audio.read(watched, sample_rate, channel=channel)
         return Sound(y, own_rate, clipping.problem)

@@ -62,10 +62,14 @@ def test_a_quote_that_is_never_closed_is_named_by_its_line(tmp_path, rest):
         cells(tmp_path, f'file,valence,said\na.wav,3,x\nb.wav,4,"so on\n{rest}')
 
 
-def test_more_cells_than_columns_are_named_by_their_line(tmp_path):
+@pytest.mark.parametrize(
+    ("row", "how"),
+    [("b.wav,3,5", r" \(or, in R, write it with row.names = FALSE\)\."), ("b.wav,3,5,", r"\.")],
+)
+def test_more_cells_than_columns_are_named_by_their_line(tmp_path, row, how):
     said = "has more cells in line 4 than names of columns in line 2: put each cell that has a ','"
-    with pytest.raises(CorpusError, match=said):
-        cells(tmp_path, "\nfile,valence\na.wav,3\nb.wav,3,5\n")
+    with pytest.raises(CorpusError, match=f"{said} in quotes{how}"):
+        cells(tmp_path, f"\nfile,valence\na.wav,3\n{row}\n")
 
 
 @pytest.mark.parametrize("title", ["Ratings of my study", "Valence, all;;", "Study,2026,June,4"])
@@ -79,7 +83,9 @@ def test_lines_above_the_names_of_columns_are_refused(tmp_path, title, separator
 
 @pytest.mark.parametrize("text", ["", "\n\n", ";;\n", "sep=;\n\n"])
 def test_an_empty_table_is_called_so(tmp_path, text):
-    with pytest.raises(CorpusError, match="labels.csv is empty: fill it, or remove it"):
+    with pytest.raises(
+        CorpusError, match="is empty: fill it, or remove it .an archive that it is from"
+    ):
         cells(tmp_path, text)
 
 

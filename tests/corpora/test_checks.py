@@ -27,7 +27,10 @@ def at_full_scale(share):
 SOUNDS = {
     "silent": (np.zeros(8000), "is silent or constant"),
     "constant": (np.full(8000, 0.5), "is silent or constant"),
-    "opposite channels": (np.outer(voice(0.5), [1, -1]), "is silent or constant"),
+    "opposite channels": (
+        np.outer(voice(0.5), [1, -1]),
+        "is silent or constant as the mean of its channels",
+    ),
     "zero length": (np.zeros(0), "has no samples"),
     "short": (voice(0.02), "lasts 20 ms, too short for speech"),
     "not numbers": (np.full(8000, np.nan), "has samples that are not numbers"),
@@ -47,6 +50,15 @@ def test_a_clip_that_cannot_be_used_is_rejected_with_its_reason(corpus_folder, k
     corpus = corpora.load(corpus_folder)
     assert reasons(corpus) == {"clip03.wav": reason}
     assert len(corpus.clips) == 11
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+@pytest.mark.parametrize(("share", "clipped"), [(0.032, True), (0.008, False)])
+def test_a_clipped_recording_of_a_telephone_is_rejected(corpus_folder, subtype, share, clipped):
+    path = corpus_folder / "audio" / "clip03.wav"
+    soundfile.write(path, at_full_scale(share), 16000, subtype=subtype)
+    said = {"clip03.wav": "is clipped: 3.2 % of its samples are at full scale"}
+    assert reasons(corpora.load(corpus_folder)) == (said if clipped else {})
 
 
 HOT = {
@@ -169,7 +181,7 @@ def test_a_file_name_that_is_not_unicode_can_be_printed(corpus_folder, capsys):
     name = os.fsencode(corpus_folder / "audio") + b"/M\xfcller.wav"
     shutil.copy(corpus_folder / "audio" / "clip03.wav", name)
     assert corpora.main([str(corpus_folder)]) == 0
-    assert "1 audio/M?ller.wav has no label" in capsys.readouterr().out
+    assert "1 audio/M?ller.wav has a name that is no text: rename it" in capsys.readouterr().out
 
 
 def test_a_file_listed_twice_counts_once_and_with_two_ratings_not_at_all(corpus_folder):
@@ -271,7 +283,7 @@ def test_seconds_before_and_after_the_speech_are_measured(tmp_path, level, rate,
     soundfile.write(tmp_path / "a.wav", y, rate)
     soundfile.write(tmp_path / "b.wav", y[rate : 2 * rate], rate)
     paths = [f"{tmp_path}/{name}" for name in ("a.wav", "b.wav", "absent.wav")]
-    table = pd.DataFrame({"path": paths, "valence": 3.0})
+    table = pd.DataFrame({"file": paths, "path": paths, "valence": 3.0})
     table["reason"] = pd.Series([None] * 3, dtype=object)
     quiet = checks.audio_files(table, tmp_path)["quiet"]
     np.testing.assert_allclose(quiet, [2, 0, np.nan], atol=0.05)
@@ -339,7 +351,7 @@ def test_what_is_rejected_is_checked_again_each_time(corpus_folder, remembered):
     assert len(corpora.load(corpus_folder).rejected) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "\x00"])
+@pytest.mark.parametrize("content", ["", "{", "\x00", "[]", '{"a.wav": 1}', '{"a.wav": [[1], 2]}'])
 def test_a_damaged_cache_is_made_anew(corpus_folder, remembered, content):
     before = remembered.read_text()
     remembered.write_text(content)

@@ -42,6 +42,14 @@ def test_the_fingerprint_is_the_same_on_every_system(corpus_folder, monkeypatch)
     assert corpus.fingerprint == here
 
 
+def test_the_fingerprint_is_the_same_for_whole_numbers_however_they_are_written(corpus_folder):
+    labels, found = pd.read_csv(corpus_folder / "labels.csv"), set()
+    for valence in ([1, 5] * 6, [1.0, 5.0] * 6):
+        labels.assign(valence=valence).to_csv(corpus_folder / "labels.csv", index=False)
+        found.add(corpora.load(corpus_folder).fingerprint)
+    assert len(found) == 1
+
+
 def test_speakers_who_may_be_one_are_named(corpus_folder):
     labels = pd.read_csv(corpus_folder / "labels.csv")
     labels["speaker"] = ["Anna", "anna", "7", "07", "10", "1"] * 2
@@ -282,6 +290,25 @@ def test_single_ratings_are_kept_for_each_corpus_that_has_them(corpus_folder):
     whole = corpora.together([dataclasses.replace(first, raters=raters), second])
     assert whole.raters.index.equals(whole.clips.index)
     assert whole.raters["my_corpus b"].notna().sum() == len(first.clips)
+
+
+def test_ratings_beside_emotions_are_not_said_to_be_their_valence(tmp_path, output, capsys):
+    for name, seconds in (("rated", 0.5), ("acted", 0.6)):
+        labels = write_corpus(tmp_path / name, clips=6, seconds=seconds)
+        labels = labels.assign(emotion=["sad", "happy"] * 3)
+        labels = labels if name == "rated" else labels.drop(columns="valence")
+        labels.to_csv(tmp_path / name / "labels.csv", index=False)
+    assert corpora.main([f"{tmp_path}/rated,{tmp_path}/acted"]) == 0
+    printed = capsys.readouterr().out
+    said = (
+        "ratings of valence (rated); one valence for each emotion category, and no ratings (acted)"
+    )
+    assert f"labels              {said}\n" in printed
+    for line in (
+        "happy                4.62      3 clips",
+        "sad                  1.74      3 clips",
+    ):
+        assert line in printed
 
 
 def test_two_corpora_of_one_name_are_refused(corpus_folder):

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from helpers import corpora
+from helpers.corpora import layouts, matching
 from tests.conftest import voice, write_corpus
 from tests.corpora.conftest import reasons, relabelled
 
@@ -105,6 +106,30 @@ def test_a_file_that_a_label_names_exactly_is_that_of_no_other_label(
     corpus = written(tmp_path / "c", [there, "1.wav"], table)
     assert corpus.clips["file"].tolist() == [there, "x/1.wav"]
     assert reasons(corpus) == {absent: "is not in the corpus"}
+
+
+@pytest.mark.parametrize(
+    ("table", "files", "add"),
+    [
+        (["s1/b.wav,1,a", "b.wav,5,b"], ["s1/b.wav", "s2/b.wav"], "folder"),
+        (["s1/b.flac,1,a", "b,5,b"], ["s1/b.flac", "s1/b.wav"], "suffix"),
+    ],
+)
+def test_a_name_that_several_files_have_is_not_said_to_be_absent(
+    tmp_path, output, table, files, add
+):
+    corpus = written(tmp_path / "c", [*files, "x.wav"], [*table, "x.wav,3,a"])
+    said = f"matches 2 files, as {' and '.join(files)}: add its {add} to the name"
+    assert reasons(corpus) == {table[1].split(",")[0]: said}
+
+
+@pytest.mark.parametrize("form", ["{}.wav", "D:\\{}", "/home/ann/speech/{}.flac"])
+def test_files_that_each_speaker_has_are_found_without_comparing_all(monkeypatch, tmp_path, form):
+    names = [f"s{speaker}/{n:03d}" for speaker in range(9) for n in range(3)]
+    clips = [f"{name}.wav" for name in names]
+    finder = matching.Finder(layouts.Files(tmp_path, clips, [], [], [], []))
+    monkeypatch.delattr(matching, "_closeness")
+    assert [finder.find(form.format(name)) for name in names] == [[clip] for clip in clips]
 
 
 def test_a_file_that_two_labels_name_by_paths_of_two_machines_is_listed_twice(tmp_path, output):

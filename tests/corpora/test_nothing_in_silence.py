@@ -1,6 +1,7 @@
 """Nothing in silence: what is not used, doubled or not clear is said, or refused."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers import comparison, corpora, features
+from helpers import audio, comparison, corpora, features
 from helpers.corpora import CorpusError, columns, corpus
 from helpers.inference import predictions
+from helpers.storage import NO_TEXT
 from tests.conftest import write_corpus
 from tests.corpora.conftest import reasons
 
@@ -36,14 +38,18 @@ def test_a_table_beside_the_labels_that_has_no_ratings_is_named(corpus_folder):
     assert "people.csv is not used as labels (nor is another table): it has" in notes(corpus_folder)
 
 
-def test_a_part_of_a_split_that_cannot_be_read_is_named(corpus_folder):
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("x.wav,3,Jürgen\n", "it is not a table that can be read"),
+        ("x.wav,3,a\ny.wav,4,a\n", "it lists 2 files, none of which is in the corpus"),
+    ],
+)
+def test_a_part_of_a_split_that_cannot_be_used_is_named(corpus_folder, rows, said):
     (corpus_folder / "labels.csv").rename(corpus_folder / "train.csv")
-    (corpus_folder / "test.csv").write_bytes(
-        "file,valence,speaker\nx.wav,3,Jürgen\n".encode("cp1252")
-    )
-    assert "test.csv is not used as labels: it is not a table that can be read" in notes(
-        corpus_folder
-    )
+    test = f"file,valence,speaker\n{rows}".encode("cp1252")
+    (corpus_folder / "test.csv").write_bytes(test)
+    assert f"test.csv is not used as labels: {said}" in notes(corpus_folder)
 
 
 def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp_path, output):
@@ -56,6 +62,53 @@ def test_emotions_of_a_table_beside_files_whose_names_have_them_are_not_used(tmp
     said = notes(folder)
     assert "emotion of labels.csv is not used, since RAVDESS has its own" in said
     assert "note from labels.csv" in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "speakers", "notes"),
+    [
+        (["clip{n:02},happy,s{n}"], 12, ["emotion, speaker from people.csv"]),
+        (
+            ["clip{n:02},sad,s{n}", "clip00,sad,x"],
+            0,
+            [
+                "emotion from people.csv",
+                "speaker of people.csv is left out, since it differs between rows of a file",
+            ],
+        ),
+        (
+            ["clip1{n:02},sad,s{n}", "stray,sad,x"],
+            0,
+            ["people.csv is not used, since it says nothing about the clips of labels.csv"],
+        ),
+    ],
+)
+def test_emotions_and_speakers_of_another_table_join_the_ratings(
+    corpus_folder, rows, speakers, notes
+):
+    labels = table(corpus_folder)[["file", "valence"]]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    soundfile.write(corpus_folder / "stray.wav", np.zeros(16000), 16000)
+    lines = [row.format(n=n) for n in range(12) for row in rows]
+    (corpus_folder / "people.csv").write_text("\n".join(["file,emotion,speaker", *lines]))
+    corpus = corpora.load(corpus_folder)
+    assert corpus.labels == "rated" and list(corpus.notes) == notes
+    assert corpus.clips["speaker"].nunique() == speakers
+
+
+@pytest.mark.parametrize("column", ["valence", "emotion"])
+def test_speakers_of_folders_join_the_labels_of_a_table(corpus_folder, column):
+    labels = table(corpus_folder)
+    for n, name in enumerate(labels["file"]):
+        folder = corpus_folder / f"Actor_{n % 3}" / ("sad" if n % 2 else "happy")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.move(corpus_folder / "audio" / name, folder / name)
+    labels = labels.assign(emotion=["happy", "sad"] * 6)[["file", column]]
+    labels.to_csv(corpus_folder / "labels.csv", index=False)
+    corpus = corpora.load(corpus_folder)
+    assert corpus.clips["speaker"].tolist() == ["0", "1", "2"] * 4
+    added = "emotion, speaker" if column == "valence" else "speaker"
+    assert corpus.notes == (f"{added} from the folders' names",)
 
 
 @pytest.mark.parametrize(
@@ -155,16 +208,33 @@ def test_cells_of_a_split_that_are_no_part_are_counted(corpus_folder):
     )
 
 
-def test_a_folder_that_is_not_happy_is_not_happy(tmp_path, output):
+@pytest.mark.parametrize(
+    ("folders", "emotions", "said"),
+    [
+        (["happy", "not_happy", "02-sad"], {"happy": 4, "sad": 4}, ""),
+        (["Cold_Anger", "01 pleasant surprise"], {"cold anger": 6, "surprised": 6}, ""),
+        (["sad", "hot_anger"], {"sad": 6, "angry": 6}, "hot_anger as angry"),
+        (
+            ["A_sad", "OAF_Fear", "B_sad", "YAF_pleasant_surprised"],
+            {"fearful": 3, "sad": 6, "surprised": 3},
+            "A_sad as sad, B_sad as sad, OAF_Fear as fearful and 1 more",
+        ),
+    ],
+)
+def test_a_folder_has_the_emotion_of_its_whole_name_or_a_note_says_of_which_word(
+    tmp_path, output, folders, emotions, said
+):
     write_corpus(tmp_path / "c")
     (tmp_path / "c" / "labels.csv").unlink()
-    clips = sorted((tmp_path / "c" / "audio").glob("*.wav"))
-    for clip, emotion in zip(clips, ["happy", "not_happy", "sad"] * 4, strict=True):
-        (tmp_path / "c" / emotion).mkdir(exist_ok=True)
-        shutil.move(clip, tmp_path / "c" / emotion / clip.name)
+    for n, clip in enumerate(sorted((tmp_path / "c" / "audio").glob("*.wav"))):
+        folder = tmp_path / "c" / folders[n % len(folders)]
+        folder.mkdir(exist_ok=True)
+        shutil.move(clip, folder / clip.name)
     corpus = corpora.load(tmp_path / "c")
-    assert corpus.clips["emotion"].value_counts().to_dict() == {"happy": 4, "sad": 4}
-    assert len(corpus.rejected) == 4
+    assert corpus.clips["emotion"].value_counts().to_dict() == emotions
+    assert len(corpus.rejected) == 12 - sum(emotions.values())
+    note = f"folders count as the one emotion in their names: {said}"
+    assert corpus.notes == ((note,) if said else ())
 
 
 def test_one_emotion_has_one_name(corpus_folder):
@@ -325,3 +395,61 @@ def test_blanks_between_several_corpora_do_not_count(tmp_path, output, monkeypat
         soundfile.write(path, 0.5 * y, rate)
     monkeypatch.chdir(tmp_path)
     assert corpora.load(f"a, {os.curdir}/b").name == "a_b"
+
+
+def named_without_text(path):
+    """Give a file or a folder such a name as one from a zip of another system, if that can be."""
+    try:
+        return path.rename(path.with_name(f"caf\udce9{path.suffix}"))
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("audio/clip03.wav", "audio/caf?.wav"), ("more", "caf?/x.wav"), ("x.csv", "caf?.csv")],
+)
+@pytest.mark.parametrize("tree", [False, True])
+def test_a_name_that_is_no_text_costs_no_other_file(corpus_folder, name, left, tree):
+    (corpus_folder / "more").mkdir()
+    (corpus_folder / "more" / "x.wav").touch()
+    (corpus_folder / "x.csv").write_text("file,valence\nclip00.wav,3\n")
+    named_without_text(corpus_folder / name)
+    (corpus_folder / "x.csv").unlink(missing_ok=True)
+    if tree:
+        (corpus_folder / "labels.csv").unlink()
+        with pytest.raises(CorpusError, match=re.escape(f"{left} {NO_TEXT}.")):
+            corpora.load(corpus_folder)
+        return
+    corpus = corpora.load(corpus_folder)
+    assert reasons(corpus)[left] == "has a name that is no text: rename it"
+    assert len(corpus.clips) == 12 - ("clip03" in name)
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(corpus_folder):
+    odd = named_without_text(corpus_folder)
+    with pytest.raises(CorpusError, match=r"caf\? has a name that is no text: rename it"):
+        corpora.load(odd)
+    with pytest.raises(audio.UnusableError, match=r"^has a name that is no text: rename it"):
+        audio.read(odd / "audio" / "clip00.wav")
+
+
+@pytest.mark.parametrize("named", ["{}, ", ",{}"])
+def test_a_comma_too_many_is_no_other_corpus(corpus_folder, monkeypatch, named):
+    monkeypatch.chdir(corpus_folder)  # which an empty name would be
+    corpus = corpora.load(named.format(corpus_folder))
+    assert corpus.name == "my_corpus" and len(corpus.clips) == 12
+
+
+def test_a_folder_in_the_users_home_may_have_a_comma_in_its_name(corpus_folder, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(corpus_folder.parent))
+    corpus_folder.rename(corpus_folder.parent / "speech, 2024")
+    assert corpora.load("~/speech, 2024").name == "speech_2024"
+
+
+@pytest.mark.parametrize("name", ["", " , "])
+def test_an_empty_name_is_not_the_current_folder(corpus_folder, monkeypatch, name):
+    monkeypatch.chdir(corpus_folder)
+    with pytest.raises(CorpusError, match=f"'{name}' names no corpus: name a folder"):
+        corpora.load(name)

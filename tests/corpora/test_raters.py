@@ -6,6 +6,7 @@ import pytest
 
 from helpers import corpora
 from helpers.corpora import CorpusError
+from tests.conftest import write_corpus
 from tests.corpora.conftest import reasons, relabelled
 
 #: Four judges of six targets, table 2 of Shrout & Fleiss (1979).
@@ -115,7 +116,35 @@ def test_a_rater_who_rated_a_clip_twice_and_differently_costs_the_clip(corpus_fo
     table = pd.DataFrame([*rows, ("clip00.wav", "a", 2)], columns=["file", "rater", "valence"])
     table.to_csv(corpus_folder / "labels.csv", index=False)
     corpus = corpora.load(corpus_folder, scale=(1, 5))
-    assert reasons(corpus)["clip00.wav"] == "has the rating '1 and 2', which is not a number"
+    assert reasons(corpus)["clip00.wav"] == "has the ratings 1 and 2 by one rater: keep one"
+    assert corpus.raters.shape == (2, 2)
+
+
+def test_raters_may_write_the_times_of_a_part_in_different_forms(tmp_path, output):
+    write_corpus(tmp_path / "c", clips=1)
+    rows = ["0.1,0.5,2,a", "0:0.10,0.50 s,4,b", "0.5,0.7,5,a", "0.50,0:00.7,1,b", "?,0.7,1,b"]
+    lines = ["file,start,end,valence,rater", *(f"clip00,{row}" for row in rows)]
+    (tmp_path / "c" / "labels.csv").write_text("\n".join(lines))
+    corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+    assert corpus.clips["valence"].tolist() == [3, 3, 1] and corpus.rejected.empty
+    assert corpus.raters["a"].tolist()[:2] == [2, 5]
+
+
+def test_emotions_of_several_raters_are_not_averaged(corpus_folder):
+    names = pd.read_csv(corpus_folder / "labels.csv")["file"]
+    rows = [(name, n, "sad" if i + n else "happy") for i, name in enumerate(names) for n in (0, 1)]
+    table = pd.DataFrame([*rows, ("clip01.wav", 2, "happy")], columns=["file", "rater", "emotion"])
+    table.to_csv(corpus_folder / "labels.csv", index=False)
+    with pytest.raises(CorpusError, match="emotions of several raters are not averaged, so write"):
+        corpora.load(corpus_folder)
+
+
+def test_columns_with_names_as_r_gives_them_are_said_to_be_those_of_raters(corpus_folder):
+    names = pd.read_csv(corpus_folder / "labels.csv")[["file"]]
+    table = names.assign(**{f"V{n + 1}": SINGLE[:, n] for n in range(3)})
+    table.to_csv(corpus_folder / "labels.csv", index=False)
+    said = "V1, V2, V3 of labels.csv are taken for ratings by 3 raters"
+    assert corpora.load(corpus_folder).notes == (said,)
 
 
 def test_a_rating_beside_those_of_raters_stays_the_rating(corpus_folder):

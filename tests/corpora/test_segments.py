@@ -1,5 +1,6 @@
 """Rated parts of long recordings."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ from helpers.corpora import segments
 from helpers.storage import OutputError
 from tests.conftest import NO_AUDIO, voice, write_corpus
 from tests.corpora.conftest import reasons, relabelled
+from tests.corpora.test_checks import at_full_scale
 
 
 @pytest.mark.parametrize("form", ["{:g}", "0 days 00:00:{:09.6f}", "0:{:04.1f}", "00:00:{:04.1f}"])
@@ -135,6 +137,25 @@ def test_parts_of_a_recording_that_cannot_be_read_are_rejected(tmp_path, output)
     assert reasons(corpus)["clip01.wav"].startswith(NO_AUDIO)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "ULAW"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_part_is_checked_as_any_clip(tmp_path, output, channels, subtype):
+    (tmp_path / "c").mkdir()
+    one = np.concatenate([voice(1), at_full_scale(0.05), voice(1, seed=1), voice(1)])
+    y = np.stack([one, 0.1 * one], axis=1)[:, :channels]
+    soundfile.write(tmp_path / "c" / "long.wav", y, 16000, subtype=subtype)
+    rows = ["0,1,1", "1,1.5,2", "1.5,2.5,3", "2.5,3.5,1"]
+    lines = ["file,start,end,valence", *(f"long.wav,{row}" for row in rows)]
+    (tmp_path / "c" / "labels.csv").write_text("\n".join(lines))
+    for _ in range(2):  # the second time from the cache
+        corpus = corpora.load(tmp_path / "c", scale=(1, 5))
+        assert set(corpus.clips["channels"]) == {channels} and len(corpus.clips) == 2
+        assert reasons(corpus) == {
+            "long.wav [1–1.5 s]": f"is clipped: {5 / channels} % of its samples are at full scale",
+            "long.wav [2.5–3.5 s]": "is the same clip as long.wav [0–1 s], which is used",
+        }
+
+
 @pytest.fixture
 def recording(tmp_path, output):
     """A corpus of three parts of one recording; its audio file."""
@@ -146,9 +167,14 @@ def recording(tmp_path, output):
 
 
 def reads(monkeypatch):
-    """The recordings that are read whole from now on."""
-    read, paths = audio.read, []
-    monkeypatch.setattr(audio, "read", lambda path: paths.append(path) or read(path))
+    """The recordings that are opened from now on; parts do not count."""
+    opened, paths = audio.opened, []
+
+    def noted(path):
+        paths.extend([path] * path.endswith(".wav"))
+        return opened(path)
+
+    monkeypatch.setattr(audio, "opened", noted)
     return paths
 
 
@@ -167,15 +193,17 @@ def test_parts_are_cut_anew_from_a_file_of_the_same_size_and_time(recording):
 
 
 def test_parts_are_cut_anew_if_the_recording_changes_while_it_is_read(recording, monkeypatch):
-    read = audio.read
+    opened = audio.opened
 
+    @contextlib.contextmanager
     def changed(path):
-        found = read(path)
-        soundfile.write(recording, voice(3, seed=9), 16000)
-        return found
+        with opened(path) as found:
+            yield found
+        if path.endswith("long.wav"):
+            soundfile.write(recording, voice(3, seed=9), 16000)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(audio, "read", changed)
+        meanwhile.setattr(audio, "opened", changed)
         before = corpora.load(recording.parent)
     assert corpora.load(recording.parent).fingerprint != before.fingerprint
 
@@ -208,6 +236,6 @@ def test_a_recording_that_the_system_does_not_give_is_rejected_as_any_clip(recor
     def refused(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(audio, "read", refused)
+    monkeypatch.setattr(audio, "opened", refused)
     with pytest.raises(corpora.CorpusError, match=r"cannot be read \(Permission denied\)"):
         corpora.load(recording.parent, scale=(1, 5))
