@@ -37,6 +37,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 MAKE_ROOM = "make room there, or let VALENCE_OUTPUT name another folder"
 NAME_ANOTHER = "name another file"
 
+#: Characters that tell what wrote a table: more than the path of a recording has.
+BEGINNING = 8192
+
 
 class OutputError(UserError, OSError):
     """A file or folder that cannot be written; the message names it and says how to fix it."""
@@ -279,7 +282,7 @@ def destination(path: Path, *, suffix: str, begins: str) -> Path:
 def _begins(path: Path, begins: str) -> bool:
     """Whether a file is empty, or begins so."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        text = file.read(1024).replace("\t", ",")
+        text = file.read(BEGINNING).replace("\t", ",")
     return not text or re.match(begins, text) is not None
 
 
@@ -295,10 +298,12 @@ def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None
     write_file(path, table.to_csv(sep=separator, index=index), fix=NAME_ANOTHER)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(
+    path: Path, content: dict[str, Any] | list[dict[str, Any]], *, fix: str = MAKE_ROOM
+) -> None:
     """Write what JSON can hold, see `write_file`; what is not a number becomes null."""
     plain = json.loads(json.dumps(content), parse_constant=lambda not_a_number: None)
-    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n", fix=fix)
 
 
 #: What is stored of a finished fit, as JSON.

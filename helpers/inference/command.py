@@ -20,13 +20,14 @@ from helpers.inference import cards, sources, speakers
 from helpers.inference.model_file import load
 from helpers.inference.predictions import predict
 from helpers.inference.pretrained import predict_pretrained
-from helpers.storage import NAME_ANOTHER, OutputError, destination, write_file, write_table
+from helpers.storage import NAME_ANOTHER, OutputError, destination, write_json, write_table
 
 #: Recordings that a sentence names; it counts the others.
 NAMED = 3
 
 #: How the tables of this command begin, see `storage.destination`.
-CSV, JSON = "clip,valence,low,high,", r'\[\s*\{\s*"clip":'
+CSV = "clip,valence,low,high,"
+JSON = r'\[\s*\{\s*"clip":\s*"([^"\\]|\\.)*",\s*"valence":[^,]*,\s*"low":[^,]*,\s*"high":'
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,8 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     if csv:
         write_table(csv, table)
     if as_json:
-        text = table.to_json(orient="records", indent=1, force_ascii=False)
-        write_file(as_json, text, fix=NAME_ANOTHER)
+        write_json(as_json, table.to_dict("records"), fix=NAME_ANOTHER)
     if csv or as_json:
         _summarise(table, " and ".join(str(out) for out in (options.csv, options.json) if out))
     else:

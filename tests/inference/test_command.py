@@ -36,9 +36,10 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
         f"{csv} and {as_json}\n"
     )
     assert captured.err.startswith(f"{missing} ")
-    rows = json.loads(as_json.read_text())
+    rows = json.loads(text := as_json.read_text())
     assert rows[1]["valence"] is None and rows[0]["problem"].startswith("lasts 1.2 s")
-    assert pd.read_csv(csv)["valence"][0] == pytest.approx(rows[0]["valence"])
+    assert pd.read_csv(csv)["valence"][0] == rows[0]["valence"]  # with all digits
+    assert text.endswith("]\n") and f'"clip": "{clip}"' in text  # without escaped slashes
     assert cli.run(inference.main, [f"{missing}.keras", clip]) == 2
     assert "There is no file" in capsys.readouterr().err
 
@@ -153,14 +154,18 @@ def refused(capsys, *arguments):
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there, and pipes have no names")
 @pytest.mark.parametrize("option", ["--csv", "--json"])
 def test_a_table_replaces_no_recording_model_or_pipe(study, recording, tmp_path, capsys, option):
-    odd, link, pipe, labels, loop = (tmp_path / name for name in ("odd", "link", "pipe", "l", "a"))
+    odd, link, pipe, labels, rows, loop = (
+        tmp_path / name for name in ("odd", "link", "pipe", "l", "r", "a")
+    )
     odd.write_bytes(recording.read_bytes() + b"tail")
     labels.write_text("file,valence\nvoice.wav,3\n")
+    rows.write_text('[{"clip": "voice.wav", "valence": 3, "speaker": "s1"}]')
     link.symlink_to(odd)
     loop.symlink_to(loop)
     os.mkfifo(pipe)
     (tmp_path / "to_pipe").symlink_to(pipe)
-    contents = [path.read_bytes() for path in (recording, odd, labels, study.path)]
+    kept = (recording, odd, labels, rows, study.path)
+    contents = [path.read_bytes() for path in kept]
     for out, reason in {
         recording: f"has the suffix .wav of another kind of file: name one with .{option[2:]}",
         tmp_path / "new.FLAC": "has the suffix .FLAC of another kind",
@@ -169,13 +174,14 @@ def test_a_table_replaces_no_recording_model_or_pipe(study, recording, tmp_path,
         odd: "is there already, and this command did not write it: name another file",
         link: "is there already, and this command did not write it",
         labels: "is there already, and this command did not write it",
+        rows: "is there already, and this command did not write it",
         pipe: "is a pipe, a device or a link to itself: name a file",
         tmp_path / "to_pipe": "is a pipe, a device",
         loop: "is a pipe, a device or a link to itself",
         "-": "- is no file: name one",
     }.items():
         assert reason in refused(capsys, study.path, recording, odd, option, out)
-    assert contents == [path.read_bytes() for path in (recording, odd, labels, study.path)]
+    assert contents == [path.read_bytes() for path in kept]
     assert pipe.is_fifo() and link.is_symlink()
 
 
