@@ -77,7 +77,7 @@ def _matches(path: str) -> list[str]:
 def passed_over(path: str) -> list[str]:
     """Files that `expanded` leaves out although they may be audio: those of another suffix.
 
-    What begins as text, or has the suffix of another medium, such as a picture, is none.
+    What `refusal` refuses, or has the suffix of another medium, such as a picture, is none.
     """
     folders = [match for match in _matches(path) if os.path.isdir(match)]  # noqa: PTH112
     files = [str(Path(each, *parts)) for each in folders for parts in files_below(each)[0]]
@@ -87,7 +87,7 @@ def passed_over(path: str) -> list[str]:
 
 def _may_be_audio(path: str) -> bool:
     kind, _ = mimetypes.MimeTypes().guess_type(path, strict=False)
-    return (kind or "audio").startswith(("audio", "video")) and not _is_text(path)
+    return (kind or "audio").startswith(("audio", "video")) and not refusal(path)
 
 
 def distinct(paths: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -145,6 +145,8 @@ def refusal(path: str) -> str:
     folder = os.path.isdir(path)  # noqa: PTH112 as above
     if folder and not os.access(path, os.R_OK | os.X_OK):
         return "is a folder that cannot be read: change its permissions, or leave it out"
+    if folder and _below(path) == [path]:
+        return "is a folder without audio: name one with wav, flac, mp3 or other recordings"
     if os.path.isfile(path) or folder:  # noqa: PTH113 as above
         if re.search("[\ud800-\udfff]", path):  # bytes of a name that no encoding explains
             return "has a name that is no text: rename it"

@@ -235,6 +235,8 @@ def test_files_of_a_folder_that_may_be_audio_are_named(study, recording, tmp_pat
         (tmp_path / name).write_bytes(recording.read_bytes())
     for name in ("a.csv", "a.json", "README", "a.TextGrid"):
         (tmp_path / name).write_text("text")
+    for name in ("a.keras", "a.7z"):
+        (tmp_path / name).write_bytes(b"PK\0")
     assert inference.main([str(study.path), str(tmp_path)]) == 0
     assert capsys.readouterr().err == (
         f"4 files are left out, named unlike audio: {tmp_path}/talk.mkw, {tmp_path}/voice, "
@@ -253,7 +255,10 @@ def test_if_nothing_has_a_valence_one_sentence_says_why(study, recording, tmp_pa
     empty.mkdir()
     out = tmp_path / "out.csv"
     said = refused(capsys, study.path, silent, empty, "--csv", out)
-    assert said.startswith(f"{silent} is silent or constant; {empty} is a folder without audio")
+    assert said == (
+        f"{silent} is silent or constant; {empty} is a folder without audio: name one with wav, "
+        "flac, mp3 or other recordings.\n"
+    )
     assert not out.exists()
     said = refused(capsys, study.path, *(tmp_path / f"{i}.wav" for i in range(9)))
     assert said.endswith("2.wav does not exist: check its path; 6 more have no valence.\n")
