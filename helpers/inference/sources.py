@@ -90,26 +90,24 @@ def _may_be_audio(path: str) -> bool:
     return (kind or "audio").startswith(("audio", "video")) and not refusal(path)
 
 
-def distinct(paths: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Each recording once: links and copies of one before are left out, if they can be read.
+def copies(paths: list[str]) -> dict[str, str]:
+    """Which recordings are links to one before, or copies of it.
 
     Args:
-        paths: of recordings
+        paths: of recordings, each once
 
     Returns:
-        the paths that are left; and each other one, with that of the same recording among these
+        the name of the first of the same content, by the name of each other one
     """
     sizes = [None if refusal(path) else os.path.getsize(path) for path in paths]  # noqa: PTH202
     files = Counter(sizes)
     first: dict[str, str] = {}
-    copies = []
+    found = {}
     for path, size in zip(paths, sizes, strict=True):
         key = _content(path) if size and files[size] > 1 else os.path.realpath(path)
-        if key in first:
-            copies.append((path, first[key]))
-        else:
-            first[key] = path
-    return list(first.values()), copies
+        if first.setdefault(key, path) != path:
+            found[encodable(path)] = encodable(first[key])
+    return found
 
 
 def _content(path: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from helpers import cli, inference
-from helpers.inference import command
+from helpers.inference import command, speakers
 from helpers.storage import PROJECT
 from tests.conftest import voice
 from tests.inference.conftest import RATE
@@ -32,7 +32,7 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     assert inference.main([model, clip, missing, *options]) == 1
     captured = capsys.readouterr()
     assert captured.out == (
-        "2 recordings, 1 of them without a valence, 1 with a note (column problem), written to "
+        "Recordings: 2; without a valence: 1; with a note (column problem): 1. Written to "
         f"{csv} and {as_json}\n"
     )
     assert captured.err.startswith(f"{missing} ")
@@ -212,20 +212,36 @@ def test_a_table_is_written_anew(study, recording, tmp_path, name, separator):
     ]  # fmt: skip
 
 
-def test_a_recording_that_is_named_or_copied_twice_counts_once(study, recording, tmp_path, capsys):
-    copy, other = tmp_path / "copy.wav", tmp_path / "other.wav"
+def test_a_copy_of_a_recording_has_a_row_with_a_note_and_counts_once(study, recording, tmp_path):
+    copy, other, out = (tmp_path / name for name in ("copy.wav", "other.wav", "out.csv"))
     copy.write_bytes(recording.read_bytes())
     soundfile.write(other, voice(1.2, RATE, pitch=300), RATE)  # of the same size
     again = f"{tmp_path}/./voice.wav"
     clips = [str(recording), again, str(copy), str(other), f"{tmp_path}/none.wav"]
-    assert inference.main([str(study.path), *clips, "--relative"]) == 1
-    said = capsys.readouterr()
-    assert said.err == (
-        f"2 recordings are the same as others, and left out: {again} (as {recording}), "
-        f"{copy} (as {recording})\n"
+    arguments = [str(study.path), *clips, "--relative", "--csv", str(out)]
+    assert inference.main([*arguments, str(recording)]) == 1  # a path that is named twice
+    table = pd.read_csv(out)
+    assert table["clip"].tolist() == clips and table["valence"][:3].nunique() == 1
+    same = table["problem"].str.contains(f"; is the same recording as {recording}$")
+    assert same.tolist() == [False, True, True, False, False]
+    once = table[~same].drop(columns="relative")
+    spread = inference.load(study.path).card.spread
+    np.testing.assert_allclose(
+        inference.relative(once, spread)["relative"], table["relative"][~same], atol=1e-12
     )
-    assert "the 2 recordings with a valence are taken as one person's" in said.out
-    assert "none.wav does not exist" in said.out
+    assert "the 2 recordings with a valence" in speakers.in_words(once, spread)
+
+
+def test_copies_are_noted_in_each_channel(study, tmp_path, capsys):
+    stereo = np.stack([voice(1.2, RATE), voice(1.2, RATE, pitch=300)], axis=1)
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, stereo, RATE)
+    assert inference.main([str(study.path), str(tmp_path), "--channels"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "the same rec" in line]
+    assert [line.split(")")[0] for line in said] == [
+        f"{tmp_path}/b.wav (channel {i}" for i in (1, 2)
+    ]
+    assert all(line.endswith(f"is the same recording as {tmp_path}/a.wav") for line in said)
 
 
 def test_files_of_a_folder_that_may_be_audio_are_named(study, recording, tmp_path, capsys):
@@ -275,6 +291,13 @@ def test_names_are_at_the_left_and_what_is_said_is_below(study, recording, tmp_p
     assert all(len(line) < width + 24 for line in lines[:3]) and lines[3] == ""
     assert lines[4].startswith(f"{recording} lasts 1.2 s: only its first 1 s")
     assert lines[5] == f"{tmp_path}/a.wav does not exist: check its path"
+
+
+@pytest.mark.parametrize("arguments", [[""], ["a.wav", ""], ["--model", "", "a.wav"]])
+def test_an_empty_name_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        inference.main(arguments)
+    assert "'' names no file: name one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--csv", "--json", "--channels", "--relative"])
