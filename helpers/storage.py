@@ -242,26 +242,27 @@ def writing(path: Path, *, fix: str = MAKE_ROOM) -> Iterator[None]:
         ) from error
 
 
-def destination(path: Path, *, suffix: str, begins: str) -> Path:
+def destination(named: str | Path, *, suffix: str, begins: str) -> Path:
     """The file that a command writes a table to: the path, or what it links to.
 
     Its folder is made if need be. What is there is replaced only if the command wrote it, so that
     no labels, recording or model is lost.
 
     Args:
-        path: as the user named it
+        named: as the user wrote it
         suffix: of such a table, such as ``.csv``; ``.txt`` or none will do, too
         begins: how such a table begins, as a regular expression; a tab reads as a comma
 
     Raises:
         OutputError: if it cannot be written, or is or looks like something else than such a table
     """
+    path = Path(named)
     with writing(path, fix=NAME_ANOTHER):
         out = Path(os.path.realpath(path))
-        if str(path) == "-":
-            raise OutputError("- is no file: name one.")
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder: name a file.")
+        if str(named) in ("", "-"):
+            raise OutputError(f"{str(named)!r} is no file: name one.")
+        if path.is_dir() or str(named).endswith(("/", os.sep)):
+            raise OutputError(f"{named} is a folder: name a file.")
         also = [".tsv"] if suffix == ".csv" else []
         if out.suffix.lower() not in (suffix, ".txt", "", *also):
             raise OutputError(

@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if as_json:
         write_json(as_json, table.to_dict("records"), fix=NAME_ANOTHER)
     if csv or as_json:
-        _summarise(table, " and ".join(str(out) for out in (options.csv, options.json) if out))
+        _summarise(table, " and ".join(filter(None, (options.csv, options.json))))
     else:
         _show(_in_lines(table))
     _show(about)
@@ -93,8 +93,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="take all recordings as one person's, and say how far each is from what is usual for "
         "that person: the mean, shrunk towards that of other speakers if there are few",
     )
-    add("--csv", type=Path, metavar="OUT", help="write the table to this file")
-    add("--json", type=Path, metavar="OUT", help="write the rows to this file")
+    add("--csv", metavar="OUT", help="write the table to this file")
+    add("--json", metavar="OUT", help="write the rows to this file")
     options = cli.parsed(parser, arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
     if "" in (options.pretrained, *options.clip):
@@ -148,8 +148,11 @@ def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
 
 def _destinations(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
     """Where the tables of ``--csv`` and ``--json`` are written, see `storage.destination`."""
-    csv = options.csv and destination(options.csv, suffix=".csv", begins=CSV)
-    as_json = options.json and destination(options.json, suffix=".json", begins=JSON)
+    csv = as_json = None
+    if options.csv is not None:
+        csv = destination(options.csv, suffix=".csv", begins=CSV)
+    if options.json is not None:
+        as_json = destination(options.json, suffix=".json", begins=JSON)
     if csv and csv == as_json:
         raise OutputError(f"{options.json} is named for two tables: name a file for each.")
     return csv, as_json

@@ -178,7 +178,9 @@ def test_a_table_replaces_no_recording_model_or_pipe(study, recording, tmp_path,
         pipe: "is a pipe, a device or a link to itself: name a file",
         tmp_path / "to_pipe": "is a pipe, a device",
         loop: "is a pipe, a device or a link to itself",
-        "-": "- is no file: name one",
+        "-": "'-' is no file: name one",
+        "": "'' is no file: name one",
+        f"{tmp_path}/new/": f"{tmp_path}/new/ is a folder: name a file",
     }.items():
         assert reason in refused(capsys, study.path, recording, odd, option, out)
     assert contents == [path.read_bytes() for path in kept]
