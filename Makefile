@@ -1,14 +1,25 @@
 # The study's commands; `make help` lists them.
 
 PYTHON ?= python3
-ifeq ($(origin CORPUS), undefined)  # the scale in the environment is that of the corpus there
-SCALE ?= $(VALENCE_SCALE)
-endif
-CORPUS ?= $(VALENCE_CORPUS)
-PROFILE ?= $(or $(VALENCE_PROFILE),quick)
 ONLY ?=
+CHOICES := CORPUS SCALE PROFILE ONLY PYTHON
 
-$(foreach name,corpus profile scale only python,$(if $(filter command,$(origin $(name))),$(error write $(name)= in capitals)))
+$(foreach name,$(filter-out $(CHOICES) MAKE% SHELL,$(.VARIABLES)),$(if $(filter command,$(origin $(name))),\
+  $(error $(name) is no choice: take one of $(CHOICES), or write $(name)=... before make)))
+
+# What is not given is what the environment says; its scale is that of the corpus there. Neither
+# make nor the shell expands a value, such as a path with a $.
+ifneq ($(origin CORPUS), undefined)
+report data: export VALENCE_CORPUS := $(value CORPUS)
+report: export VALENCE_SCALE := $(value SCALE)
+endif
+ifneq ($(origin SCALE), undefined)
+report: export VALENCE_SCALE := $(value SCALE)
+endif
+ifneq ($(origin PROFILE), undefined)
+report: export VALENCE_PROFILE := $(value PROFILE)
+endif
+unexport CORPUS SCALE PROFILE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,10 +43,10 @@ help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 report: $(INSTALLED)  ## run the notebooks and typeset the report [CORPUS=PATH|NAME] [SCALE=LOW,HIGH] [PROFILE=quick|full]
-	VALENCE_CORPUS="$(CORPUS)" VALENCE_SCALE="$(SCALE)" VALENCE_PROFILE="$(PROFILE)" $(BIN)/python report/build.py
+	$(BIN)/python report/build.py
 
 data: $(INSTALLED)  ## download an open corpus of real voices, once [CORPUS=ravdess]
-	$(BIN)/python -m helpers.corpora.downloads "$(CORPUS)"
+	$(BIN)/python -m helpers.corpora.downloads "$$VALENCE_CORPUS"
 
 test: $(INSTALLED)  ## lint, types, imports, unit tests with doctests, notebooks against their stored outputs
 	$(BIN)/ruff check .

@@ -46,13 +46,15 @@ def bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
         **options: ``desc``, ``unit``, ``total``, see tqdm
 
     Returns:
-        the bar; none is drawn where the environment has ``TQDM_DISABLE``
+        the bar; none is drawn where the environment has ``TQDM_DISABLE``, or what is drawn goes to
+        a file
 
     See: notebooks/05_error_analysis.ipynb
     """
     if _in_notebook():  # each bar has a line of its own
         options |= {"file": CellLine(), "ncols": 90, "position": 0, "ascii": False}
-    return tqdm(iterable, delay=2, leave=False, disable=not watched(), **options)
+    disable = None if watched() else True  # None leaves it to tqdm, which asks for a terminal
+    return tqdm(iterable, delay=2, leave=False, disable=disable, **options)
 
 
 def _in_notebook() -> bool:

@@ -40,6 +40,9 @@ NO_TEXT = "has a name that is no text: rename it"
 MAKE_ROOM = "make room there, or let VALENCE_OUTPUT name another folder"
 NAME_ANOTHER = "name another file"
 
+#: Characters that tell what wrote a table: more than the path of a recording has.
+BEGINNING = 8192
+
 
 class OutputError(UserError, OSError):
     """A file or folder that cannot be written; the message names it and says how to fix it."""
@@ -256,26 +259,27 @@ def writing(path: Path, *, fix: str = MAKE_ROOM) -> Iterator[None]:
         ) from error
 
 
-def destination(path: Path, *, suffix: str, begins: str) -> Path:
+def destination(named: str | Path, *, suffix: str, begins: str) -> Path:
     """The file that a command writes a table to: the path, or what it links to.
 
     Its folder is made if need be. What is there is replaced only if the command wrote it, so that
     no labels, recording or model is lost.
 
     Args:
-        path: as the user named it
+        named: as the user wrote it
         suffix: of such a table, such as ``.csv``; ``.txt`` or none will do, too
         begins: how such a table begins, as a regular expression; a tab reads as a comma
 
     Raises:
         OutputError: if it cannot be written, or is or looks like something else than such a table
     """
+    path = Path(named)
     with writing(path, fix=NAME_ANOTHER):
         out = Path(os.path.realpath(path))
-        if str(path) == "-":
-            raise OutputError("- is no file: name one.")
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder: name a file.")
+        if str(named) in ("", "-"):
+            raise OutputError(f"{str(named)!r} is no file: name one.")
+        if path.is_dir() or str(named).endswith(("/", os.sep)):
+            raise OutputError(f"{named} is a folder: name a file.")
         also = [".tsv"] if suffix == ".csv" else []
         if out.suffix.lower() not in (suffix, ".txt", "", *also):
             raise OutputError(
@@ -296,7 +300,7 @@ def destination(path: Path, *, suffix: str, begins: str) -> Path:
 def _begins(path: Path, begins: str) -> bool:
     """Whether a file is empty, or begins so."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        text = file.read(1024).replace("\t", ",")
+        text = file.read(BEGINNING).replace("\t", ",")
     return not text or re.match(begins, text) is not None
 
 
@@ -312,10 +316,12 @@ def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None
     write_file(path, table.to_csv(sep=separator, index=index), fix=NAME_ANOTHER)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(
+    path: Path, content: dict[str, Any] | list[dict[str, Any]], *, fix: str = MAKE_ROOM
+) -> None:
     """Write what JSON can hold, see `write_file`; what is not a number becomes null."""
     plain = json.loads(json.dumps(content), parse_constant=lambda not_a_number: None)
-    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    write_file(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n", fix=fix)
 
 
 #: What is stored of a finished fit, as JSON.

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
@@ -164,7 +165,7 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
         path of the PDF
 
     Raises:
-        ReportError: if a results file or a figure is missing or spoilt
+        ReportError: see `compiler`, or if a results file or a figure is missing or spoilt
     """
     pdf = settings.output / "report" / corpus_name / "report.pdf"
     report = compiler(corpus_name, settings)
@@ -185,23 +186,31 @@ def typeset(corpus_name: str, settings: Settings) -> Path:
 
 
 def compiler(corpus_name: str, settings: Settings) -> typst.Compiler:
-    """``report.typ`` on one corpus's results and figures, ready to be compiled."""
+    """``report.typ`` on one corpus's results and figures, ready to be compiled.
+
+    Raises:
+        ReportError: if a file in ``run/``, which the results can do without, is spoilt
+    """
     results = settings.results(corpus_name)
     below = {"results": results, "figures": settings.figures(corpus_name)}
     inputs = {
         name: "/" + path.relative_to(settings.output).as_posix() for name, path in below.items()
     }
-    runs = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(results.glob("run/*.json"))
-    }
-    inputs["runs"] = json.dumps(runs)
+    inputs["runs"] = json.dumps({path.stem: _run(path) for path in results.glob("run/*.json")})
     return typst.Compiler(
         sources(settings) / "report.typ",
         root=settings.output,
         sys_inputs=inputs,
         ignore_system_fonts=True,
     )
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """What differs from run to run, see `helpers.results.save_results`."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise ReportError(f"{path} cannot be read ({error}): delete it.") from error
 
 
 def sources(settings: Settings) -> Path:

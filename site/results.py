@@ -10,6 +10,10 @@ REPORT = Path(__file__).resolve().parents[1] / "report"
 #: The columns of all tables that hold scores, and what they are called in the results files.
 SCORES = {"CCC": "ccc", "MAE": "mae"}
 
+#: Below this number, intervals over speakers are too narrow: that of `helpers.evaluation`, which is
+#: not installed where the site is built.
+ENOUGH_SPEAKERS = 8
+
 
 def tables() -> str:
     """All tables with their headings, in Markdown."""
@@ -84,8 +88,12 @@ def read(study: str, name: str) -> dict[str, Any]:
 
 
 def counted(speakers: dict[str, int]) -> str:
-    """How many speakers each corpus has."""
-    return "; ".join(f"{name}: {count} speakers" for name, count in speakers.items())
+    """How many speakers each corpus has, and where they are few."""
+    few = ", below eight, so their intervals are too narrow"
+    return "; ".join(
+        f"{name}: {count} speakers{few * (count < ENOUGH_SPEAKERS)}"
+        for name, count in speakers.items()
+    )
 
 
 def same_voices(unit: str, found: dict[str, Any]) -> str:

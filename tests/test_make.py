@@ -42,10 +42,16 @@ def test_help_lists_the_commands(bare):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["corpus", "scale", "profile"])
-def test_a_choice_in_small_letters_is_refused(bare, name):
+@pytest.mark.parametrize("name", ["corpus", "Scale", "PROFIL", "VENV"])
+def test_a_choice_that_there_is_not_is_refused(bare, name):
     run = make(bare, "help", f"{name}=1,5")
-    assert run.returncode == 2 and f"write {name}= in capitals" in run.stderr
+    said = f"{name} is no choice: take one of CORPUS SCALE PROFILE ONLY PYTHON, or write {name}=..."
+    assert run.returncode == 2 and said in run.stderr
+
+
+def test_each_choice_that_there_is_is_taken(bare):
+    choices = [f"{name}=a" for name in ("CORPUS", "SCALE", "PROFILE", "ONLY", "PYTHON")]
+    assert make(bare, "-j2", "help", *choices).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -63,9 +69,32 @@ def test_choices_in_the_environment_are_taken_but_no_scale_for_another_corpus(
     chosen = {"VALENCE_CORPUS": "theirs", "VALENCE_SCALE": "1,9", "VALENCE_PROFILE": "full"}
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    shown = make(bare, "-n", "report", *arguments).stdout
-    names = f'VALENCE_CORPUS="{corpus}" VALENCE_SCALE="{scale}" VALENCE_PROFILE="{profile}"'
-    assert names in shown
+    assert made(bare, "report", *arguments) == ["report/build.py", corpus, scale, profile]
+
+
+def made(bare, *arguments):
+    """What a command calls in its environment: the arguments, then the choices there."""
+    python = bare / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    choices = "$VALENCE_CORPUS\n$VALENCE_SCALE\n$VALENCE_PROFILE"
+    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" "{choices}"\n')
+    python.chmod(0o755)
+    (bare / ".venv" / "installed").touch()
+    run = make(bare, "-s", *arguments)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+@pytest.mark.parametrize("how", ["command line", "environment", ""])
+@pytest.mark.parametrize("command", ["report", "data"])
+def test_a_path_is_taken_as_it_is_written(bare, monkeypatch, command, how):
+    path = """a $b $(c `echo d` "e" 'f' #g ~ \\h"""
+    monkeypatch.setenv("VALENCE_CORPUS", "other" if how else path)
+    if how == "environment":
+        monkeypatch.setenv("CORPUS", path)
+    given = [f"CORPUS={path}"] if how == "command line" else []
+    expected = {"report": ["report/build.py"], "data": ["-m", "helpers.corpora.downloads", path]}
+    assert made(bare, command, *given)[:-2] == [*expected[command], path]
 
 
 def test_the_wrong_python_is_named_with_the_mend(bare):

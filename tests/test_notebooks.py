@@ -6,8 +6,10 @@ import re
 import nbformat
 import pandas as pd
 import pytest
+import soundfile
 
 from helpers.storage import PROJECT
+from tests.conftest import write_corpus
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 IGNORED = "nbval-ignore-output"
@@ -62,6 +64,29 @@ def test_at_least_three_fifths_of_the_code_cells_are_compared():
     cells = [cell for path in NOTEBOOKS for cell in code_cells(path)]
     ignored = [cell for cell in cells if IGNORED in cell.metadata.get("tags", [])]
     assert 1 - len(ignored) / len(cells) >= 0.6
+
+
+@pytest.mark.parametrize(("notebook", "cells"), [(0, 8), (1, 6)])
+def test_recordings_are_read_and_played_as_the_package_does(
+    tmp_path, output, monkeypatch, notebook, cells
+):
+    """A FLAC that was streamed does not say its length, and soundfile alone cannot read it."""
+    write_corpus(tmp_path / "speech")
+    labels = tmp_path / "speech" / "labels.csv"
+    for path in (tmp_path / "speech" / "audio").iterdir():
+        soundfile.write(path.with_suffix(".flac"), *soundfile.read(path))
+        path.unlink()
+        content = bytearray(path.with_suffix(".flac").read_bytes())
+        content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # the number of samples
+        path.with_suffix(".flac").write_bytes(content)
+    labels.write_text(labels.read_text().replace(".wav", ".flac"))
+    monkeypatch.setenv("VALENCE_CORPUS", str(tmp_path / "speech"))
+    names = {}
+    for cell in code_cells(NOTEBOOKS[notebook])[:cells]:
+        exec(cell.source.replace("%matplotlib inline", ""), names)
+    assert len(names["corpus"].clips) == 12
+    if notebook == 1:
+        assert len(names["recording"]) == round(names["clip"].duration * names["native_rate"])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,3 +1,4 @@
+import sys
 import time
 
 import nbclient
@@ -9,8 +10,9 @@ from helpers import progress
 
 
 def test_a_bar_is_drawn_only_over_what_takes_long_and_only_where_wanted(monkeypatch, capsys):
-    for disabled, drawn in (("1", False), ("", True)):
+    for disabled, terminal, drawn in (("1", True, False), ("", True, True), ("", False, False)):
         monkeypatch.setenv("TQDM_DISABLE", disabled)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
         assert list(progress.bar(range(3), desc="quick")) == [0, 1, 2]
         assert "quick" not in capsys.readouterr().err
         for _ in progress.bar(range(2), desc="slow"):

@@ -456,6 +456,15 @@ def test_results_that_are_missing_or_spoilt_are_one_sentence(demo):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [b'{"tor', b"[1]", b"\xff", b"3"])
+def test_what_differs_from_run_to_run_is_named_if_it_is_spoilt(demo, content):
+    path = demo / "report/demo/results/run/model.json"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(build.ReportError, match=r"run.model\.json cannot be read .*: delete it\.$"):
+        build.typeset("demo", Settings.from_env())
+
+
 @pytest.mark.parametrize(("key", "other"), [("fingerprint", "0"), ("profile", "full"), ("seed", 1)])
 def test_results_of_different_studies_make_no_report(demo, key, other):
     path = demo / "report/demo/results/errors.json"

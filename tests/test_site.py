@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from helpers import evaluation
 from helpers.storage import PROJECT
 
 CONTENTS = (PROJECT / "site/contents.md").read_text(encoding="utf-8")
@@ -16,7 +17,8 @@ ENTRIES = [
     for line in CONTENTS.splitlines()
     if re.match(r"[A-Za-z]", line)
 ]
-TABLES = runpy.run_path(str(PROJECT / "site/results.py"))["tables"]()
+RESULTS = runpy.run_path(str(PROJECT / "site/results.py"))
+TABLES = RESULTS["tables"]()
 
 #: Where `make site` installs Sphinx.
 PYTHON = PROJECT / ".venv-site/bin/python"
@@ -77,6 +79,17 @@ def test_scores_across_corpora_are_those_of_their_results_files(study, name, rec
     for each in results(study, name)[records]:
         named = each["trained on"], each["tested on"], f"`{each['model']}`"
         assert row(*named, written(each["ccc"]), written(each["mae"])) in TABLES
+
+
+def test_few_speakers_and_plain_percentiles_are_said():
+    assert RESULTS["ENOUGH_SPEAKERS"] == evaluation.ENOUGH_SPEAKERS
+    few = ", below eight, so their intervals are too narrow"
+    assert f"high voices: 5 speakers{few}; low voices: 4 speakers{few}." in TABLES
+    assert RESULTS["counted"]({"a": 7, "b": 8}) == f"a: 7 speakers{few}; b: 8 speakers"
+    page = (PROJECT / "site/results.md").read_text(encoding="utf-8")
+    older = re.search("Those within RAVDESS and (.*) are plain", " ".join(page.split()))[1]
+    titles = re.findall("^## (.*)$", TABLES, re.M)
+    assert re.findall("“(.*?)”", older) == titles[-3:]  # those of report/voices/
 
 
 def test_scores_of_a_small_corpus_are_those_of_its_results_file():

@@ -14,7 +14,7 @@ from typing import Any
 
 from helpers import cli, corpora, evaluation, splits
 from helpers.comparison import fine_tuning, pretrained
-from helpers.comparison.contenders import NAMES, named
+from helpers.comparison.contenders import NAMES, ComparisonError, named
 from helpers.comparison.fits import fit_all
 from helpers.comparison.tables import out_of_fold, score_table
 from helpers.comparison.transfer import onto, shifted
@@ -61,10 +61,17 @@ def main(arguments: list[str] | None = None) -> int:
     if options.on:
         scale = tuple(options.scale) if options.scale else None
         other = corpora.load_part(options.on, scale=scale)
-        corpus, target = corpora.together([corpus, other], scale=scale), other.name
+        trained, target = corpus.name, other.name
+        corpus = corpora.together([corpus, other], scale=scale)
         tested = corpus.clips[corpus.clips["corpus"] == target]
+        if tested.empty:
+            raise ComparisonError(
+                f"All clips of {target} are in {trained}, too: name a corpus with other clips."
+            )
         how["parts"] = [onto(corpus, target)]
-        parts = f"trained on all corpora but {target}, tested on all of it"
+        new = f"its clips that are in none of them ({len(tested)} of {len(other.clips)})"
+        which = "all of it" if len(tested) == len(other.clips) else new
+        parts = f"trained on all corpora but {target}, tested on {which}"
     else:
         folds, by, notes = splits.possible_folds(corpus.clips, options.folds, by=options.by)
         how |= {"by": by, "folds": folds}
@@ -84,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_table(csv_clips, out_of_fold(corpus, fits))
     print(
         f"{corpus.name}, valence from {corpus.scale[0]:g} to {corpus.scale[1]:g}: {parts}, "
-        f"networks trained {options.seeds} times in each; gains are over {reference}. "
+        f"trainings of a network in each: {options.seeds}; gains are over {reference}. "
         f"{evaluation.drawn(evaluation.known_speakers(tested))}\n"
     )
     print(f"{evaluation.readable(table).to_string()}\n")
@@ -100,13 +107,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _destinations(named: Path | None) -> tuple[Path | None, Path | None]:
+def _destinations(named: str | None) -> tuple[Path | None, Path | None]:
     """Where the table of ``--csv`` is written and, beside it, what was predicted for each clip."""
     if named is None:
         return None, None
-    csv = destination(named, suffix=".csv", begins="model,mae value,")
+    csv, path = destination(named, suffix=".csv", begins="model,mae value,"), Path(named)
     clips = f"file,speaker,valence,({'|'.join(NAMES)})( 1)?[,\n\r]"
-    beside = named.with_name(f"{named.stem}_clips.csv")
+    beside = path.with_name(f"{path.stem}_clips.csv")
     return csv, destination(beside, suffix=".csv", begins=clips)
 
 
@@ -130,7 +137,6 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--jobs", type=int, default=-1, help="fits at once (-1: as many as fit)")
     add(
         "--csv",
-        type=Path,
         metavar="OUT",
         help="write the table with all digits, and "
         "beside it OUT_clips.csv, what each model predicted for each clip",

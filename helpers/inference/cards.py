@@ -141,7 +141,9 @@ class Card:
         )
 
     def interval(self, valence: np.ndarray, quantiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest rating to expect with these predictions, within the scale.
+        """Lowest and highest rating to expect with these predictions.
+
+        They are within the scale, unless the prediction itself is not: then it is an end.
 
         Args:
             valence: predictions [clips]
@@ -153,7 +155,8 @@ class Card:
         if not self.from_quantiles:
             quantiles = np.stack([valence, valence], axis=-1)
         low, high = extended(valence, quantiles, reach(self.margin))
-        return np.clip(low, *self.scale), np.clip(high, *self.scale)
+        low, high = np.clip(low, *self.scale), np.clip(high, *self.scale)
+        return np.minimum(low, valence), np.maximum(high, valence)
 
 
 def _tested(
@@ -219,14 +222,16 @@ def coverage(card: Card) -> pd.Series:
         card: of a model that had a test part
 
     Returns:
-        ``value``, and the ``low`` and ``high`` end of its 95 % interval: speakers are drawn, or, if
-        they are not known, clips are taken to be independent (Clopper & Pearson 1934)
+        ``value``, and the ``low`` and ``high`` end of its 95 % interval: speakers are drawn. If
+        they are not known, or all ratings or none are held, so that every draw gives the same,
+        clips are taken to be independent (Clopper & Pearson 1934)
 
     See: notebooks/07_your_speech.ipynb
     """
     held, clips = int(card.coverage["held"]), int(card.coverage["clips"])
     low, high = scipy.stats.binomtest(held, clips).proportion_ci()
-    low, high = card.coverage.get("low", low), card.coverage.get("high", high)
+    if 0 < held < clips:
+        low, high = card.coverage.get("low", low), card.coverage.get("high", high)
     return pd.Series({"value": held / clips, "low": low, "high": high})
 
 
@@ -261,7 +266,7 @@ def _word(card: Card) -> str:
 def _few(speakers: int | None) -> str:
     """A warning where intervals over speakers are too narrow."""
     return (
-        f", too narrow with {speakers} speakers"
+        f", too narrow with {_counted(speakers, 'speaker')}"
         if speakers and speakers < evaluation.ENOUGH_SPEAKERS
         else ""
     )
@@ -272,15 +277,22 @@ def _column(held: dict[str, Any], word: str) -> dict[str, str]:
     rows |= {f"{word}s {p['from']:.3g} to {p['to']:.3g}": _share(p) for p in held["parts"]}
     for name in ("worst", "best"):
         share = held.get(f"{name}_speaker")
-        of = f" (of {held.get('speakers')} speakers)"
-        rows[f"{name} speaker"] = "unknown" if share is None else f"{100 * share:.0f} %{of}"
+        if share is None:
+            rows[f"{name} speaker"] = "unknown"
+        else:
+            of = _counted(held["speakers"], "speaker")
+            rows[f"{name} speaker"] = f"{100 * share:.0f} % (of {of})"
     return {**rows, "mean width": f"{held['width']:.2f}"}
 
 
 def _share(held: dict[str, Any]) -> str:
     if not held["clips"]:
         return "no clips"
-    return f"{100 * held['held'] / held['clips']:.0f} % of {held['clips']} clips"
+    return f"{100 * held['held'] / held['clips']:.0f} % of {_counted(held['clips'], 'clip')}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def card_markdown(card: Card) -> str:
@@ -325,7 +337,7 @@ def _about(corpus: dict[str, Any]) -> str:
 
 def _test_table(card: Card) -> str:
     scores, speakers = card.scores["test"], card.coverage.get("speakers")
-    of = f" ({speakers} speakers)" if speakers else ""
+    of = f" ({_counted(speakers, 'speaker')})" if speakers else ""
     text = f"Test part{of}, with 95 % intervals{_few(speakers)}:\n\n"
     text += "| | network | median predictor |\n"
     text += "|---|---|---|\n"
@@ -391,10 +403,12 @@ def _errors(card: Card) -> str:
     """Whose errors calibrated the intervals."""
     about = card.errors or {"clips": card.clips["validation"]}  # a file of format 1
     part = "out-of-fold" if "folds" in about else "validation"
-    text = f"{about['clips']} {part} clips"
+    text = _counted(about["clips"], f"{part} clip")
     if "speakers" in about:
-        text += f" of {about['speakers']} speakers"
-    return text + (f" ({about['folds']} folds by {about['by']})" if "folds" in about else "")
+        text += f" of {_counted(about['speakers'], 'speaker')}"
+    if "folds" in about:
+        text += f" ({_counted(about['folds'], 'fold')} by {about['by']})"
+    return text
 
 
 def _coverage_text(card: Card) -> str:
@@ -415,8 +429,9 @@ def _spread_text(spread: dict[str, Any]) -> str:
     if not spread:
         return ""
     between, within = (np.sqrt(spread[name]) for name in ("between", "within"))
+    of = _counted(spread["speakers"], "speaker")
     return (
-        f"\n\nOver {spread['speakers']} speakers, mean predictions vary by {between:.2f} (standard "
-        f"deviation) around {spread['centre']:.2f}, and a speaker's clips by {within:.2f} around "
-        "the speaker's mean. `--relative` uses this."
+        f"\n\nOver {of}, mean predictions vary by {between:.2f} (standard deviation) around "
+        f"{spread['centre']:.2f}, and a speaker's clips by {within:.2f} around the speaker's mean. "
+        "`--relative` uses this."
     )

@@ -9,6 +9,7 @@ is asked for is checked before the first recording is read.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from helpers.inference import cards, sources, speakers
 from helpers.inference.model_file import load
 from helpers.inference.predictions import predict
 from helpers.inference.pretrained import predict_pretrained
-from helpers.storage import NAME_ANOTHER, OutputError, destination, write_file, write_table
+from helpers.storage import NAME_ANOTHER, OutputError, destination, write_json, write_table
 
 #: Recordings that a sentence names; it counts the others.
 NAMED = 3
 
 #: How the tables of this command begin, see `storage.destination`.
-CSV, JSON = "clip,valence,low,high,", r'\[\s*\{\s*"clip":'
+CSV = "clip,valence,low,high,"
+JSON = r'\[\s*\{\s*"clip":\s*"([^"\\]|\\.)*",\s*"valence":[^,]*,\s*"low":[^,]*,\s*"high":'
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         _show(cards.card_markdown(load(options.model_file).card))
         return 0
     clips = _recordings(options.clip)
+    same = sources.copies(clips)
     csv, as_json = _destinations(options)
     if options.pretrained:
         source = None if options.pretrained == "pretrained" else options.pretrained
@@ -48,17 +51,17 @@ def main(arguments: list[str] | None = None) -> int:
         table, spread = predict(model, clips, channels=options.channels), model.card.spread
     if table["valence"].isna().all():
         raise _none_usable(list(zip(table["clip"], table["problem"], strict=True)))
-    about = ""
+    table, about = _noted(table, same), ""
     if options.relative:
-        about = f"{speakers.in_words(table, spread)}\n"
-        table = speakers.relative(table, spread)
+        counted = ~table["clip"].isin(same)
+        about = f"{speakers.in_words(table[counted], spread)}{' Copies count once.' * bool(same)}\n"
+        table = speakers.relative(table, spread, counted=counted)
     if csv:
         write_table(csv, table)
     if as_json:
-        text = table.to_json(orient="records", indent=1, force_ascii=False)
-        write_file(as_json, text, fix=NAME_ANOTHER)
+        write_json(as_json, table.to_dict("records"), fix=NAME_ANOTHER)
     if csv or as_json:
-        _summarise(table, " and ".join(str(out) for out in (options.csv, options.json) if out))
+        _summarise(table, " and ".join(filter(None, (options.csv, options.json))))
     else:
         _show(_in_lines(table))
     _show(about)
@@ -90,10 +93,12 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="take all recordings as one person's, and say how far each is from what is usual for "
         "that person: the mean, shrunk towards that of other speakers if there are few",
     )
-    add("--csv", type=Path, metavar="OUT", help="write the table to this file")
-    add("--json", type=Path, metavar="OUT", help="write the rows to this file")
+    add("--csv", metavar="OUT", help="write the table to this file")
+    add("--json", metavar="OUT", help="write the rows to this file")
     options = cli.parsed(parser, arguments)
     named = bool(options.clip) and options.clip[0].endswith(".keras")
+    if "" in (options.pretrained, *options.clip):
+        parser.error("'' names no file: name one, or leave it out")
     if options.pretrained and options.pretrained.endswith(".keras"):
         parser.error(
             "--model takes no .keras file: name that before the recordings, without --model"
@@ -110,22 +115,17 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _recordings(named: list[str]) -> list[str]:
-    """Each recording that was named, once.
+    """The recordings that were named, each path once.
 
     Raises:
         UserError: if none of them can be read
     """
-    found = [path for name in named for path in sources.expanded(name)]
+    found = list(dict.fromkeys(path for name in named for path in sources.expanded(name)))
     _warn_of([path for name in named for path in sources.passed_over(name)])
     reasons = [(sources.encodable(path), sources.refusal(path)) for path in found]
     if all(reason for _, reason in reasons):
         raise _none_usable(reasons)
-    clips, copies = sources.distinct(found)
-    if copies:
-        which = ", ".join(f"{copy} (as {first})" for copy, first in copies)
-        count = "1 recording is" if len(copies) == 1 else f"{len(copies)} recordings are"
-        _warn(f"{count} the same as others, and left out: {which}")
-    return clips
+    return found
 
 
 def _warn_of(others: list[str]) -> None:
@@ -134,11 +134,8 @@ def _warn_of(others: list[str]) -> None:
         count = "1 file is" if len(others) == 1 else f"{len(others)} files are"
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         which = ", ".join(others[:NAMED]) + more
-        _warn(f"{count} left out, named unlike audio: {which}; name a file itself to have it read")
-
-
-def _warn(text: str) -> None:
-    print(sources.encodable(text), file=sys.stderr)
+        text = f"{count} left out, named unlike audio: {which}; name a file itself to have it read"
+        print(sources.encodable(text), file=sys.stderr)
 
 
 def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
@@ -151,11 +148,24 @@ def _none_usable(reasons: list[tuple[str, str]]) -> UserError:
 
 def _destinations(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
     """Where the tables of ``--csv`` and ``--json`` are written, see `storage.destination`."""
-    csv = options.csv and destination(options.csv, suffix=".csv", begins=CSV)
-    as_json = options.json and destination(options.json, suffix=".json", begins=JSON)
+    csv = as_json = None
+    if options.csv is not None:
+        csv = destination(options.csv, suffix=".csv", begins=CSV)
+    if options.json is not None:
+        as_json = destination(options.json, suffix=".json", begins=JSON)
     if csv and csv == as_json:
         raise OutputError(f"{options.json} is named for two tables: name a file for each.")
     return csv, as_json
+
+
+def _noted(table: pd.DataFrame, same: dict[str, str]) -> pd.DataFrame:
+    """The table with a note on each copy, see `sources.copies`, or on each of its channels."""
+    problems = []
+    for clip, problem in zip(table["clip"], table["problem"], strict=True):
+        first = same.get(clip) or same.get(re.sub(r" \(channel \d+\)$", "", clip))
+        note = f"is the same recording as {first}" if first else ""
+        problems.append("; ".join(filter(None, (problem, note))))
+    return table.assign(problem=problems)
 
 
 def _summarise(table: pd.DataFrame, written: str) -> None:
@@ -163,8 +173,8 @@ def _summarise(table: pd.DataFrame, written: str) -> None:
     unknown = table["valence"].isna()
     notes = int((~unknown & (table["problem"] != "")).sum())
     _show(
-        f"{len(table)} recordings, {unknown.sum()} of them without a valence, {notes} with a note "
-        f"(column problem), written to {written}\n"
+        f"Recordings: {len(table)}; without a valence: {unknown.sum()}; with a note (column "
+        f"problem): {notes}. Written to {written}\n"
     )
     for row in table[unknown].itertuples():
         print(f"{row.clip} {row.problem}", file=sys.stderr)

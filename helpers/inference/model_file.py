@@ -15,12 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from helpers import models
 from helpers.corpora import Corpus
 from helpers.features import MelSettings
-from helpers.inference.cards import ABOUT, Card
+from helpers.inference import speakers
+from helpers.inference.cards import ABOUT, Card, card_markdown, distance
 from helpers.models import keras
 from helpers.storage import atomic_write, make_folder
 from helpers.training import Run
@@ -136,6 +138,19 @@ def load(path: str | Path) -> Model:
         # Older files may lack the corpus, and the scale with it.
         about["corpus"] = about["corpus"] or dict.fromkeys(ABOUT, "unknown")
         about["scale"] = tuple(about["scale"] or (-math.inf, math.inf))
-        return Model(network, Card(**{**about, "mel": MelSettings(**about["mel"])}))
+        card = Card(**{**about, "mel": MelSettings(**about["mel"])})
+        _use(card)
     except Exception as error:  # its JSON can be spoilt in any way
         raise models.refused(path, error) from error
+    return Model(network, card)
+
+
+def _use(card: Card) -> None:
+    """Use all of a card that its text and a prediction need; what is spoilt raises an error."""
+    card_markdown(card)
+    card.interval(np.zeros(1), np.zeros((1, 2)))
+    speakers.usual(pd.Series([0.0]), card.spread)
+    levels = np.zeros((card.mel.rows, card.mel.frames(card.duration)))
+    (levels - np.asarray(card.mean)) / np.asarray(card.deviation)
+    mean, deviation = (np.array(card.familiar[name]) for name in ("mean", "deviation"))
+    float(card.familiar["limit"]) - distance(np.zeros(2 * len(levels)), mean, deviation)

@@ -242,7 +242,7 @@ def _warnings(sound: Sound, windows: _Windows, card: Card) -> str:
         first = f"only its first {card.duration:g} s are used, as in training"
         found.append(f"lasts {seconds:.1f} s: {first}")
     if windows.speech < seconds:
-        found.append(f"has speech in {windows.speech:.0f} of {seconds:.0f} s")
+        found.append(f"has speech in {windows.speech:.1f} of {seconds:.1f} s")
     return "; ".join(found)
 
 

@@ -54,6 +54,7 @@ function render({ model, el }) {
   }
 
   async function start() {
+    button.disabled = true; // while the browser asks for permission
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     const pieces = [];
     recorder = new MediaRecorder(stream);
@@ -69,6 +70,7 @@ function render({ model, el }) {
     };
     recorder.start();
     button.textContent = "Stop";
+    button.disabled = false;
   }
 
   rest();

@@ -77,7 +77,7 @@ def _matches(path: str) -> list[str]:
 def passed_over(path: str) -> list[str]:
     """Files that `expanded` leaves out although they may be audio: those of another suffix.
 
-    What begins as text, or has the suffix of another medium, such as a picture, is none.
+    What `refusal` refuses, or has the suffix of another medium, such as a picture, is none.
     """
     folders = [match for match in _matches(path) if os.path.isdir(match)]  # noqa: PTH112
     files = [str(Path(each, *parts)) for each in folders for parts in files_below(each)[0]]
@@ -87,29 +87,27 @@ def passed_over(path: str) -> list[str]:
 
 def _may_be_audio(path: str) -> bool:
     kind, _ = mimetypes.MimeTypes().guess_type(path, strict=False)
-    return (kind or "audio").startswith(("audio", "video")) and not _is_text(path)
+    return (kind or "audio").startswith(("audio", "video")) and not refusal(path)
 
 
-def distinct(paths: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Each recording once: links and copies of one before are left out, if they can be read.
+def copies(paths: list[str]) -> dict[str, str]:
+    """Which recordings are links to one before, or copies of it.
 
     Args:
-        paths: of recordings
+        paths: of recordings, each once
 
     Returns:
-        the paths that are left; and each other one, with that of the same recording among these
+        the name of the first of the same content, by the name of each other one
     """
     sizes = [None if refusal(path) else os.path.getsize(path) for path in paths]  # noqa: PTH202
     files = Counter(sizes)
     first: dict[str, str] = {}
-    copies = []
+    found = {}
     for path, size in zip(paths, sizes, strict=True):
         key = _content(path) if size and files[size] > 1 else os.path.realpath(path)
-        if key in first:
-            copies.append((path, first[key]))
-        else:
-            first[key] = path
-    return list(first.values()), copies
+        if first.setdefault(key, path) != path:
+            found[encodable(path)] = encodable(first[key])
+    return found
 
 
 def _content(path: str) -> str:
@@ -145,6 +143,8 @@ def refusal(path: str) -> str:
     folder = os.path.isdir(path)  # noqa: PTH112 as above
     if folder and not os.access(path, os.R_OK | os.X_OK):
         return "is a folder that cannot be read: change its permissions, or leave it out"
+    if folder and _below(path) == [path]:
+        return "is a folder without audio: name one with wav, flac, mp3 or other recordings"
     if os.path.isfile(path) or folder:  # noqa: PTH113 as above
         if not is_text(path):
             return NO_TEXT

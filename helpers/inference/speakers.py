@@ -78,7 +78,9 @@ def usual(valence: pd.Series, spread: Mapping[str, Any]) -> float:
     return centre + reliability(len(known), spread) * (mean - centre)
 
 
-def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
+def relative(
+    table: pd.DataFrame, spread: Mapping[str, Any], *, counted: pd.Series | None = None
+) -> pd.DataFrame:
     """How much more or less pleasant each recording sounds than is usual for its person.
 
     All recordings are taken as one person's. Those without a valence do not count.
@@ -91,6 +93,7 @@ def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
         table: see `predict`
         spread: of the model's predictions over speakers, see `Card.spread`; if it is empty, the
             mean is not shrunk, and one recording alone gets 0
+        counted: whether each recording counts for what is usual; None if all do
 
     Returns:
         the table with a column ``relative`` after ``high``: the valence minus `usual`. ``low`` and
@@ -99,7 +102,8 @@ def relative(table: pd.DataFrame, spread: Mapping[str, Any]) -> pd.DataFrame:
     See: notebooks/07_your_speech.ipynb
     """
     found = table.copy()
-    values = table["valence"] - usual(table["valence"], spread)
+    of = table if counted is None else table[counted]
+    values = table["valence"] - usual(of["valence"], spread)
     found.insert(found.columns.get_loc("high") + 1, "relative", values)
     return found
 
@@ -114,20 +118,19 @@ def in_words(table: pd.DataFrame, spread: Mapping[str, Any]) -> str:
     known = table["valence"].dropna()
     if known.empty:
         return "relative: no recording has a valence, so nothing is known of the person."
-    several = (
-        f"the {len(known)} recordings with a valence are" if len(known) > 1 else "the recording is"
-    )
-    whose = f"{several} taken as one person's"
+    several = f"{len(known)} recordings with a valence are"
+    one = "one recording with a valence is"
+    whose = f"the {several if len(known) > 1 else one} taken as one person's"
     text = f"relative: valence minus {usual(known, spread):.2f}, the person's usual one; {whose}. "
     if spread:
         share = 100 * reliability(len(known), spread)
         text += (
-            f"Their mean, {known.mean():.2f}, counts {share:.0f} %, "
+            f"The person's mean, {known.mean():.2f}, counts {share:.0f} %, "
             f"and the mean of {spread['speakers']} other speakers, {spread['centre']:.2f}, the rest"
         )
     else:
         text += (
-            "It is their plain mean, which chance decides if they are few: the model does not say "
-            "how speakers differ"
+            "It is the plain mean, which chance decides if recordings are few: the model does not "
+            "say how speakers differ"
         )
     return text + ". low and high are those of valence."

@@ -22,7 +22,7 @@ from helpers.plots.errors import (
     residuals,
 )
 from helpers.plots.networks import architecture, learning_curves, max_pooling
-from helpers.plots.playback import MelSliders, players, show_widget, sounds
+from helpers.plots.playback import MelSliders, player, players, show_widget, sounds
 from helpers.plots.scores import (
     comparison,
     costs,

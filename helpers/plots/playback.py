@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ import soundfile
 from IPython.core.pylabtools import print_figure
 from IPython.display import HTML, Audio, display
 
-from helpers import features
+from helpers import audio, features
 from helpers.features import MelSettings
 from helpers.plots.data import spectrogram
 from helpers.progress import watched
@@ -31,6 +32,9 @@ STYLE = """<style>
 </style>
 """
 
+#: Suffixes of files that browsers play.
+PLAYED = (".wav", ".mp3", ".flac", ".ogg", ".m4a")
+
 #: Sampling rates in Hz that MP3 has.
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
@@ -39,6 +43,23 @@ WINDOWS = (512, 1024, 2048)
 
 #: Mel bands of the sliders.
 BANDS = (16, 32, 64, 128)
+
+
+def player(path: str | os.PathLike[str]) -> Audio:
+    """A player with a recording in it, as it is if browsers play such files.
+
+    Args:
+        path: of the recording
+
+    Raises:
+        audio.UnusableError: if it is of another kind, and cannot be read
+
+    See: notebooks/01_exploration.ipynb
+    """
+    if os.fspath(path).lower().endswith(PLAYED):
+        return Audio(path)
+    y, rate = audio.read(path)
+    return Audio(y, rate=rate)
 
 
 def players(clips: pd.DataFrame) -> HTML:
@@ -53,7 +74,7 @@ def players(clips: pd.DataFrame) -> HTML:
         f"{place}. true: {clip.valence:.2f}, pred: {clip.prediction:.2f}"
         for place, clip in enumerate(clips.itertuples(), start=1)
     ]
-    stored = [Audio(path)._repr_html_() for path in clips["path"]]
+    stored = [player(path)._repr_html_() for path in clips["path"]]
     return _rows(dict(zip(titles, stored, strict=True)), columns=5)
 
 

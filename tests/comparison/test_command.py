@@ -1,14 +1,16 @@
 """``python -m helpers.comparison``."""
 
+import shutil
 from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from helpers import cli, comparison, corpora, evaluation
 from helpers.comparison import command
-from tests.conftest import write_corpus
+from tests.conftest import voice, write_corpus
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 80)
@@ -50,12 +52,14 @@ def test_the_command_compares_what_it_was_asked_to(
 
     title, *shown = capsys.readouterr().out.split("\n\n")
     sizes = (
-        "3 folds by clip, networks trained 2" if more else "4 folds by speaker, networks trained 1"
+        "3 folds by clip, trainings of a network in each: 2"
+        if more
+        else "4 folds by speaker, trainings of a network in each: 1"
     )
     note = "" if more else "There are 4 folds and not 6: the corpus has 4 speakers.\n"
     assert title == (
-        f"{note}{corpus.name}, valence from 1 to 5: {sizes} times in each; gains are over "
-        f"{reference}. 95 % intervals: 4 speakers drawn anew, too few (below eight, such intervals "
+        f"{note}{corpus.name}, valence from 1 to 5: {sizes}; gains are over {reference}. "
+        "95 % intervals: 4 speakers drawn anew, too few (below eight, such intervals "
         "are too narrow)."
     )
     cost = scores["cost"].round(2).to_string()
@@ -174,7 +178,8 @@ def test_no_file_is_lost_to_a_table_and_what_cannot_be_written_is_said_first(
         tmp_path / "o.csv": f"{beside} is there already",
         corpus_folder: "is a folder: name a file",
         tmp_path / "o.xlsx": "has the suffix .xlsx of another kind of file: name one with .csv",
-        "-": "- is no file",
+        "-": "'-' is no file",
+        f"{tmp_path}/new/": f"{tmp_path}/new/ is a folder: name a file",
         labels / "o.csv": "cannot be written (File exists): name another file",
     }.items():
         assert reason in refused(capsys, corpus_folder, "--csv", out)
@@ -200,6 +205,23 @@ def test_corpora_and_models_may_be_named_as_people_do(corpus_folder, tmp_path, c
     arguments = [str(corpus_folder), "--scale", "1", "5", str(tmp_path / "other")]
     assert comparison.main([*arguments, "--models", "egemaps_svr, median", "--folds", "2"]) == 0
     assert "my_corpus_other, valence from 1 to 5: 2 folds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("new", [0, 4])
+def test_a_test_on_copies_says_how_many_clips_are_none(corpus_folder, tmp_path, capsys, new):
+    other = tmp_path / "other"
+    shutil.copytree(corpus_folder, other)
+    for i in range(new):
+        soundfile.write(other / "audio" / f"clip{i:02d}.wav", voice(1, seed=99 + i), 16000)
+    on = ["--on", str(other)]
+    if new:
+        said = run(corpus_folder, capsys, *on)
+        assert "tested on its clips that are in none of them (4 of 12), trainings" in said[-1]
+    else:
+        said = refused(capsys, corpus_folder, *on)
+        assert said == (
+            "All clips of other are in my_corpus, too: name a corpus with other clips.\n"
+        )
 
 
 @pytest.mark.parametrize("option", [["--folds", "6"], ["--by", "clip"]])

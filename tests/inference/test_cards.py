@@ -7,14 +7,17 @@ import scipy.stats
 from helpers import inference
 
 
-def test_an_interval_stays_on_the_scale(model):
+def test_an_interval_stays_on_the_scale_unless_its_prediction_does_not(model):
     card = replace(model.card, scale=(1.0, 5.0), margin=0.5)
     valence = np.array([1.2, 3.0, 4.9, 5.2])
     low, high = card.interval(valence, np.full((4, 2), np.nan))  # which do not count
     assert low.tolist() == pytest.approx([1.0, 2.5, 4.4, 4.7])
-    assert high.tolist() == pytest.approx([1.7, 3.5, 5.0, 5.0])
+    assert high.tolist() == pytest.approx([1.7, 3.5, 5.0, 5.2])  # which holds its prediction
     ends = replace(card, margin=None).interval(valence, np.full((4, 2), np.nan))
-    assert [end.tolist() for end in ends] == [[1.0] * 4, [5.0] * 4]
+    assert [end.tolist() for end in ends] == [[1.0] * 4, [5.0, 5.0, 5.0, 5.2]]
+    beyond = np.array([0.2, 5.8])
+    low, high = card.interval(beyond, np.full((2, 2), np.nan))
+    assert (low.tolist(), high.tolist()) == ([0.2, 5.0], [1.0, 5.8])
     low, high = replace(card, from_quantiles=True).interval(valence[:1], np.array([[1.1, 4.0]]))
     assert (low, high) == (1.0, 4.5)
 
@@ -45,6 +48,20 @@ def test_the_coverage_counts_the_test_ratings_in_their_intervals(study, model):
     assert coverage["value"] == 0.9  # the ends are quantiles of the beta distribution
     assert coverage["low"] == pytest.approx(scipy.stats.beta.ppf(0.025, 9, 2))
     assert coverage["high"] == pytest.approx(scipy.stats.beta.ppf(0.975, 10, 1))
+
+
+@pytest.mark.parametrize(
+    ("held", "low", "high"), [(8, 0.025 ** (1 / 8), 1), (0, 0, 1 - 0.025 ** (1 / 8))]
+)
+def test_a_coverage_of_all_or_none_has_an_interval_that_is_no_point(model, held, low, high):
+    about = {**model.card.coverage, "held": held, "low": held / 8, "high": held / 8, "speakers": 1}
+    card = replace(model.card, coverage=about)
+    found = inference.coverage(card)
+    assert (found["low"], found["high"]) == pytest.approx((low, high))
+    said = (
+        f"It held {100 * held / 8:.0f} % of the test ratings ({100 * low:.0f} to {100 * high:.0f} %"
+    )
+    assert f"{said}, too narrow with 1 speaker)." in inference.card_markdown(card)
 
 
 def test_the_text_says_what_is_known(model):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from helpers import cli, inference
-from helpers.inference import command
+from helpers.inference import command, speakers
 from helpers.storage import PROJECT
 from tests.conftest import voice
 from tests.inference.conftest import RATE
@@ -32,13 +32,14 @@ def test_the_command_writes_tables_and_its_exit_code_says_what_failed(
     assert inference.main([model, clip, missing, *options]) == 1
     captured = capsys.readouterr()
     assert captured.out == (
-        "2 recordings, 1 of them without a valence, 1 with a note (column problem), written to "
+        "Recordings: 2; without a valence: 1; with a note (column problem): 1. Written to "
         f"{csv} and {as_json}\n"
     )
     assert captured.err.startswith(f"{missing} ")
-    rows = json.loads(as_json.read_text())
+    rows = json.loads(text := as_json.read_text())
     assert rows[1]["valence"] is None and rows[0]["problem"].startswith("lasts 1.2 s")
-    assert pd.read_csv(csv)["valence"][0] == pytest.approx(rows[0]["valence"])
+    assert pd.read_csv(csv)["valence"][0] == rows[0]["valence"]  # with all digits
+    assert text.endswith("]\n") and f'"clip": "{clip}"' in text  # without escaped slashes
     assert cli.run(inference.main, [f"{missing}.keras", clip]) == 2
     assert "There is no file" in capsys.readouterr().err
 
@@ -153,14 +154,18 @@ def refused(capsys, *arguments):
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there, and pipes have no names")
 @pytest.mark.parametrize("option", ["--csv", "--json"])
 def test_a_table_replaces_no_recording_model_or_pipe(study, recording, tmp_path, capsys, option):
-    odd, link, pipe, labels, loop = (tmp_path / name for name in ("odd", "link", "pipe", "l", "a"))
+    odd, link, pipe, labels, rows, loop = (
+        tmp_path / name for name in ("odd", "link", "pipe", "l", "r", "a")
+    )
     odd.write_bytes(recording.read_bytes() + b"tail")
     labels.write_text("file,valence\nvoice.wav,3\n")
+    rows.write_text('[{"clip": "voice.wav", "valence": 3, "speaker": "s1"}]')
     link.symlink_to(odd)
     loop.symlink_to(loop)
     os.mkfifo(pipe)
     (tmp_path / "to_pipe").symlink_to(pipe)
-    contents = [path.read_bytes() for path in (recording, odd, labels, study.path)]
+    kept = (recording, odd, labels, rows, study.path)
+    contents = [path.read_bytes() for path in kept]
     for out, reason in {
         recording: f"has the suffix .wav of another kind of file: name one with .{option[2:]}",
         tmp_path / "new.FLAC": "has the suffix .FLAC of another kind",
@@ -169,13 +174,16 @@ def test_a_table_replaces_no_recording_model_or_pipe(study, recording, tmp_path,
         odd: "is there already, and this command did not write it: name another file",
         link: "is there already, and this command did not write it",
         labels: "is there already, and this command did not write it",
+        rows: "is there already, and this command did not write it",
         pipe: "is a pipe, a device or a link to itself: name a file",
         tmp_path / "to_pipe": "is a pipe, a device",
         loop: "is a pipe, a device or a link to itself",
-        "-": "- is no file: name one",
+        "-": "'-' is no file: name one",
+        "": "'' is no file: name one",
+        f"{tmp_path}/new/": f"{tmp_path}/new/ is a folder: name a file",
     }.items():
         assert reason in refused(capsys, study.path, recording, odd, option, out)
-    assert contents == [path.read_bytes() for path in (recording, odd, labels, study.path)]
+    assert contents == [path.read_bytes() for path in kept]
     assert pipe.is_fifo() and link.is_symlink()
 
 
@@ -206,20 +214,36 @@ def test_a_table_is_written_anew(study, recording, tmp_path, name, separator):
     ]  # fmt: skip
 
 
-def test_a_recording_that_is_named_or_copied_twice_counts_once(study, recording, tmp_path, capsys):
-    copy, other = tmp_path / "copy.wav", tmp_path / "other.wav"
+def test_a_copy_of_a_recording_has_a_row_with_a_note_and_counts_once(study, recording, tmp_path):
+    copy, other, out = (tmp_path / name for name in ("copy.wav", "other.wav", "out.csv"))
     copy.write_bytes(recording.read_bytes())
     soundfile.write(other, voice(1.2, RATE, pitch=300), RATE)  # of the same size
     again = f"{tmp_path}/./voice.wav"
     clips = [str(recording), again, str(copy), str(other), f"{tmp_path}/none.wav"]
-    assert inference.main([str(study.path), *clips, "--relative"]) == 1
-    said = capsys.readouterr()
-    assert said.err == (
-        f"2 recordings are the same as others, and left out: {again} (as {recording}), "
-        f"{copy} (as {recording})\n"
+    arguments = [str(study.path), *clips, "--relative", "--csv", str(out)]
+    assert inference.main([*arguments, str(recording)]) == 1  # a path that is named twice
+    table = pd.read_csv(out)
+    assert table["clip"].tolist() == clips and table["valence"][:3].nunique() == 1
+    same = table["problem"].str.contains(f"; is the same recording as {recording}$")
+    assert same.tolist() == [False, True, True, False, False]
+    once = table[~same].drop(columns="relative")
+    spread = inference.load(study.path).card.spread
+    np.testing.assert_allclose(
+        inference.relative(once, spread)["relative"], table["relative"][~same], atol=1e-12
     )
-    assert "the 2 recordings with a valence are taken as one person's" in said.out
-    assert "none.wav does not exist" in said.out
+    assert "the 2 recordings with a valence" in speakers.in_words(once, spread)
+
+
+def test_copies_are_noted_in_each_channel(study, tmp_path, capsys):
+    stereo = np.stack([voice(1.2, RATE), voice(1.2, RATE, pitch=300)], axis=1)
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, stereo, RATE)
+    assert inference.main([str(study.path), str(tmp_path), "--channels"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "the same rec" in line]
+    assert [line.split(")")[0] for line in said] == [
+        f"{tmp_path}/b.wav (channel {i}" for i in (1, 2)
+    ]
+    assert all(line.endswith(f"is the same recording as {tmp_path}/a.wav") for line in said)
 
 
 def test_files_of_a_folder_that_may_be_audio_are_named(study, recording, tmp_path, capsys):
@@ -229,6 +253,8 @@ def test_files_of_a_folder_that_may_be_audio_are_named(study, recording, tmp_pat
         (tmp_path / name).write_bytes(recording.read_bytes())
     for name in ("a.csv", "a.json", "README", "a.TextGrid"):
         (tmp_path / name).write_text("text")
+    for name in ("a.keras", "a.7z"):
+        (tmp_path / name).write_bytes(b"PK\0")
     assert inference.main([str(study.path), str(tmp_path)]) == 0
     assert capsys.readouterr().err == (
         f"4 files are left out, named unlike audio: {tmp_path}/talk.mkw, {tmp_path}/voice, "
@@ -247,7 +273,10 @@ def test_if_nothing_has_a_valence_one_sentence_says_why(study, recording, tmp_pa
     empty.mkdir()
     out = tmp_path / "out.csv"
     said = refused(capsys, study.path, silent, empty, "--csv", out)
-    assert said.startswith(f"{silent} is silent or constant; {empty} is a folder without audio")
+    assert said == (
+        f"{silent} is silent or constant; {empty} is a folder without audio: name one with wav, "
+        "flac, mp3 or other recordings.\n"
+    )
     assert not out.exists()
     said = refused(capsys, study.path, *(tmp_path / f"{i}.wav" for i in range(9)))
     assert said.endswith("2.wav does not exist: check its path; 6 more have no valence.\n")
@@ -264,6 +293,13 @@ def test_names_are_at_the_left_and_what_is_said_is_below(study, recording, tmp_p
     assert all(len(line) < width + 24 for line in lines[:3]) and lines[3] == ""
     assert lines[4].startswith(f"{recording} lasts 1.2 s: only its first 1 s")
     assert lines[5] == f"{tmp_path}/a.wav does not exist: check its path"
+
+
+@pytest.mark.parametrize("arguments", [[""], ["a.wav", ""], ["--model", "", "a.wav"]])
+def test_an_empty_name_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        inference.main(arguments)
+    assert "'' names no file: name one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--csv", "--json", "--channels", "--relative"])

@@ -193,6 +193,27 @@ def test_a_file_that_is_not_ours_is_refused_with_one_sentence(study, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"settings": {"model": "recommended"}}, "KeyError: 'parameters'"),
+        ({"familiar": {}}, "KeyError: 'mean'"),
+        ({"familiar": {"mean": [1], "deviation": [[1], [1]]}}, "KeyError: 'limit'"),
+        ({"mean": [[0.0]] * 3}, "ValueError: "),
+        ({"margin": "wide"}, "TypeError|UFunc|ValueError"),
+        ({"spread": {"centre": 3}}, "KeyError: "),
+        ({"coverage": {"held": 3}}, "KeyError: 'clips'"),
+    ],
+)
+def test_a_card_that_lacks_what_is_needed_is_refused_when_it_is_read(
+    study, tmp_path, monkeypatch, change, reason
+):
+    monkeypatch.setattr(keras.saving, "load_model", lambda *a, **b: study.run.model)
+    path = rewritten(study.path, tmp_path / "a.keras", lambda card: {**card, **change})
+    with pytest.raises(inference.ModelError, match=rf"a\.keras is no model .*\(({reason})"):
+        inference.load(path)
+
+
+@pytest.mark.parametrize(
     ("error", "reason"),
     [
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),

@@ -214,6 +214,8 @@ def test_a_recording_says_what_its_valence_is_of(model):
     assert predictions.analyse(model, (voice(1.4), RATE)).row["problem"] == cut
     long = "is long: the mean of 3 windows, with the interval of single clips"
     assert problem(model, voice(2)) == long
+    pause = np.concatenate([voice(2), np.zeros(round(0.6 * RATE)), voice(2)])
+    assert problem(model, pause).endswith("; has speech in 4.2 of 4.6 s")  # 0.1 s beside it, each
 
 
 def test_little_speech_is_marked_and_keeps_its_valence(model):

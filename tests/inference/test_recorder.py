@@ -1,17 +1,66 @@
 """The panel of notebook 7, used as a browser uses it."""
 
 import base64
+import json
 import re
+import subprocess
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from playwright._impl._driver import compute_driver_executable
 
 from helpers import audio, cli, inference
+from helpers.storage import PROJECT
 from tests.conftest import stored_of, voice
 from tests.inference.conftest import RATE
+
+#: A browser that asks for permission before it hands out a stream, or refuses.
+BROWSER = """
+let button, streams = [];
+const element = () => ({ style: {}, append() {} });
+globalThis.document = {
+  createElement: (tag) => (tag === "button" ? (button = element()) : element()),
+};
+const getUserMedia = () => new Promise((grant, refuse) => setTimeout(() => {
+  if (process.argv[2] === "refuse") return refuse(new Error("refused"));
+  const stream = { on: true, getTracks: () => [{ stop: () => (stream.on = false) }] };
+  streams.push(stream);
+  grant(stream);
+}));
+Object.defineProperty(globalThis, "navigator", { value: { mediaDevices: { getUserMedia } } });
+globalThis.AudioContext = class {
+  createAnalyser() { return { fftSize: 8, getFloatTimeDomainData() {} }; }
+  createMediaStreamSource() { return { connect() {} }; }
+  close() {}
+  async decodeAudioData() { return { duration: 1, getChannelData: () => new Float32Array(3) }; }
+};
+globalThis.MediaRecorder = class { start() {} stop() { this.onstop(); } };
+const click = () => button.disabled || button.onclick();
+const wait = () => new Promise((done) => setTimeout(done, 20));
+recorder.render({ model: { get() {}, set() {}, save_changes() {}, on() {} }, el: element() });
+click(); click(); await wait();
+const during = streams.map((stream) => stream.on);
+if (during.length) click();
+await wait();
+const after = streams.map((stream) => stream.on);
+console.log(JSON.stringify([during, after, button.textContent, button.disabled]));
+process.exit(); // although a microphone may be on
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "during", "after"), [("grant", [True], [False]), ("refuse", [], [])]
+)
+def test_two_quick_clicks_open_one_microphone_and_leave_none_on(tmp_path, answer, during, after):
+    node, _ = compute_driver_executable()  # which comes with playwright
+    source = (PROJECT / "helpers/inference/recorder.js").read_text(encoding="utf-8")
+    script = tmp_path / "recorder.mjs"
+    script.write_text(f"{source.replace('export default', 'const recorder =')}\n{BROWSER}")
+    run = subprocess.run([node, script, answer], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == [during, after, "Record", False]
 
 
 @pytest.fixture

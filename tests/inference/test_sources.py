@@ -68,6 +68,13 @@ def test_a_named_pipe_is_refused_and_never_blocks(model, recording, channels):
     assert table["valence"].notna().tolist() == [False, True]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_no_advice_is_given_on_what_is_no_file(recording):
+    os.mkfifo(recording.with_name("pipe"))  # which blocks who opens it
+    recording.with_name("gone").symlink_to("nowhere")
+    assert sources.passed_over(str(recording.parent)) == []
+
+
 def test_a_folder_that_cannot_be_read_is_named(model, recording, monkeypatch):
     folder = recording.parent
     closed = {folder / "closed", folder / "open" / "closed"}

@@ -88,8 +88,8 @@ def test_the_command_gives_recordings_relative_to_their_shrunk_mean(
     said = capsys.readouterr().out.splitlines()[1]
     assert said == (
         f"relative: valence minus {usual:.2f}, the person's usual one; the 3 recordings with a "
-        f"valence are taken as one person's. Their mean, {mean:.2f}, counts 38 %, and the mean of "
-        "7 other speakers, 3.00, the rest. low and high are those of valence."
+        f"valence are taken as one person's. The person's mean, {mean:.2f}, counts 38 %, and the "
+        "mean of 7 other speakers, 3.00, the rest. low and high are those of valence."
     )
 
 
@@ -107,6 +107,11 @@ def test_a_file_of_format_2_gives_the_plain_mean_and_says_so(study, recordings, 
     card = inference.load(path).card
     assert card.spread == {} and "--relative" not in inference.card_markdown(card)
     assert models.FORMAT == 3
+
+
+def test_one_recording_is_called_one():
+    said = speakers.in_words(pd.DataFrame({"valence": [2.0, np.nan]}), SPREAD)
+    assert "the one recording with a valence is taken" in said and "heir" not in said
 
 
 def test_recordings_without_a_valence_say_nothing_of_a_person(study, recordings):

@@ -31,6 +31,18 @@ def test_players_stand_in_rows_each_with_its_rating_its_prediction_and_its_sound
     assert "repeat(5, 1fr)" in shown
 
 
+@pytest.mark.parametrize("suffix", ["au", "AIFF"])
+def test_what_browsers_do_not_play_is_stored_as_wav(tmp_path, suffix):
+    path = tmp_path / f"part.{suffix}"
+    soundfile.write(path, np.stack([VOICE, VOICE], axis=1), 8000, format=suffix, subtype="PCM_16")
+    clips = pd.DataFrame({"path": [str(path)], "valence": 2.0, "prediction": 3.0})
+    shown = plots.players(clips).data
+    assert 'type="audio/wav"' in shown and "basic" not in shown and "aiff" not in shown
+    decoded, rate = soundfile.read(io.BytesIO(stored(shown)[0]))
+    assert rate == 8000
+    np.testing.assert_allclose(decoded, VOICE / np.abs(VOICE).max(), atol=1e-3)
+
+
 def test_sounds_have_their_name_their_rate_and_one_peak():
     shown = plots.sounds({"loud": (VOICE, 8000), "quiet": (0.01 * VOICE, 8000)}).data
     decoded = [soundfile.read(io.BytesIO(each)) for each in stored(shown)]
