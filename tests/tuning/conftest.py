@@ -14,7 +14,8 @@ GRID = {"dropout": [0.0, 0.5], "epochs": [1, 3]}
 
 def files():
     """The stored trainings, and when each was written."""
-    return {path.name: path.stat().st_mtime_ns for path in cache_folder("trials").glob("*.json")}
+    whole = (path for path in cache_folder("trials").glob("*.json") if ".partial" not in path.name)
+    return {path.name: path.stat().st_mtime_ns for path in whole}
 
 
 def numbers(table):

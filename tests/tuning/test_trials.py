@@ -92,7 +92,8 @@ def test_hyperparameters_have_the_defaults_of_the_functions_that_they_are_for():
         parameters = inspect.signature(function).parameters.values()
         return {each.name: each.default for each in parameters if each.default is not each.empty}
 
-    assert defaults(models.parallel_cnn) == trials.NETWORK_HYPERPARAMETERS
+    of_the_corpus = {"scale": (1.0, 5.0)}
+    assert defaults(models.parallel_cnn) == trials.NETWORK_HYPERPARAMETERS | of_the_corpus
     assert trials.TRAINING_HYPERPARAMETERS.items() <= defaults(training.train).items()
 
 
