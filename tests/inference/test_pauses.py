@@ -110,7 +110,9 @@ def test_a_pause_as_long_as_the_speech_hardly_changes_the_valence(demo, side, le
     for note in notes[1:]:
         found, whole = (float(word) for word in note.split() if word[0].isdigit())
         assert note == f"has speech in {found:.1f} of {whole:.1f} s"
-        assert found == pytest.approx(seconds, abs=2) and whole == pytest.approx(2 * seconds, abs=0.05)
+        assert found == pytest.approx(seconds, abs=2) and whole == pytest.approx(
+            2 * seconds, abs=0.05
+        )
 
 
 def test_a_long_stretch_counts_more_than_a_short_one(demo):
