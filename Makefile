@@ -11,9 +11,8 @@ $(foreach name,$(filter-out $(CHOICES) MAKE% SHELL,$(.VARIABLES)),$(if $(filter 
 # make nor the shell expands a value, such as a path with a $.
 ifneq ($(origin CORPUS), undefined)
 report data: export VALENCE_CORPUS := $(value CORPUS)
-report: export VALENCE_SCALE := $(value SCALE)
 endif
-ifneq ($(origin SCALE), undefined)
+ifneq ($(origin CORPUS) $(origin SCALE), undefined undefined)
 report: export VALENCE_SCALE := $(value SCALE)
 endif
 ifneq ($(origin PROFILE), undefined)

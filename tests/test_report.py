@@ -420,8 +420,9 @@ def test_an_interval_over_few_speakers_is_called_too_narrow(demo, speakers, narr
             if part in results:
                 results[part] = speakers
 
-    def covered(results):
+    def covered(results):  # not all, whose interval draws no speakers
         results["coverage"]["speakers"] = speakers
+        results["coverage"]["held"] = results["coverage"]["clips"] - 1
 
     def changes(results):
         results["ablation_speakers"] = speakers
@@ -432,6 +433,14 @@ def test_an_interval_over_few_speakers_is_called_too_narrow(demo, speakers, narr
     assert ("Clipsaretakenasindependentthere" in text) == (speakers is None)
     assert (squeezed("With 7 speakers, such intervals are too narrow") in text) == narrow
     assert ("toonarrow" in text) == narrow
+
+
+def test_a_coverage_of_all_ratings_does_not_draw_the_speakers(demo):
+    def covered(results):
+        results["coverage"] |= {"speakers": 20, "held": results["coverage"]["clips"]}
+
+    text = made(demo, your_speech=covered)
+    assert "Clipsaretakenasindependentthere" in text and "drawing20speakers" not in text
 
 
 def test_the_table_of_trials_is_read_from_its_file(demo):

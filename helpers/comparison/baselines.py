@@ -55,6 +55,7 @@ def svr(
     test: np.ndarray,
     *,
     speakers: np.ndarray | None = None,
+    scale: tuple[float, float] = (1.0, 5.0),
     kernel: str = "rbf",
     grid: Sequence[float] = (0.1, 1.0, 10.0),
     folds: int = 3,
@@ -72,6 +73,8 @@ def svr(
         test: row numbers of the clips to predict
         speakers: of each training clip [train], who are kept together in the inner folds; None
             makes these by clip
+        scale: lowest and highest rating. The machine's margin, 0.1, and C count in quarters of it,
+            so that the unit of the ratings does not matter
         kernel: ``"rbf"``, the Gaussian one, or ``"linear"``
         grid: values of C
         folds: number of inner folds; fewer if there are fewer speakers
@@ -85,8 +88,16 @@ def svr(
     # As one matrix product: libsvm's own linear kernel gives the same in several times the time.
     machine = SVR(kernel=linear_kernel if kernel == "linear" else kernel)
     pipeline = make_pipeline(StandardScaler(), cut, machine)
-    return tuned_on_inner_folds(
-        pipeline, {"svr__C": grid}, features, ratings, train, test, speakers=speakers, folds=folds
+    quarter = (scale[1] - scale[0]) / 4
+    return quarter * tuned_on_inner_folds(
+        pipeline,
+        {"svr__C": grid},
+        features,
+        ratings / quarter,
+        train,
+        test,
+        speakers=speakers,
+        folds=folds,
     )
 
 

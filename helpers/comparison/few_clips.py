@@ -70,7 +70,10 @@ def few_clips(corpus: Corpus, parts: Sequence[Split], *, seed: int = 0) -> pd.Da
     above = ratings > by_speaker.transform("median").to_numpy()
     allowed = dict(zip(KINDS, (np.full_like(above, True), above), strict=True))
     counts = numbers_known(speakers)
-    found = [_predicted(values, ratings, speakers, each, counts, allowed, seed) for each in parts]
+    found = [
+        _predicted(values, ratings, speakers, each, counts, allowed, seed, scale=corpus.scale)
+        for each in parts
+    ]
     rows = np.concatenate([each.test for each in parts])
     tables = {}
     for kind, count in itertools.product(KINDS, counts):
@@ -88,13 +91,15 @@ def _predicted(
     counts: Sequence[int],
     allowed: Mapping[str, np.ndarray],
     seed: int,
+    *,
+    scale: tuple[float, float],
 ) -> dict[tuple[str, int, str], np.ndarray]:
     """Valence of the test part by kind and number of known clips, and way [draws, test]."""
     rows, test = np.union1d(split.train, split.validation), split.test
     own, others = speakers[rows], speakers[test]
     values = filled(values, rows)
     spreads = {WAYS[1]: None, WAYS[2]: Spread.of(values[rows], own)}
-    as_they_are = svr(values, ratings, rows, test, speakers=own)[None]
+    as_they_are = svr(values, ratings, rows, test, speakers=own, scale=scale)[None]
     found = {(kind, count, WAYS[0]): as_they_are for kind in KINDS for count in counts}
     for count, (way, spread) in itertools.product(counts, spreads.items()):
         normalised = functools.partial(normalise_by_few, count=count, spread=spread)
@@ -104,7 +109,7 @@ def _predicted(
             drawn.append(normalised(values[test], others, allowed=known, seed=(seed, draw)))
         matrix = np.concatenate(drawn)
         train, tested = np.split(np.arange(len(matrix)), [len(rows)])
-        valence = svr(matrix, ratings[rows], train, tested, speakers=own)
+        valence = svr(matrix, ratings[rows], train, tested, speakers=own, scale=scale)
         for kind, each in zip(KINDS, valence.reshape(len(KINDS), DRAWS, -1), strict=True):
             found[kind, count, way] = each
     return found

@@ -266,10 +266,14 @@ def _fit(corpus: Corpus, fit: Fit) -> Record:
         prediction = baselines.median(ratings, train, test)
     elif contender.network == "svr":
         matrix, start = _filled_inputs(corpus, fit), time.perf_counter()
-        low, high = corpus.scale
-        quarter = (high - low) / 4  # in such units, the machine's margin is the same on all scales
-        prediction = quarter * baselines.svr(
-            matrix, ratings / quarter, train, test, speakers=speakers, **contender.options
+        prediction = baselines.svr(
+            matrix,
+            ratings,
+            train,
+            test,
+            speakers=speakers,
+            scale=corpus.scale,
+            **contender.options,
         )
         costs = (time.perf_counter() - start, 0, 0.0)
     elif contender.network in PRETRAINED:

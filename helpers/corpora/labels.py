@@ -100,7 +100,7 @@ def read(
     elif known:
         labels = _of_layouts(known, scale, source)
         names = " and ".join(own)
-        labels.notes = tuple(
+        labels.notes += tuple(
             f"{name} is not used, since {names} has ratings of its own" for name in rated
         )
     elif others:

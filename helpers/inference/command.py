@@ -30,6 +30,9 @@ NAMED = 3
 CSV = "clip,valence,low,high,"
 JSON = r'\[\s*\{\s*"clip":\s*"([^"\\]|\\.)*",\s*"valence":[^,]*,\s*"low":[^,]*,\s*"high":'
 
+#: What `sources.recordings` adds to the name of a recording whose channels are predicted.
+CHANNEL = r" \(channel \d+\)$"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Print what a model is, or the valence of recordings.
@@ -51,9 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
         table, spread = predict(model, clips, channels=options.channels), model.card.spread
     if table["valence"].isna().all():
         raise _none_usable(list(zip(table["clip"], table["problem"], strict=True)))
-    table, about = _noted(table, same), ""
+    first = table["clip"].map(lambda name: same.get(name) or same.get(re.sub(CHANNEL, "", name)))
+    table, about = _noted(table, first), ""
     if options.relative:
-        counted = ~table["clip"].isin(same)
+        counted = first.isna()
         about = f"{speakers.in_words(table[counted], spread)}{' Copies count once.' * bool(same)}\n"
         table = speakers.relative(table, spread, counted=counted)
     if csv:
@@ -158,14 +162,11 @@ def _destinations(options: argparse.Namespace) -> tuple[Path | None, Path | None
     return csv, as_json
 
 
-def _noted(table: pd.DataFrame, same: dict[str, str]) -> pd.DataFrame:
-    """The table with a note on each copy, see `sources.copies`, or on each of its channels."""
-    problems = []
-    for clip, problem in zip(table["clip"], table["problem"], strict=True):
-        first = same.get(clip) or same.get(re.sub(r" \(channel \d+\)$", "", clip))
-        note = f"is the same recording as {first}" if first else ""
-        problems.append("; ".join(filter(None, (problem, note))))
-    return table.assign(problem=problems)
+def _noted(table: pd.DataFrame, first: pd.Series) -> pd.DataFrame:
+    """The table with a note on each copy, which names the first recording of the same content."""
+    notes = [f"is the same recording as {name}" if isinstance(name, str) else "" for name in first]
+    both = zip(table["problem"], notes, strict=True)
+    return table.assign(problem=["; ".join(filter(None, each)) for each in both])
 
 
 def _summarise(table: pd.DataFrame, written: str) -> None:

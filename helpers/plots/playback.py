@@ -48,6 +48,8 @@ BANDS = (16, 32, 64, 128)
 def player(path: str | os.PathLike[str]) -> Audio:
     """A player with a recording in it, as it is if browsers play such files.
 
+    Of others it has the mean of the channels, as WAV, and as loud as that can be.
+
     Args:
         path: of the recording
 

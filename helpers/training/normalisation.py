@@ -35,7 +35,12 @@ class BatchStatistics:
         self.train_step = as_graph(functools.partial(model, training=True), model.input_shape)
 
     def refit(
-        self, read: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, *, batch_size: int
+        self,
+        read: Callable[[np.ndarray], np.ndarray],
+        rows: np.ndarray,
+        *,
+        batch_size: int,
+        lengths: np.ndarray | None = None,
     ) -> None:
         """Take them from training clips, with the weights as they are now.
 
@@ -47,10 +52,13 @@ class BatchStatistics:
             read: gives the inputs of clips [rows, ...]
             rows: row numbers of training clips, of which the first `CLIPS` are used
             batch_size: clips at a time, at most
+            lengths: frames of each clip [clips], if batches are of clips of similar length
         """
         if not self.layers:
             return
         rows = rows[:CLIPS]
+        if lengths is not None:
+            rows = rows[np.argsort(lengths[rows], kind="stable")]
         batches = np.array_split(rows, -(-len(rows) // batch_size))
         found = []
         with self._following_each_batch():

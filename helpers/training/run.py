@@ -22,7 +22,7 @@ from helpers.splits import Split
 from helpers.training import losses
 from helpers.training.batches import bucket_by_length as bucketed
 from helpers.training.batches import in_batches, prefetch, sounding_frames
-from helpers.training.normalisation import CLIPS, BatchStatistics
+from helpers.training.normalisation import BatchStatistics
 
 #: Changes decibels and ratings of a batch of training clips; see `augmentation.augment`.
 Transform = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -274,7 +274,7 @@ def _fit(
     order = np.random.default_rng(settings["seed"])
     changes = np.random.default_rng([settings["seed"], 1])  # other numbers than the order's
     batch_statistics = BatchStatistics(model)
-    lengths = sounding_frames(features, split.train) if settings["bucket_by_length"] else None
+    lengths = _lengths(run)
     is_mae = settings["loss"] == "mae" and weights is None
 
     def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -297,7 +297,7 @@ def _fit(
             if settings["refit_statistics"] and (
                 len(split.validation) or epoch == settings["epochs"]
             ):
-                _refit(run, batch_statistics)
+                _refit(run, batch_statistics, lengths)
             if len(split.validation):
                 validation.append(predict(run, features, split.validation))
                 errors["validation_mae"] = _mae(validation[-1], run.ratings[split.validation])
@@ -324,21 +324,24 @@ def refit(run: Run) -> None:
 
     See: notebooks/03_model.ipynb
     """
-    _refit(run, BatchStatistics(run.model))
+    _refit(run, BatchStatistics(run.model), _lengths(run))
 
 
-def _refit(run: Run, statistics: BatchStatistics) -> None:
+def _refit(run: Run, statistics: BatchStatistics, lengths: np.ndarray | None) -> None:
     settings = run.settings
-    rows, lengths = np.random.default_rng([settings["seed"], 2]).permutation(run.split.train), None
-    if settings["bucket_by_length"]:
-        rows = rows[:CLIPS]
-        lengths = sounding_frames(run.features, rows)
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
+    rows = np.random.default_rng([settings["seed"], 2]).permutation(run.split.train)
 
     def read(batch: np.ndarray) -> np.ndarray:
         return _standardised(_clips(run.features, batch, lengths), settings)
 
-    statistics.refit(read, rows, batch_size=settings["batch_size"])
+    statistics.refit(read, rows, batch_size=settings["batch_size"], lengths=lengths)
+
+
+def _lengths(run: Run) -> np.ndarray | None:
+    """Frames of the training clips before their padding, if batches are made by them."""
+    if not run.settings["bucket_by_length"]:
+        return None
+    return sounding_frames(run.features, run.split.train)
 
 
 def _clips(features: np.ndarray, rows: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:

@@ -56,6 +56,14 @@ def test_with_all_clips_it_is_normalisation_by_speaker_and_with_one_shrunk_is_as
     assert one["normalised"] > one["shrunk"]
 
 
+def test_the_unit_of_the_rating_scale_does_not_matter(corpus):
+    wide = dataclasses.replace(
+        corpus, scale=(0, 100), clips=corpus.clips.assign(valence=25 * (VALENCE - 1))
+    )
+    one, other = (table(each)["mae", "value"] for each in (corpus, wide))
+    np.testing.assert_allclose(other / 25, one, atol=1e-3)
+
+
 def test_pleasant_clips_alone_are_no_norm_for_a_voice(corpus):
     found = table(corpus).xs("normalised", level="way")["mae", "value"]
     assert found["pleasant clips", 6] > found["any clips", 6] + 0.1

@@ -48,7 +48,8 @@ def test_the_svr_chooses_c_for_new_speakers_where_they_are_known(corpus, monkeyp
     comparison.fit_all(corpus, compared, by="clip", folds=2)
     for train, options in asked:
         speakers = options.pop("speakers")
-        assert options == {"kernel": "rbf", "grid": (0.1, 1, 10), "folds": 3}
+        machine = {"kernel": "rbf", "grid": (0.1, 1, 10), "folds": 3}
+        assert options == {**machine, "scale": corpus.scale}
         assert (speakers is None) != known
         assert not known or speakers.tolist() == corpus.clips["speaker"].iloc[train].tolist()
     assert len(asked) == 2
