@@ -258,7 +258,7 @@ def costs(table: pd.DataFrame, kinds: Sequence[str] = tuple(COSTS)) -> Figure:
     """
     table = table.rename(index=style.NAMES)
     colours = sns.color_palette(COLOURS, len(table))
-    figure, axes = panels(1, len(kinds), (3 + 2 * len(kinds), 3.6), sharey=True)
+    figure, axes = panels(1, len(kinds), (1 + 4 * len(kinds), 3.6), sharey=True)
     for ax, kind in zip(axes[0], kinds, strict=True):
         cost, score = table["cost", kind].astype(float), table["mae"]
         place = _beside(cost)
